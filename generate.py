@@ -1,0 +1,21 @@
+"""Write a synthetic dataset with an LLM."""
+
+import hydra
+from omegaconf import DictConfig
+
+from japagen import config
+
+config.register()
+
+
+@hydra.main(version_base="1.3", config_path="conf", config_name="generate")
+def main(cfg: DictConfig) -> None:
+    with config.job():
+        from japagen.generate import run
+
+        run(cfg)
+
+
+if __name__ == "__main__":
+    with config.hints(config.GenerateConfig):
+        main()

@@ -1,0 +1,21 @@
+"""Train a student on a synthetic or gold dataset and score it on gold."""
+
+import hydra
+from omegaconf import DictConfig
+
+from japagen import config
+
+config.register()
+
+
+@hydra.main(version_base="1.3", config_path="conf", config_name="train")
+def main(cfg: DictConfig) -> None:
+    with config.job():
+        from japagen.train import run
+
+        run(cfg)
+
+
+if __name__ == "__main__":
+    with config.hints(config.TrainConfig):
+        main()
