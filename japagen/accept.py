@@ -1,0 +1,116 @@
+"""Replies accepted in plan order, whatever order they arrive in: exactly N per label, no example twice."""
+
+from __future__ import annotations
+
+import hashlib
+import heapq
+from collections import Counter
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+# Replies that may wait for one before them; far more than any engine has in flight, so that none idles.
+WINDOW = 1024
+
+
+class Acceptor:
+    """The state of a synthesis, a function of the journal's entries alone.
+
+    An example is decided only when all before it are, so which of two equal examples stays does not depend on arrival.
+    `keep(k, texts)` is called once for each accepted example, in plan order.
+    """
+
+    def __init__(self, size: int, label: Callable[[int], str], max_attempts: int, keep: Callable[[int, Sequence[str]], None]) -> None:
+        self.size, self.label, self.max_attempts, self.keep = size, label, max_attempts, keep
+        self.next = self.fresh = self.accepted = self.replies = 0
+        self.ready: dict[int, tuple[int, tuple[str, ...]] | None] = {}  # None: given up
+        self.attempts: dict[int, int] = {}
+        self.again: list[int] = []
+        self.seen: set[bytes] = set()
+        self.rejected: dict[str, Counter[str]] = {}
+        self.missing: Counter[str] = Counter()
+        self.tokens = [0, 0]
+
+    @property
+    def done(self) -> bool:
+        """Whether every example is accepted or given up."""
+        return self.next >= self.size
+
+    def take(self) -> tuple[int, int] | None:
+        """The next example to draw and its attempt's number; None while only replies in flight can help."""
+        if self.again:
+            k = heapq.heappop(self.again)
+            return k, self.attempts[k]
+        while self.fresh < min(self.size, self.next + WINDOW):
+            k, self.fresh = self.fresh, self.fresh + 1
+            if k >= self.next and k not in self.ready:
+                return k, self.attempts.get(k, 0)
+        return None
+
+    def replay(self, entry: Mapping[str, Any]) -> None:
+        """Take in an entry of an earlier process; what it asks to be drawn again is found by take()."""
+        self.arrive(entry)
+        self.again.clear()
+        self.fresh = self.next
+
+    def arrive(self, entry: Mapping[str, Any]) -> None:
+        """Take in a reply, then decide every example whose turn has come."""
+        k, attempt, texts = entry["k"], entry["attempt"], tuple(entry["texts"])
+        self.replies += 1
+        self.tokens = [have + new for have, new in zip(self.tokens, entry["tokens"], strict=True)]
+        if entry["reason"]:
+            self.reject(k, attempt, entry["reason"])
+        elif digest(texts) in self.seen:
+            self.reject(k, attempt, "duplicate")
+        else:
+            self.ready[k] = (attempt, texts)
+        self.decide()
+
+    def reject(self, k: int, attempt: int, reason: str) -> None:
+        """Count a rejected reply and ask for another, or give the example up."""
+        self.rejected.setdefault(self.label(k), Counter())[reason] += 1
+        self.attempts[k] = attempt + 1
+        if attempt + 1 >= self.max_attempts:
+            self.ready[k] = None
+        else:
+            self.ready.pop(k, None)
+            heapq.heappush(self.again, k)
+
+    def decide(self) -> None:
+        """Accept or give up, in plan order, all examples that wait for no earlier one."""
+        while self.next < self.size and self.next in self.ready:
+            k, waiting = self.next, self.ready[self.next]
+            if waiting is not None and digest(waiting[1]) in self.seen:
+                self.reject(k, waiting[0], "duplicate")
+                continue
+            del self.ready[k]
+            self.attempts.pop(k, None)
+            self.next += 1
+            if waiting is None:
+                self.missing[self.label(k)] += 1
+            else:
+                self.accepted += 1
+                self.seen.add(digest(waiting[1]))
+                self.keep(k, waiting[1])
+
+    def report(self) -> dict[str, Any]:
+        """Counts for the manifest."""
+        by_reason: Counter[str] = sum(self.rejected.values(), Counter())
+        return {
+            "accepted": self.accepted,
+            "missing": dict(self.missing),
+            "replies": self.replies,
+            "rejected": {label: dict(counts) for label, counts in self.rejected.items()},
+            "rejected_by_reason": dict(by_reason.most_common()),
+            "prompt_tokens": self.tokens[0],
+            "completion_tokens": self.tokens[1],
+        }
+
+
+def digest(texts: Sequence[str]) -> bytes:
+    """Eight bytes that stand for an example; among a million of them a wrong match has odds of one in 37 million."""
+    return hashlib.blake2b("\x1f".join(texts).encode(), digest_size=8).digest()
+
+
+def counts_text(counts: Mapping[str, int]) -> str:
+    """Counts by reason on one line, the most frequent first."""
+    return ", ".join(f"{reason} {count}" for reason, count in sorted(counts.items(), key=lambda item: -item[1])) or "none"

@@ -1,0 +1,112 @@
+"""Raw text to example, or the reason it was rejected; pure."""
+
+from __future__ import annotations
+
+import re
+import unicodedata
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from japagen.config import Clean
+
+REASONS = {
+    "empty": "nothing was left after trimming",
+    "truncated": "cut off at the token limit",
+    "chatter": "the assistant talks to the user instead of writing the text",
+    "leak": "words of the prompt, or a label's name, are in the text",
+    "too_short": "fewer characters than task.clean.min_chars",
+    "too_long": "more characters than task.clean.max_chars",
+    "not_japanese": "too few Japanese characters, or characters of another language",
+    "same": "sentence 2 equals sentence 1",
+    "duplicate": "the same example was accepted before",
+}
+
+# With these an assistant answers the user or talks about the text; the text asked for does neither.
+CHATTER = re.compile(
+    r"^(はい、|もちろん|承知|かしこまり|了解|申し訳|すみませんが|以下(の|に|は)|次の(よう|文)|Sure|Certainly|Here|I |I'm|As an)"
+    r"|言語モデル|AIアシスタント|お手伝い|この文(は|章)|元の文|という文"
+)
+HEAD = re.compile(r"^(文|例文|回答|答え|出力|説明文|説明|写真|レビュー|ツイート|本文|見出し|タイトル|記事|例)\s*[0-9０-９]*\s*[:：]\s*")
+BULLET = re.compile(r"^\s*(?:[-*・●■#>]+|[(（]?[0-9０-９]{1,2}[.)．）、])\s*")
+QUOTES = {"「": "」", "『": "』", '"': '"', "“": "”", "'": "'", "`": "`", "【": "】", "**": "**"}
+JAPANESE = re.compile(r"[ぁ-ゖァ-ヺー一-鿿々〆〇、。「」『』・！？（）〜…ｦ-ﾟ０-９Ａ-Ｚａ-ｚ：]")
+KANA = re.compile(r"[ぁ-ゖァ-ヺ]")
+HAN = re.compile(r"[一-鿿]")
+SAME = re.compile(r"[\s、。，．,.!?！？「」『』]")
+ECHO = 12  # so many characters of an instruction in a row are no accident
+
+
+@dataclass(frozen=True)
+class Cleaned:
+    """The text to keep, and why not to keep it ("" if it may stay; else a key of REASONS)."""
+
+    text: str
+    reason: str
+
+
+def clean(reply: str, finish: str, rules: Clean, asked: str = "", labels: Sequence[str] = ()) -> Cleaned:
+    """Trim what surrounds the text in a reply and judge it by `rules`; `asked` is the instruction it answers."""
+    text, cut = trim(reply, rules.lines)
+    return Cleaned(text, reason(text, finish == "length" and not cut, rules, asked, labels))
+
+
+def reason(text: str, truncated: bool, rules: Clean, asked: str, labels: Sequence[str]) -> str:
+    """The first reason against `text`, or ""."""
+    checks = (
+        ("empty", not text),
+        ("truncated", truncated),
+        ("chatter", CHATTER.search(text) is not None),
+        ("leak", leaks(text, asked, [*rules.forbidden, *(label for label in labels if len(label) >= 4)])),
+        ("too_long", len(text) > rules.max_chars),
+        ("not_japanese", not is_japanese(text, rules.min_japanese)),
+        ("too_short", len(text) < rules.min_chars),
+    )
+    return next((name for name, found in checks if found), "")
+
+
+def trim(reply: str, lines: int) -> tuple[str, bool]:
+    """The first `lines` lines without bullets, headings and quotes, and whether lines after them were left out."""
+    text = "".join(c for c in unicodedata.normalize("NFC", reply) if c == "\n" or unicodedata.category(c) != "Cc")
+    kept = [line for line in (unwrap(line) for line in text.strip().splitlines()) if line and not line.startswith("```")]
+    return "\n".join(kept[:lines]), len(kept) > lines
+
+
+def unwrap(line: str) -> str:
+    """`line` without a bullet, a heading such as 例文： and quotes around all of it."""
+    line = HEAD.sub("", BULLET.sub("", line.strip())).strip()
+    for left, right in QUOTES.items():
+        inner = line[len(left) : -len(right)]
+        if line.startswith(left) and line.endswith(right) and len(line) > len(left + right) and left not in inner and right not in inner:
+            return inner.strip()
+    return line
+
+
+def leaks(text: str, asked: str, words: Sequence[str]) -> bool:
+    """Whether `text` has one of `words`, or ECHO characters in a row of what was asked."""
+    if any(word in text for word in words):
+        return True
+    return any(text[i : i + ECHO] in asked for i in range(len(text) - ECHO + 1)) if asked else False
+
+
+def is_japanese(text: str, share: float) -> bool:
+    """Enough Japanese characters, some kana (Chinese has none), no Han character that Japanese encodings lack."""
+    visible = [c for c in text if not c.isspace()]
+    if not visible or sum(1 for c in visible if JAPANESE.match(c)) < share * len(visible):
+        return False
+    if len(KANA.findall(text)) < 0.1 * len(visible):
+        return False
+    return all(encodable(c) for c in HAN.findall(text))
+
+
+def encodable(character: str) -> bool:
+    """Whether Windows' Japanese code page has the character; it lacks most simplified Chinese ones."""
+    try:
+        character.encode("cp932")
+    except UnicodeEncodeError:
+        return False
+    return True
+
+
+def same(first: str, second: str) -> bool:
+    """Whether two texts differ in nothing but punctuation and spaces."""
+    return SAME.sub("", first) == SAME.sub("", second)

@@ -1,0 +1,52 @@
+"""No model at all: deterministic Japanese sentences with settable latency, errors and malformed replies."""
+
+from __future__ import annotations
+
+import asyncio
+import random
+
+from japagen.config import LLM, UserError
+from japagen.llm import Completion, EngineError, Request
+
+WHO = ["犬", "猫", "男の子", "女の子", "老人", "店員", "先生", "学生", "鳥", "馬", "消防士", "料理人", "選手", "旅人", "医者", "画家"]
+WHERE = ["公園", "台所", "駅前", "海辺", "教室", "雪山", "交差点", "市場", "図書館", "庭", "橋の上", "広場", "店先", "川辺", "工場", "畑"]
+HOW = ["静かに", "楽しそうに", "ゆっくり", "急いで", "一人で", "並んで", "元気に", "うれしそうに", "夢中で", "真剣に"]
+WHAT = ["走っています", "座っています", "笑っています", "本を読んでいます", "写真を撮っています", "歌っています", "荷物を運んでいます", "空を見上げています"]
+MALFORMED = ["", "はい、承知しました。", "Sure, here is one.", "这是一张照片", "。" * 400]
+
+
+class Fake:
+    """The same request and seed always get the same reply, whatever came before.
+
+    `llm.engine`: latency (seconds, mean of a jittered wait), error_rate and malformed_rate (0 to 1).
+    An error is drawn anew on each try, so that trying again helps, as with a real server.
+    """
+
+    def __init__(self, llm: LLM) -> None:
+        options = {"latency": 0.0, "error_rate": 0.0, "malformed_rate": 0.0}
+        unknown = set(llm.engine) - set(options)
+        if unknown:
+            raise UserError(f"llm.engine.{min(unknown)} is not an option of llm=fake; allowed: {', '.join(options)}")
+        options.update(llm.engine)
+        self.latency, self.error_rate, self.malformed_rate = options.values()
+        self.errors = random.Random(0)
+
+    async def complete(self, request: Request) -> Completion:
+        """A sentence that depends on the request alone."""
+        if self.latency:
+            await asyncio.sleep(random.uniform(0, 2 * self.latency))
+        if self.errors.random() < self.error_rate:
+            raise EngineError("fake: an error was asked for (llm.engine.error_rate)")
+        prompt = request.text + "".join(message["content"] for message in request.messages)
+        draw = random.Random(f"{request.seed} {prompt}")
+        text = draw.choice(MALFORMED) if draw.random() < self.malformed_rate else sentence(draw)
+        return Completion(text, "stop", len(prompt), len(text))
+
+    def close(self) -> None:
+        """Nothing to free."""
+
+
+def sentence(draw: random.Random) -> str:
+    """Three clauses long enough for every task, out of some billions."""
+    clauses = [f"{draw.choice(WHO)}が{draw.choice(WHERE)}で{draw.choice(HOW)}{draw.choice(WHAT)}" for _ in range(3)]
+    return "、".join(clauses) + "。"

@@ -1,0 +1,97 @@
+"""llama.cpp inside this process, through prebuilt xllamacpp: any GGUF file, and the embedded models."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Any
+
+from japagen import embedded
+from japagen.config import LLM, UserError, did_you_mean
+from japagen.llm import Completion, EngineError, Request
+
+
+class LlamaCpp:
+    """Answers from one loaded GGUF model, `llm.concurrency` requests at a time.
+
+    `llm.engine` sets fields of llama.cpp's CommonParams (n_ctx is per request here), `llm.sampling` goes into each request.
+    """
+
+    def __init__(self, llm: LLM) -> None:
+        self.sampling = dict(llm.sampling)
+        self.server = start(model_file(llm.model), llm)
+        self.threads = ThreadPoolExecutor(llm.concurrency, thread_name_prefix="llamacpp")
+
+    async def complete(self, request: Request) -> Completion:
+        """Answer `request`; several may be awaited at once."""
+        body = {"stop": list(request.stop), "cache_prompt": True, **self.sampling, "seed": request.seed}
+        loop = asyncio.get_running_loop()
+        if request.messages:
+            body["messages"] = list(request.messages)
+            reply = await loop.run_in_executor(self.threads, self.server.handle_chat_completions, body)
+        else:
+            body["prompt"] = request.text
+            body["n_predict"] = body.pop("max_tokens", -1)
+            reply = await loop.run_in_executor(self.threads, self.server.handle_completions, body)
+        return completion(reply)
+
+    def close(self) -> None:
+        """Free the model's memory."""
+        self.threads.shutdown(cancel_futures=True)
+        self.server = None
+
+
+def completion(reply: Any) -> Completion:
+    """A Completion from llama.cpp's answer in either of its two forms."""
+    if not isinstance(reply, dict) or "error" in reply:
+        raise EngineError(f"llama.cpp: {reply}")
+    if "choices" in reply:
+        choice, usage = reply["choices"][0], reply["usage"]
+        text = choice["message"]["content"] if "message" in choice else choice["text"]
+        return Completion(text or "", choice["finish_reason"], usage["prompt_tokens"], usage["completion_tokens"])
+    finish = "length" if reply.get("stop_type") == "limit" else "stop"
+    return Completion(reply["content"], finish, reply["tokens_evaluated"], reply["tokens_predicted"])
+
+
+def start(path: Path, llm: LLM) -> Any:
+    """A running llama.cpp server object (no port is opened) for the GGUF file at `path`."""
+    try:
+        import xllamacpp
+    except ImportError as error:
+        raise UserError(f'llm={llm.name} runs in llama.cpp, which is not installed: pip install -e ".[embedded]"') from error
+    params = xllamacpp.CommonParams()
+    params.model.path = str(path)
+    params.verbosity = -1
+    params.cpuparams.n_threads = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    params.n_parallel = llm.concurrency
+    params.kv_unified = True
+    for key, value in llm.engine.items():
+        set_param(params, key, value)
+    params.n_ctx *= llm.concurrency
+    try:
+        return xllamacpp.Server(params)
+    except Exception as error:
+        raise UserError(f"llama.cpp cannot open {path}: {error}") from error
+
+
+def set_param(params: Any, key: str, value: Any) -> None:
+    """Set the (dotted) `key` of CommonParams, or say which keys there are."""
+    *path, name = key.split(".")
+    for part in path:
+        params = getattr(params, part, None)
+    if not hasattr(params, name):
+        names = [item for item in dir(params) if not item.startswith("_")]
+        raise UserError(f"llm.engine.{key} is not a parameter of llama.cpp{did_you_mean(name, names)}; allowed: {', '.join(names)}")
+    setattr(params, name, value)
+
+
+def model_file(model: str) -> Path:
+    """The GGUF file that `model` names: embedded:NAME or a path."""
+    if model.startswith("embedded:"):
+        return embedded.llm(model.removeprefix("embedded:"))
+    path = Path(model).expanduser()
+    if not path.is_file():
+        raise UserError(f"llm.model={model}: there is no such GGUF file; give its path, or embedded:qwen2_5_coder_1_5b")
+    return path
