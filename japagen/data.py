@@ -1,0 +1,228 @@
+"""Synthetic, gold, few gold or a mixture -> LightningDataModule."""
+
+from __future__ import annotations
+
+import logging
+import math
+import random
+from collections import Counter
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+
+import torch
+from lightning.pytorch import LightningDataModule
+from torch import Tensor
+from torch.nn.utils.rnn import pad_sequence
+from torch.utils.data import DataLoader, Dataset, Sampler
+from transformers import PreTrainedTokenizerBase
+
+from japagen import gold, store
+from japagen.config import Student, Task, TrainConfig, UserError
+from japagen.gold import Example, GoldMissing
+
+log = logging.getLogger(__name__)
+
+WINDOW = 50  # batches sorted by length together: nearly no padding, and batches still differ from epoch to epoch
+
+
+@dataclass(frozen=True)
+class Parts:
+    """The rows of one training. `no_gold` says why `test` is held out of the training source; empty where it is gold."""
+
+    train: list[Example]
+    valid: list[Example]
+    test: list[Example]
+    no_gold: str = ""
+
+
+def parts(config: TrainConfig) -> Parts:
+    """Read all rows; valid, and test where there is no gold, are drawn by seed out of the training source."""
+    rows, test, no_gold = SOURCES[config.data.name](config), list[Example](), ""
+    try:
+        test = gold.load(config.task, "test", config.gold_dir)
+    except GoldMissing as missing:
+        if config.data.name == "gold":
+            raise
+        no_gold = str(missing)
+    if config.data.num_per_label is not None:
+        rows = few(rows, config.data.num_per_label, config.task, config.seed)
+    if no_gold:
+        rows, test = split(rows, config, "test")
+    train, valid = split(rows, config, "valid")
+    check_labels(train, config)
+    return Parts(train, valid, test, no_gold)
+
+
+def gold_rows(config: TrainConfig) -> list[Example]:
+    """All gold rows meant for training."""
+    return gold.load(config.task, "train", config.gold_dir)
+
+
+# One function a value of `data`: all the rows that a student may be trained on.
+SOURCES: dict[str, Callable[[TrainConfig], list[Example]]] = {"synthetic": store.read, "gold": gold_rows}
+
+
+def by_level(rows: Sequence[Example], task: Task, seed: int) -> Iterator[list[int]]:
+    """Positions in `rows` of each label (of each nearest label for regression), shuffled by seed."""
+    near = {text: text if task.kind == "classification" else nearest(text, task) for text in {row.label for row in rows}}
+    for label in task.labels:
+        places = [place for place, row in enumerate(rows) if near[row.label] == label]
+        random.Random(f"{seed} {label}").shuffle(places)
+        yield places
+
+
+def nearest(score: str, task: Task) -> str:
+    """The level of a regression task nearest to a score."""
+    return min(task.labels, key=lambda label: abs(float(label) - float(score)))
+
+
+def few(rows: Sequence[Example], number: int, task: Task, seed: int) -> list[Example]:
+    """At most `number` rows of each label, drawn by seed, in their old order."""
+    return [rows[place] for place in sorted(place for places in by_level(rows, task, seed) for place in places[:number])]
+
+
+def split(rows: Sequence[Example], config: TrainConfig, name: str) -> tuple[list[Example], list[Example]]:
+    """(the rest, a share of data.valid of each label), drawn by seed; every label with two rows is in both."""
+    taken = set[int]()
+    for places in by_level(rows, config.task, config.seed):
+        taken.update(places[: max(min(1, len(places) - 1), round(len(places) * config.data.valid))])
+    rest = [row for place, row in enumerate(rows) if place not in taken]
+    # Correlations need two rows, and so does a choice between checkpoints.
+    if len(taken) < 2 or not rest:
+        more = "a higher num_per_label" if config.data.name == "synthetic" else "more gold rows"
+        raise UserError(f"{len(rows)} rows are too few to keep some for '{name}': give {more}, or another data.valid (now {config.data.valid})")
+    return rest, [rows[place] for place in sorted(taken)]
+
+
+def check_labels(train: Sequence[Example], config: TrainConfig) -> None:
+    """A student cannot learn a label of which it sees no row."""
+    absent = [label for label in config.task.labels if label not in {row.label for row in train}]
+    if config.task.kind == "classification" and absent:
+        more = "generate with a higher num_per_label" if config.data.name == "synthetic" else "add gold rows that have it"
+        raise UserError(f"The training rows have no example of label {', '.join(absent)} of task {config.task.name}: {more}.")
+
+
+def tokenise(rows: Sequence[Example], tokenizer: PreTrainedTokenizerBase, student: Student) -> tuple[dict[str, list[list[int]]], int]:
+    """(model inputs by name, a list of numbers a row; how many rows were cut to max_length)."""
+    first = [student.prefix + row.texts[0] for row in rows]
+    second = [row.texts[1] for row in rows] if rows and len(rows[0].texts) > 1 else None
+    # The tokenizer's own warning about long texts comes without a count; ours has it.
+    columns = dict(tokenizer(first, second, verbose=False))
+    long = [place for place, ids in enumerate(columns["input_ids"]) if len(ids) > student.max_length]
+    if long:
+        pairs = [second[place] for place in long] if second else None
+        cut = tokenizer([first[place] for place in long], pairs, truncation=True, max_length=student.max_length)
+        for name, column in columns.items():
+            for place, ids in zip(long, cut[name], strict=True):
+                column[place] = ids
+    return columns, len(long)
+
+
+class Rows(Dataset[dict[str, Tensor]]):
+    """Tokenised rows. An item is a batch: the rows asked for, padded to the longest of them, with `target` and `row`."""
+
+    def __init__(self, columns: Mapping[str, list[list[int]]], targets: Sequence[float], pads: Mapping[str, int]) -> None:
+        self.columns = {name: [torch.tensor(ids) for ids in column] for name, column in columns.items()}
+        self.targets, self.pads = torch.tensor(targets), pads
+        self.lengths = [len(ids) for ids in columns["input_ids"]]
+
+    def __len__(self) -> int:
+        return len(self.lengths)
+
+    def __getitem__(self, rows: Sequence[int]) -> dict[str, Tensor]:
+        batch = {
+            name: pad_sequence([column[row] for row in rows], batch_first=True, padding_value=self.pads.get(name, 0))
+            for name, column in self.columns.items()
+        }
+        return {**batch, "target": self.targets[list(rows)], "row": torch.tensor(rows)}
+
+
+class Buckets(Sampler[list[int]]):
+    """Batches of rows of like length, in an order of their own in each epoch; every row exactly once."""
+
+    def __init__(self, lengths: Sequence[int], batch_size: int, seed: int) -> None:
+        self.lengths, self.batch_size, self.seed, self.epoch = lengths, batch_size, seed, 0
+        # Sorting all of a small set would put the same rows together in every epoch.
+        self.window = max(1, min(WINDOW, len(self) // 8)) * batch_size
+
+    def set_epoch(self, epoch: int) -> None:
+        """Lightning says which epoch is about to begin."""
+        self.epoch = epoch
+
+    def __len__(self) -> int:
+        return math.ceil(len(self.lengths) / self.batch_size)
+
+    def __iter__(self) -> Iterator[list[int]]:
+        draw = random.Random(f"{self.seed} {self.epoch}")
+        rows = list(range(len(self.lengths)))
+        draw.shuffle(rows)
+        windows = [rows[start : start + self.window] for start in range(0, len(rows), self.window)]
+        ordered = [row for window in windows for row in sorted(window, key=self.lengths.__getitem__)]
+        batches = chunks(ordered, self.batch_size)
+        draw.shuffle(batches)
+        return iter(batches)
+
+
+def chunks(rows: Sequence[int], size: int) -> list[list[int]]:
+    """`rows` in lists of `size`, the last one shorter."""
+    return [list(rows[start : start + size]) for start in range(0, len(rows), size)]
+
+
+def targets(rows: Sequence[Example], task: Task) -> list[float]:
+    """What the loss compares with: the label's number, or the score."""
+    if task.kind == "regression":
+        return [float(row.label) for row in rows]
+    return [task.labels.index(row.label) for row in rows]
+
+
+class DataModule(LightningDataModule):
+    """Three tables, tokenised once, as batches of like length."""
+
+    def __init__(self, parts: Parts, config: TrainConfig, tokenizer: PreTrainedTokenizerBase) -> None:
+        super().__init__()
+        self.parts, self.config, self.tokenizer = parts, config, tokenizer
+        # A few rows in large batches would be a few steps, so small sets get small batches.
+        self.batch_size = min(config.data.batch_size, max(8, len(parts.train) // 8))
+        self.tables: dict[str, Rows] = {}
+
+    def setup(self, stage: str) -> None:  # noqa: ARG002 (Lightning's signature)
+        """Tokenise everything, the first time only."""
+        if not self.tables:
+            self.tables = {name: self.table(name) for name in ("train", "valid", "test")}
+
+    def table(self, name: str) -> Rows:
+        """The rows of one part, tokenised."""
+        rows: list[Example] = getattr(self.parts, name)
+        columns, cut = tokenise(rows, self.tokenizer, self.config.student)
+        if cut:
+            limit = self.config.student.max_length
+            log.info("%s: %d of %d rows (%.0f %%) were cut to student.max_length=%d tokens", name, cut, len(rows), 100 * cut / len(rows), limit)
+        pads = {"input_ids": self.tokenizer.pad_token_id or 0, "token_type_ids": self.tokenizer.pad_token_type_id}
+        return Rows(columns, targets(rows, self.config.task), pads)
+
+    def counts(self) -> dict[str, Counter[str]]:
+        """Rows of each label in each part."""
+        return {name: Counter(row.label for row in getattr(self.parts, name)) for name in ("train", "valid", "test")}
+
+    def train_dataloader(self) -> DataLoader[dict[str, Tensor]]:
+        """Batches in a new order each epoch."""
+        rows = self.tables["train"]
+        return loader(rows, Buckets(rows.lengths, self.batch_size, self.config.seed))
+
+    def val_dataloader(self) -> DataLoader[dict[str, Tensor]]:
+        """Batches in order of length."""
+        return in_order(self.tables["valid"], self.config.data.batch_size)
+
+    def predict_dataloader(self) -> DataLoader[dict[str, Tensor]]:
+        """Batches of the test rows in order of length; `row` says which row is which."""
+        return in_order(self.tables["test"], self.config.data.batch_size)
+
+
+def in_order(rows: Rows, batch_size: int) -> DataLoader[dict[str, Tensor]]:
+    """A loader over `rows` by length."""
+    return loader(rows, chunks(sorted(range(len(rows)), key=rows.lengths.__getitem__), batch_size))
+
+
+def loader(rows: Rows, batches: Sampler[list[int]] | list[list[int]]) -> DataLoader[dict[str, Tensor]]:
+    """A batch is one item of `rows`, so that Lightning finds set_epoch on the loader's sampler."""
+    return DataLoader(rows, sampler=batches, batch_size=None)

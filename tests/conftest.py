@@ -1,0 +1,33 @@
+"""Shared by all tests: configs composed as the commands compose them, in a folder of their own."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+from hydra import compose, initialize_config_dir
+from hydra.core.global_hydra import GlobalHydra
+from omegaconf import DictConfig
+
+from japagen import config
+
+Compose = Callable[..., DictConfig]
+
+
+@pytest.fixture()
+def composed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Compose]:
+    """composed("generate", "task=jcola", ...) -> the config of that command, writing into tmp_path, without MLflow or gold."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.delenv("JAPAGEN_DATA", raising=False)
+    # No test asks a data host.
+    monkeypatch.setenv("JAPAGEN_CACHE", str(tmp_path / "cache"))
+    config.register()
+
+    def make(command: str, *overrides: str) -> DictConfig:
+        GlobalHydra.instance().clear()
+        with initialize_config_dir(str(config.CONF), version_base="1.3"):
+            return compose(command, overrides=["logger=none", "llm=fake", *overrides])
+
+    yield make
+    GlobalHydra.instance().clear()

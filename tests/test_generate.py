@@ -1,0 +1,143 @@
+"""Generation with the fake engine, from config to the files on disk."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+
+from japagen import generate, llm, store
+from japagen.config import CONF, GenerateConfig, UserError, check
+from japagen.llm import fake
+from tests.conftest import Compose
+
+TASKS = sorted(path.stem for path in (CONF / "task").glob("*.yaml"))
+
+
+def dataset(composed: Compose, *overrides: str) -> Path:
+    """Generate, and return the dataset's folder."""
+    cfg = composed("generate", "num_per_label=4", *overrides)
+    generate.run(cfg)
+    return store.folder(check(cfg, GenerateConfig))
+
+
+def table(folder: Path) -> list[dict[str, str]]:
+    return [json.loads(line) for line in (folder / store.TABLE).read_text(encoding="utf-8").splitlines()]
+
+
+@pytest.mark.parametrize("task", TASKS)
+@pytest.mark.parametrize("prompt", ["zero_shot", "knowledge"])
+def test_every_task_gets_exactly_n_per_label(composed: Compose, task: str, prompt: str) -> None:
+    cfg = composed("generate", f"task={task}", f"prompt={prompt}", "num_per_label=4", "llm.engine.malformed_rate=0.2")
+    config = check(cfg, GenerateConfig)
+    generate.run(cfg)
+    examples = store.read(config)
+    assert {label: sum(e.label == label for e in examples) for label in config.task.labels} == dict.fromkeys(config.task.labels, 4)
+    assert len({e.texts for e in examples}) == len({e.id for e in examples}) == len(examples)
+    assert all(len(e.texts) == len(config.task.inputs) for e in examples)
+
+
+def test_the_folder_says_what_made_it(composed: Compose) -> None:
+    folder = dataset(composed, "llm.engine.malformed_rate=0.3")
+    manifest = json.loads((folder / store.MANIFEST).read_text(encoding="utf-8"))
+    assert manifest["accepted"] == 12
+    assert manifest["replies"] == 12 + sum(manifest["rejected_by_reason"].values())
+    assert manifest["identity"]["task"]["name"] == "jnli"
+    assert "python generate.py task=jnli" in (folder / store.CARD).read_text(encoding="utf-8")
+    assert not list(folder.glob("*.part"))
+
+
+def test_running_again_changes_nothing(composed: Compose) -> None:
+    folder = dataset(composed)
+    before = {path.name: path.read_bytes() for path in folder.iterdir()}
+    dataset(composed)
+    assert before == {path.name: path.read_bytes() for path in folder.iterdir()}
+
+
+def test_more_per_label_extends_the_same_dataset(composed: Compose) -> None:
+    folder = dataset(composed)
+    first = table(folder)
+    replies = (folder / store.JOURNAL).read_text(encoding="utf-8")
+    assert dataset(composed, "num_per_label=6") == folder
+    assert table(folder)[: len(first)] == first
+    assert len(table(folder)) == 18
+    assert (folder / store.JOURNAL).read_text(encoding="utf-8").startswith(replies)
+
+
+def test_fewer_per_label_reads_the_first_ones(composed: Compose) -> None:
+    dataset(composed)
+    config = check(composed("generate", "num_per_label=2"), GenerateConfig)
+    examples = store.read(config)
+    assert [example.id[-6:] for example in examples] == ["000000"] * 3 + ["000001"] * 3
+
+
+def test_an_unfinished_dataset_is_not_read(composed: Compose, monkeypatch: pytest.MonkeyPatch) -> None:
+    class Stopping(fake.Fake):
+        calls = 0
+
+        async def complete(self, request: llm.Request) -> llm.Completion:
+            Stopping.calls += 1
+            if Stopping.calls > 9:
+                raise KeyboardInterrupt
+            return await super().complete(request)
+
+    cfg = composed("generate", "num_per_label=4")
+    with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
+        patch.setattr(fake, "Fake", Stopping)
+        generate.run(cfg)
+    config = check(cfg, GenerateConfig)
+    with pytest.raises(UserError, match="is not there. Make it with"):
+        store.read(config)
+    interrupted = (store.folder(config) / store.JOURNAL).read_text(encoding="utf-8")
+    generate.run(cfg)
+    assert len(store.read(config)) == 12
+    assert (store.folder(config) / store.JOURNAL).read_text(encoding="utf-8").startswith(interrupted)
+
+
+def test_errors_of_the_engine_are_tried_again(composed: Compose, monkeypatch: pytest.MonkeyPatch) -> None:
+    async def now(_: float) -> None: ...
+
+    monkeypatch.setattr(generate.asyncio, "sleep", now)
+    assert len(table(dataset(composed, "llm.engine.error_rate=0.3"))) == 12
+
+
+def test_a_dead_engine_ends_the_job_and_keeps_the_replies(composed: Compose, monkeypatch: pytest.MonkeyPatch) -> None:
+    async def now(_: float) -> None: ...
+
+    monkeypatch.setattr(generate.asyncio, "sleep", now)
+    with pytest.raises(UserError, match=r"(?s)failed 5 times on one request: fake: .*type the same command"):
+        dataset(composed, "llm.engine.error_rate=1.0")
+
+
+def test_a_shortfall_is_reported_by_label_and_reason(composed: Compose) -> None:
+    with pytest.raises(UserError, match=r"12 of 12 examples are missing after 3 attempts each:\n  entailment: 4 missing; rejected: too_long 12") as caught:
+        dataset(composed, "task.clean.max_chars=20", "max_attempts=3")
+    assert "max_attempts=6" in str(caught.value)
+
+
+def test_a_shortfall_may_be_allowed(composed: Compose) -> None:
+    folder = dataset(composed, "llm.engine.malformed_rate=0.5", "max_attempts=1", "max_shortfall=0.9")
+    manifest = json.loads((folder / store.MANIFEST).read_text(encoding="utf-8"))
+    assert 0 < manifest["accepted"] < 12
+    assert manifest["accepted"] + sum(manifest["missing"].values()) == 12
+    assert len(table(folder)) == manifest["accepted"]
+
+
+def test_dry_run_shows_a_prompt_per_label_and_writes_nothing(composed: Compose, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    cfg = composed("generate", "dry_run=true", "llm._target_=no.such.Engine")
+    generate.run(cfg)
+    shown = capsys.readouterr().out
+    for label in cfg.task.labels:
+        assert f"jnli: {label}" in shown
+    assert not list(tmp_path.iterdir())
+
+
+def test_shots_without_gold_say_how_to_get_it(composed: Compose) -> None:
+    with pytest.raises(UserError, match=r"shots=5 needs gold examples.*JAPAGEN_DATA"):
+        generate.run(composed("generate", "task=marc_ja", "shots=5"))
+
+
+def test_an_unknown_engine_is_named(composed: Compose) -> None:
+    with pytest.raises(UserError, match=r"llm\._target_ 'no\.such\.Engine' of llm fake cannot be imported"):
+        generate.run(composed("generate", "llm._target_=no.such.Engine"))
