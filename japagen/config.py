@@ -108,6 +108,14 @@ class LLM:
     concurrency: int = 1
     sampling: dict[str, Any] = field(default_factory=dict)
     engine: dict[str, Any] = field(default_factory=dict)
+    # Of servers: where, the name of the environment variable with the key, and whether to start `vllm serve` for the job.
+    base_url: str | None = None
+    api_key_env: str | None = None
+    serve: bool = False
+    # US dollars per million tokens, and per dataset.
+    price_prompt: float = 0.0
+    price_completion: float = 0.0
+    max_cost: float | None = None
 
 
 @dataclass

@@ -73,8 +73,8 @@ def load(task: Task, split: Split, gold_dir: str | None) -> list[Example]:
 
     A file named under both gold.train and gold.test is shuffled by seed 0: train is its first 80 %, test its last 10 %.
     """
-    path = locate(task, split, gold_dir)
     gold = checked(task)
+    path = locate(task, split, gold_dir)
     rows = enumerate(rows_of(path, task, gold, split), 1)
     examples = whole(path, (labelled(row, f"{split}-{n}", task, gold) for n, row in rows))
     if not examples:
@@ -106,7 +106,7 @@ def locate(task: Task, split: Split, gold_dir: str | None) -> Path:
     names = " or ".join(name for name, _ in places(task.gold, split, gold_dir))
     if not names:
         raise GoldMissing(f"task {task.name}: gold.{split} names no file: add `{split}: [FILE]` to `gold:` in its YAML")
-    raise missing(task.name, split, f"{names} is not in {base_of(gold_dir)}. {''.join(tried)}", task.gold.how)
+    raise missing(task.name, split, f"looked for {names} in {base_of(gold_dir)}. {''.join(tried)}", task.gold.how)
 
 
 def missing(name: str, split: str, what: str, how: str) -> GoldMissing:

@@ -218,7 +218,7 @@ def experiment_id(client: MlflowClient, name: str, artifacts: str | None) -> str
 
 def database(uri: str) -> Path | None:
     """The absolute path of the SQLite file that `uri` names, or None for another kind of store."""
-    found = re.fullmatch(r"sqlite:///([^?:]+)", uri)
+    found = re.fullmatch(r"sqlite:///((?!:)[^?]+)", uri)
     return Path(found[1]).absolute() if found else None
 
 
