@@ -7,7 +7,9 @@ import dataclasses
 import difflib
 import errno
 import logging
+import os
 import re
+import signal
 import string
 import sys
 from collections.abc import Iterable, Iterator
@@ -16,7 +18,9 @@ from pathlib import Path
 from typing import Any, TypeVar, cast
 
 from hydra.core.config_store import ConfigStore
+from hydra.core.hydra_config import HydraConfig
 from hydra.errors import CompactHydraException
+from hydra.types import RunMode
 from omegaconf import MISSING, DictConfig, OmegaConf
 
 log = logging.getLogger(__name__)
@@ -409,22 +413,35 @@ def did_you_mean(word: str, words: Iterable[str]) -> str:
 
 @contextlib.contextmanager
 def job() -> Iterator[None]:
-    """Run a job: its error goes to its own log at once; errors of disk and permission become one message."""
+    """Run a job: its error goes to its own log and the console at once; errors of disk and permission become one message.
+
+    In a sweep the error is raised again, so that Hydra marks the job as failed and goes on with the others.
+    """
     try:
+        signal.signal(signal.SIGTERM, signal.default_int_handler)
         yield
+    except KeyboardInterrupt:
+        log.warning("stopped; what was whole is kept, the same command goes on where it can")
+        raise SystemExit(130) from None
     except UserError as error:
-        log.error("%s", error)
-        raise
+        fail(error)
     except OSError as error:
         if error.errno not in (errno.ENOSPC, errno.EACCES, errno.EPERM, errno.EROFS, errno.EDQUOT):
             log.exception("the job failed")
             raise
-        message = f"cannot write {error.filename or 'a file'}: {error.strerror}. Free space or mend the permission, then type the same command: what is whole is kept."
-        log.error("%s", message)
-        raise UserError(message) from error
+        where = error.filename or "a file"
+        fail(UserError(f"cannot write {where}: {error.strerror}. Free space or mend the permission, then type the same command: what was whole is kept."))
     except Exception:
         log.exception("the job failed")
         raise
+
+
+def fail(error: UserError) -> None:
+    """Log `error`; end the program where it is the only job, so that Hydra does not print it a second time."""
+    log.error("%s", error)
+    if HydraConfig.get().mode == RunMode.MULTIRUN or os.environ.get("HYDRA_FULL_ERROR"):
+        raise error
+    raise SystemExit(1)
 
 
 @contextlib.contextmanager

@@ -18,6 +18,7 @@ import tempfile
 import zlib
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
+from html.entities import html5
 from html.parser import HTMLParser
 from pathlib import Path
 from typing import Any, Literal, TypeVar
@@ -77,16 +78,15 @@ def load(task: Task, split: Split, gold_dir: str | None) -> list[Example]:
     path = locate(task, split, gold_dir)
     rows = enumerate(rows_of(path, task, gold, split), 1)
     examples = whole(path, (labelled(row, f"{split}-{n}", task, gold) for n, row in rows))
-    if not examples:
-        raise UserError(f"{path}: there is no row in it that can be used for task {task.name}")
     if len({example.id for example in examples}) < len(examples):
         log.warning("%s: ids are not unique, row numbers stand for them", path)
         examples = [replace(example, id=f"{split}-{n}") for n, example in enumerate(examples, 1)]
     other: Split = "test" if split == "train" else "train"
     # MARC-ja has a cut of its own; livedoor is one archive whatever it is called.
     if gold.format == "livedoor" or (gold.format != "marc_ja" and path in dict(places(gold, other, gold_dir)).values()):
-        random.Random(0).shuffle(examples)
-        examples = examples[: len(examples) * 8 // 10] if split == "train" else examples[len(examples) * 9 // 10 :]
+        examples = share(examples, split)
+    if not examples:
+        raise UserError(f"{path}: no row of it can be used as {split} data of task {task.name}")
     name, first = places(gold, split, gold_dir)[0]
     note = "" if path == first else f" ({name}, the first choice, is absent)"
     log.info("gold %s of %s: %d rows from %s%s", split, task.name, len(examples), path, note)
@@ -107,6 +107,13 @@ def locate(task: Task, split: Split, gold_dir: str | None) -> Path:
     if not names:
         raise GoldMissing(f"task {task.name}: gold.{split} names no file: add `{split}: [FILE]` to `gold:` in its YAML")
     raise missing(task.name, split, f"looked for {names} in {base_of(gold_dir)}. {''.join(tried)}", task.gold.how)
+
+
+def share(examples: Sequence[Example], split: Split) -> list[Example]:
+    """The first 80 % for train, the last 10 % for test, of examples shuffled by seed 0."""
+    shuffled = list(examples)
+    random.Random(0).shuffle(shuffled)
+    return shuffled[: len(shuffled) * 8 // 10] if split == "train" else shuffled[len(shuffled) * 9 // 10 :]
 
 
 def missing(name: str, split: str, what: str, how: str) -> GoldMissing:
@@ -421,8 +428,7 @@ class Stripper(HTMLParser):
         self.run += "" if self.cdata_elem in ("script", "style") else data
 
     def handle_entityref(self, name: str) -> None:
-        known = html.unescape(f"&{name};")
-        self.run += f"&{name}" if known == f"&{name};" else known
+        self.run += html5.get(f"{name};", f"&{name}")
 
     def handle_charref(self, name: str) -> None:
         self.run += html.unescape(f"&#{name};")

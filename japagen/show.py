@@ -102,7 +102,9 @@ def samples_markdown(rows: Sequence[Mapping[str, str]], task: Task) -> str:
 def generated(config: GenerateConfig, rows: Sequence[Mapping[str, str]], manifest: Mapping[str, Any], folder: Path, where: str) -> None:
     """Print samples, counts, and where the dataset and its run are."""
     console = Console()
-    table = Table("label", *config.task.inputs, title=f"{config.task.name}: the first {SAMPLES} of each label", title_justify="left")
+    table = Table("label", title=f"{config.task.name}: the first {SAMPLES} of each label", title_justify="left", show_lines=True)
+    for name in config.task.inputs:
+        table.add_column(name, overflow="fold", ratio=1)
     for row in samples(rows, config.task):
         table.add_row(escape(row["label"]), *(escape(row[name]) for name in config.task.inputs))
     console.print(table)
