@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-import hashlib
 import heapq
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
+
+from japagen.duplicate import Seen
 
 # Replies that may wait for one before them; far more than any engine has in flight, so that none idles.
 WINDOW = 1024
@@ -19,13 +20,15 @@ class Acceptor:
     `keep(k, texts)` is called once for each accepted example, in plan order.
     """
 
-    def __init__(self, size: int, label: Callable[[int], str], max_attempts: int, keep: Callable[[int, Sequence[str]], None]) -> None:
+    def __init__(
+        self, size: int, label: Callable[[int], str], max_attempts: int, keep: Callable[[int, Sequence[str]], None], near: float = 0.0
+    ) -> None:
         self.size, self.label, self.max_attempts, self.keep = size, label, max_attempts, keep
         self.next = self.fresh = self.accepted = self.replies = 0
         self.ready: dict[int, tuple[int, tuple[str, ...]] | None] = {}  # None: given up
         self.attempts: dict[int, int] = {}
         self.again: list[int] = []
-        self.seen: set[bytes] = set()
+        self.seen = Seen(near)
         self.rejected: dict[str, Counter[str]] = {}
         self.missing: Counter[str] = Counter()
         self.tokens = [0, 0]
@@ -57,10 +60,9 @@ class Acceptor:
         k, attempt, texts = entry["k"], entry["attempt"], tuple(entry["texts"])
         self.replies += 1
         self.tokens = [have + new for have, new in zip(self.tokens, entry["tokens"], strict=True)]
-        if entry["reason"]:
-            self.reject(k, attempt, entry["reason"])
-        elif digest(texts) in self.seen:
-            self.reject(k, attempt, "duplicate")
+        # A duplicate of an accepted example is one at its turn too: it is drawn again without waiting for its turn.
+        if reason := entry["reason"] or self.seen.reason(texts):
+            self.reject(k, attempt, reason)
         else:
             self.ready[k] = (attempt, texts)
         self.decide()
@@ -79,8 +81,8 @@ class Acceptor:
         """Accept or give up, in plan order, all examples that wait for no earlier one."""
         while self.next < self.size and self.next in self.ready:
             k, waiting = self.next, self.ready[self.next]
-            if waiting is not None and digest(waiting[1]) in self.seen:
-                self.reject(k, waiting[0], "duplicate")
+            if waiting is not None and (reason := self.seen.reason(waiting[1])):
+                self.reject(k, waiting[0], reason)
                 continue
             del self.ready[k]
             self.attempts.pop(k, None)
@@ -89,7 +91,7 @@ class Acceptor:
                 self.missing[self.label(k)] += 1
             else:
                 self.accepted += 1
-                self.seen.add(digest(waiting[1]))
+                self.seen.add(waiting[1])
                 self.keep(k, waiting[1])
 
     def report(self) -> dict[str, Any]:
@@ -104,11 +106,6 @@ class Acceptor:
             "prompt_tokens": self.tokens[0],
             "completion_tokens": self.tokens[1],
         }
-
-
-def digest(texts: Sequence[str]) -> bytes:
-    """Eight bytes that stand for an example; among a million of them a wrong match has odds of one in 37 million."""
-    return hashlib.blake2b("\x1f".join(texts).encode(), digest_size=8).digest()
 
 
 def counts_text(counts: Mapping[str, int]) -> str:

@@ -58,6 +58,7 @@ class Clean:
     min_chars: int = 5
     max_chars: int = 100
     min_japanese: float = 0.6
+    near_duplicate: float = 0.9
     lines: int = 1
     same_allowed: list[str] = field(default_factory=list)
     forbidden: list[str] = field(default_factory=list)

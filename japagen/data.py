@@ -5,7 +5,6 @@ from __future__ import annotations
 import logging
 import math
 import random
-from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
@@ -200,9 +199,9 @@ class DataModule(LightningDataModule):
         pads = {"input_ids": self.tokenizer.pad_token_id or 0, "token_type_ids": self.tokenizer.pad_token_type_id}
         return Rows(columns, targets(rows, self.config.task), pads)
 
-    def counts(self) -> dict[str, Counter[str]]:
-        """Rows of each label in each part."""
-        return {name: Counter(row.label for row in getattr(self.parts, name)) for name in ("train", "valid", "test")}
+    def steps(self) -> int:
+        """Training batches in an epoch."""
+        return math.ceil(len(self.parts.train) / self.batch_size)
 
     def train_dataloader(self) -> DataLoader[dict[str, Tensor]]:
         """Batches in a new order each epoch."""

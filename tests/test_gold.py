@@ -224,7 +224,7 @@ def test_missing_says_what_and_how(tmp_path: Path) -> None:
 def test_a_task_without_gold_says_so() -> None:
     with pytest.raises(gold.GoldMissing, match="task weather has no gold data: add `gold:`"):
         gold.load(weather(None), "test", None)
-    with pytest.raises(gold.GoldMissing, match="gold.test names no file"):
+    with pytest.raises(gold.GoldMissing, match=r"gold\.test names no file"):
         gold.load(weather(Gold(train=["a.jsonl"])), "test", None)
 
 
@@ -373,8 +373,10 @@ def test_a_folder_and_a_locked_file(tmp_path: Path, monkeypatch: pytest.MonkeyPa
 
     monkeypatch.setattr(Path, "read_bytes", locked)
     assert "Permission denied; let yourself read it: chmod -R u+rX" in rejected(weather(user_gold()), tmp_path)
-    monkeypatch.setattr(Path, "exists", locked)
-    assert "Permission denied" in rejected(weather(user_gold()), tmp_path)
+    monkeypatch.setattr(Path, "stat", locked)
+    message = rejected(weather(user_gold()), Path("/data"))
+    monkeypatch.undo()
+    assert "Permission denied" in message
 
 
 def test_a_wrong_gold_section_is_told_at_once(tmp_path: Path) -> None:

@@ -1,0 +1,188 @@
+"""Seed -> data -> student -> fit -> test -> save -> metrics."""
+
+from __future__ import annotations
+
+import json
+import logging
+import tempfile
+import time
+import warnings
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import asdict
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from omegaconf import DictConfig
+
+from japagen import fit, metric, store, tracking
+from japagen.config import TrainConfig, check
+
+if TYPE_CHECKING:
+    from lightning.pytorch import Trainer as LightningTrainer
+    from transformers import PreTrainedTokenizerBase
+
+    from japagen.data import DataModule, Parts
+    from japagen.student import Module
+
+log = logging.getLogger(__name__)
+
+# Advice against what is meant here: small tables in memory, and no logger of Lightning's.
+CHATTER = (r".*does not have many workers", r".*smaller than the logging interval", r".*isinstance\(treespec, LeafSpec\)")
+
+
+def run(cfg: DictConfig) -> float:
+    """Train the student that `cfg` names, score it on gold and save it; returns the task's metric."""
+    config = check(cfg, TrainConfig)
+    with quiet():
+        from lightning.pytorch import seed_everything
+
+        from japagen import data
+
+        seed_everything(config.seed)
+        parts = data.parts(config)
+        announce(config, parts)
+        with tracking.run(config, "train", tags(config)) as track:
+            return work(config, parts, track)
+
+
+def work(config: TrainConfig, parts: Parts, track: tracking.Run) -> float:
+    """From the rows to the saved student and its metrics."""
+    from japagen import student
+    from japagen.data import DataModule
+
+    model, tokenizer = student.load(config.student, config.task)
+    table = DataModule(parts, config, tokenizer)
+
+    def report(values: Mapping[str, float], step: int) -> None:
+        track.metrics(values, step)
+        log.info("step %d of %d: %s", step, trainer.estimated_stepping_batches, ", ".join(f"{key} {values[key]:.4f}" for key in sorted(values)))
+
+    module = student.Module(model, config, label_weights(config, parts), report)
+    Path(config.student_dir).mkdir(parents=True, exist_ok=True)
+    # Beside the finished students, so that the last step is a rename.
+    with tempfile.TemporaryDirectory(dir=config.student_dir, prefix=".part-") as part:
+        trainer, began = fit.make_trainer(config.trainer, table.steps(), Path(part)), time.perf_counter()
+        with fit.interruptible():
+            trainer.fit(module, datamodule=table)
+        seconds = time.perf_counter() - began
+        rows = predictions(trainer, module, table)
+        folder = save(config, module, tokenizer, rows, Path(part))
+    measured = {**measure(config, parts, rows), "train/seconds": seconds, "train/examples_per_second": module.speed()}
+    record(config, parts, rows, measured, track)
+    show(config, parts, measured, folder, tracking.where(config, track))
+    return measured[f"{prefix(parts)}/{config.task.metric}"]
+
+
+def prefix(parts: Parts) -> str:
+    """What the test metrics are called: `test` is gold and nothing else."""
+    return "heldout" if parts.no_gold else "test"
+
+
+def announce(config: TrainConfig, parts: Parts) -> None:
+    """Say what was read, and how many rows of each label, before anything takes time."""
+    source = "gold" if config.data.name == "gold" else str(store.folder(config))
+    log.info("task %s, student %s, trained on %s", config.task.name, config.student.name, source)
+    for name, rows in (("train", parts.train), ("valid", parts.valid), ("test", parts.test)):
+        counts = Counter(row.label for row in rows)
+        labels = ", ".join(f"{label} {counts[label]}" for label in config.task.labels) if config.task.kind == "classification" else ""
+        kind = f", held out of {config.data.name}" if name == "valid" or (name == "test" and parts.no_gold) else ""
+        log.info("%s: %d rows%s%s", name, len(rows), kind, f" ({labels})" if labels else "")
+
+
+def tags(config: TrainConfig) -> dict[str, str]:
+    """What ties this run to the run that wrote its dataset."""
+    if config.data.name == "gold":
+        return {}
+    fingerprint = store.fingerprint(config)
+    return {"fingerprint": fingerprint, "generating_run": tracking.latest(config, "generate", fingerprint)}
+
+
+def predictions(trainer: LightningTrainer, module: Module, table: DataModule) -> list[dict[str, Any]]:
+    """One row for each test row, in its order, by the best checkpoint: id, gold, predicted, for labels a probability."""
+    best: str | None = getattr(trainer.checkpoint_callback, "best_model_path", "") or None
+    with fit.interruptible():
+        outputs = trainer.predict(module, datamodule=table, ckpt_path=best) or []
+    found: dict[int, dict[str, Any]] = {}
+    for rows, logits in outputs:
+        found.update(zip(rows.tolist(), module.read(logits), strict=True))
+    test = table.parts.test
+    return [{"id": test[row].id, "gold": test[row].label, **found[row]} for row in sorted(found)]
+
+
+def save(config: TrainConfig, module: Module, tokenizer: PreTrainedTokenizerBase, rows: Sequence[Mapping[str, Any]], part: Path) -> Path:
+    """The student's folder: what transformers opens, predictions.jsonl, and japagen.json, which says how to use it."""
+    from japagen import student
+
+    folder, new = Path(config.student_dir) / student.name(config), part / "student"
+    module.finished().save_pretrained(new)
+    tokenizer.save_pretrained(new)
+    task = {key: getattr(config.task, key) for key in ("name", "kind", "inputs", "metric", "labels")}
+    card = {"task": task, "student": asdict(config.student), "data": asdict(config.data), "seed": config.seed}
+    (new / "japagen.json").write_text(json.dumps(card, ensure_ascii=False, indent=2) + "\n", encoding="utf-8")
+    lines = (json.dumps(row, ensure_ascii=False) + "\n" for row in rows)
+    (new / "predictions.jsonl").write_text("".join(lines), encoding="utf-8")
+    if folder.exists():
+        folder.rename(part / "old")
+    new.rename(folder)
+    return folder
+
+
+def measure(config: TrainConfig, parts: Parts, rows: Sequence[Mapping[str, Any]]) -> dict[str, float]:
+    """The metrics of the test rows; `score` is the task's own, on gold."""
+    gold = [row["gold"] for row in rows]
+    found = metric.scores(config.task, gold, [str(row["predicted"]) for row in rows])
+    measured = {f"{prefix(parts)}/{name}": value for name, value in found.items()}
+    if config.task.kind == "classification":
+        measured["heldout/majority_accuracy" if parts.no_gold else "majority/accuracy"] = metric.majority(gold)
+    return measured if parts.no_gold else {**measured, "score": found[config.task.metric]}
+
+
+def record(config: TrainConfig, parts: Parts, rows: Sequence[Mapping[str, Any]], measured: Mapping[str, float], track: tracking.Run) -> None:
+    """Hand the job's numbers, its rows' digests and the confusion matrix to tracking."""
+    track.metrics(measured)
+    source = "gold" if config.data.name == "gold" else str(store.folder(config))
+    for name, examples, context in (("train", parts.train, "training"), ("valid", parts.valid, "training"), ("test", parts.test, "evaluation")):
+        gold = name == "test" and not parts.no_gold
+        track.dataset(list(store.rows(examples, config.task)), f"{config.task.name} {name}", "gold" if gold else source, context)
+    if config.task.kind == "classification":
+        gold_labels, predicted = [row["gold"] for row in rows], [row["predicted"] for row in rows]
+        track.figure(tracking.confusion(gold_labels, predicted, config.task.labels), "confusion.png")
+
+
+def show(config: TrainConfig, parts: Parts, measured: Mapping[str, float], folder: Path, where: str) -> None:
+    """The end of the job: one table, what the score is not, and where the student and the run are."""
+    from rich.console import Console
+    from rich.table import Table
+
+    console = Console(soft_wrap=True, highlight=False)
+    table = Table("", "", title=f"{config.task.name}, {config.student.name} on {config.data.name}", show_header=False)
+    for name in ("train", "valid", "test"):
+        table.add_row(f"{name} rows", str(len(getattr(parts, name))))
+    for name in sorted(measured):
+        if name.startswith((prefix(parts), "majority")):
+            table.add_row(name, f"{measured[name]:.4f}", style="bold" if name.endswith(f"/{config.task.metric}") else "")
+    table.add_row("seconds", f"{measured['train/seconds']:.0f}")
+    console.print(table)
+    if parts.no_gold:
+        console.print(f"This score is NOT on gold: it is on rows held out of the {config.data.name} data itself. {parts.no_gold}", markup=False)
+    console.print(f"student: {folder}", markup=False)
+    if where:
+        console.print(f"run: {where}", markup=False)
+
+
+@contextmanager
+def quiet() -> Iterator[None]:
+    """Without the advertisements and advice of Lightning and transformers; their errors are still seen."""
+    import lightning.pytorch  # noqa: F401 (it sets the levels of its loggers when imported)
+    from transformers.utils import logging as transformers_logging
+
+    transformers_logging.set_verbosity_error()
+    transformers_logging.disable_progress_bar()
+    for name in ("lightning.pytorch", "lightning.fabric"):
+        logging.getLogger(name).setLevel(logging.WARNING)
+    with warnings.catch_warnings():
+        for message in CHATTER:
+            warnings.filterwarnings("ignore", message=message)
+        yield

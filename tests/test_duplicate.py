@@ -1,0 +1,53 @@
+"""Exact and near duplicates."""
+
+from __future__ import annotations
+
+import random
+import subprocess
+import sys
+
+from japagen.duplicate import Digests, Seen, digest
+
+TEXT = "公園の芝生の上で、白い犬が赤いボールを追いかけて走っています。"
+
+
+def test_digests_behave_like_a_set() -> None:
+    draw = random.Random(0)
+    values = [draw.randrange(1, 2**64) for _ in range(5000)]
+    ours = Digests()
+    for value in values[:2500] * 2:
+        ours.add(value)
+    assert ours.count == 2500
+    assert all(value in ours for value in values[:2500])
+    assert not any(value in ours for value in values[2500:])
+
+
+def test_exact_duplicates() -> None:
+    seen = Seen(0)
+    seen.add(["a", "b"])
+    assert seen.reason(["a", "b"]) == "duplicate"
+    assert seen.reason(["b", "a"]) == seen.reason(["ab"]) == ""
+
+
+def test_near_duplicates() -> None:
+    seen = Seen(0.7)
+    seen.add([TEXT])
+    assert seen.reason([TEXT.replace("赤い", "青い")]) == "near_duplicate"
+    assert seen.reason(["台所で女性が夕食の野菜を切っているところです。"]) == ""
+    exact = Seen(0)
+    exact.add([TEXT])
+    assert exact.reason([TEXT.replace("赤い", "青い")]) == ""
+
+
+def test_short_texts_are_compared_too() -> None:
+    seen = Seen(0.9)
+    seen.add(["犬"])
+    assert seen.reason(["犬"]) == "duplicate"
+    assert seen.reason(["猫"]) == ""
+
+
+def test_decisions_are_the_same_in_every_process() -> None:
+    code = "from japagen.duplicate import Seen, digest; import sys; s = Seen(.7); print(digest([sys.argv[1]]), s.sketch([sys.argv[1]]).digest()[:4])"
+    runs = {subprocess.run([sys.executable, "-c", code, TEXT], capture_output=True, text=True, check=True).stdout for _ in range(2)}
+    assert len(runs) == 1
+    assert str(digest([TEXT])) in runs.pop()
