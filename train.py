@@ -3,19 +3,19 @@
 import hydra
 from omegaconf import DictConfig
 
-from japagen import config
+from japagen import config, job
 
 config.register()
 
 
 @hydra.main(version_base="1.3", config_path="conf", config_name="train")
 def main(cfg: DictConfig) -> None:
-    with config.job():
+    with job.job():
         from japagen.train import run
 
         run(cfg)
 
 
 if __name__ == "__main__":
-    with config.hints(config.TrainConfig):
+    with job.hints(config.TrainConfig):
         main()

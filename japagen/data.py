@@ -52,13 +52,11 @@ def parts(config: TrainConfig) -> Parts:
     return Parts(train, valid, test, no_gold)
 
 
-def gold_rows(config: TrainConfig) -> list[Example]:
-    """All gold rows meant for training."""
-    return gold.load(config.task, "train", config.gold_dir)
-
-
 # One function a value of `data`: all the rows that a student may be trained on.
-SOURCES: dict[str, Callable[[TrainConfig], list[Example]]] = {"synthetic": store.read, "gold": gold_rows}
+SOURCES: dict[str, Callable[[TrainConfig], list[Example]]] = {
+    "synthetic": store.read,
+    "gold": lambda config: gold.load(config.task, "train", config.gold_dir),
+}
 
 
 def by_level(rows: Sequence[Example], task: Task, seed: int) -> Iterator[list[int]]:
@@ -89,7 +87,9 @@ def split(rows: Sequence[Example], config: TrainConfig, name: str) -> tuple[list
     # Correlations need two rows, and so does a choice between checkpoints.
     if len(taken) < 2 or not rest:
         more = "a higher num_per_label" if config.data.name == "synthetic" else "more gold rows"
-        raise UserError(f"{len(rows)} rows are too few to keep some for '{name}': give {more}, or another data.valid (now {config.data.valid})")
+        raise UserError(
+            f"{len(rows)} rows are too few to keep some for '{name}': give {more}, or a higher data.valid than {config.data.valid}"
+        )
     return rest, [rows[place] for place in sorted(taken)]
 
 
@@ -127,6 +127,10 @@ class Rows(Dataset[dict[str, Tensor]]):
 
     def __len__(self) -> int:
         return len(self.lengths)
+
+    def in_order(self, batch_size: int) -> list[list[int]]:
+        """Batches from the shortest row to the longest."""
+        return chunks(sorted(range(len(self)), key=self.lengths.__getitem__), batch_size)
 
     def __getitem__(self, rows: Sequence[int]) -> dict[str, Tensor]:
         batch = {
@@ -194,8 +198,8 @@ class DataModule(LightningDataModule):
         rows: list[Example] = getattr(self.parts, name)
         columns, cut = tokenise(rows, self.tokenizer, self.config.student)
         if cut:
-            limit = self.config.student.max_length
-            log.info("%s: %d of %d rows (%.0f %%) were cut to student.max_length=%d tokens", name, cut, len(rows), 100 * cut / len(rows), limit)
+            share, limit = 100 * cut / len(rows), self.config.student.max_length
+            log.info("%s: %d of %d rows (%.0f %%) were cut to student.max_length=%d tokens", name, cut, len(rows), share, limit)
         pads = {"input_ids": self.tokenizer.pad_token_id or 0, "token_type_ids": self.tokenizer.pad_token_type_id}
         return Rows(columns, targets(rows, self.config.task), pads)
 
@@ -210,16 +214,11 @@ class DataModule(LightningDataModule):
 
     def val_dataloader(self) -> DataLoader[dict[str, Tensor]]:
         """Batches in order of length."""
-        return in_order(self.tables["valid"], self.config.data.batch_size)
+        return loader(self.tables["valid"], self.tables["valid"].in_order(self.config.data.batch_size))
 
     def predict_dataloader(self) -> DataLoader[dict[str, Tensor]]:
         """Batches of the test rows in order of length; `row` says which row is which."""
-        return in_order(self.tables["test"], self.config.data.batch_size)
-
-
-def in_order(rows: Rows, batch_size: int) -> DataLoader[dict[str, Tensor]]:
-    """A loader over `rows` by length."""
-    return loader(rows, chunks(sorted(range(len(rows)), key=rows.lengths.__getitem__), batch_size))
+        return loader(self.tables["test"], self.tables["test"].in_order(self.config.data.batch_size))
 
 
 def loader(rows: Rows, batches: Sampler[list[int]] | list[list[int]]) -> DataLoader[dict[str, Tensor]]:

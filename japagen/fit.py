@@ -62,7 +62,7 @@ def precision(options: Mapping[str, Any]) -> Any:
         fast = False
     else:
         # oneDNN says yes to every AVX-512 machine, and is slower than 32 bits on those without these instructions.
-        capabilities = getattr(torch.cpu, "get_capabilities", dict)()
+        capabilities: dict[str, Any] = getattr(torch.cpu, "get_capabilities", dict)()
         fast = any(capabilities.get(name, False) for name in ("avx512_bf16", "amx_bf16"))
     return "bf16-mixed" if fast else "32-true"
 

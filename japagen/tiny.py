@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import string
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 if TYPE_CHECKING:
     from transformers import PreTrainedModel, PreTrainedTokenizerBase
@@ -14,7 +14,7 @@ def student(max_length: int, **options: Any) -> tuple[PreTrainedModel, PreTraine
     from transformers import BertConfig, BertForSequenceClassification
 
     tokenizer = characters(max_length)
-    sizes = {"hidden_size": 64, "num_hidden_layers": 2, "num_attention_heads": 2, "intermediate_size": 128}
+    sizes: dict[str, Any] = {"hidden_size": 64, "num_hidden_layers": 2, "num_attention_heads": 2, "intermediate_size": 128}
     config = BertConfig(vocab_size=len(tokenizer), **sizes, max_position_embeddings=max_length, **options)
     return BertForSequenceClassification(config), tokenizer
 
@@ -35,4 +35,5 @@ def characters(max_length: int) -> PreTrainedTokenizerBase:
         single="[CLS] $A [SEP]", pair="[CLS] $A [SEP] $B:1 [SEP]:1", special_tokens=[("[CLS]", 2), ("[SEP]", 3)]
     )
     roles = {"pad_token": "[PAD]", "unk_token": "[UNK]", "cls_token": "[CLS]", "sep_token": "[SEP]"}
-    return PreTrainedTokenizerFast(tokenizer_object=tokenizer, model_max_length=max_length, **roles)
+    fast: Any = PreTrainedTokenizerFast
+    return cast("PreTrainedTokenizerBase", fast(tokenizer_object=tokenizer, model_max_length=max_length, **roles))

@@ -83,7 +83,7 @@ class Run:
             # Not mlflow.data.from_pandas: this digest covers every row and is the same on every machine.
             digest = hashlib.sha256(json.dumps([dict(row) for row in rows]).encode()).hexdigest()[:16]
             columns = [{"type": "string", "name": column, "required": True} for column in (rows[0] if rows else {})]
-            place = json.dumps({"uri": hidden(source)})
+            place = json.dumps({"uri": hidden(source)}, ensure_ascii=False)
             schema, profile = json.dumps({"mlflow_colspec": columns}), json.dumps({"num_rows": len(rows)})
             dataset = new.Dataset(name, digest, "local", place, schema, profile)
             client.log_inputs(self.id, [new.DatasetInput(dataset, [new.InputTag("mlflow.data.context", context)])])
@@ -156,6 +156,7 @@ def guard(run: Run) -> Iterator[ModuleType]:
     # MLflow reads these: our users' jobs are not for its makers to count, and it would try a dead server for 4 minutes.
     os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")
     os.environ.setdefault("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "3")
+    os.environ.setdefault("MLFLOW_HTTP_REQUEST_TIMEOUT", "30")
     import mlflow  # before its loggers are silenced, because it sets their levels
 
     levels = {logger: logger.level for logger in map(logging.getLogger, ("mlflow", "alembic", "urllib3"))}

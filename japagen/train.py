@@ -17,7 +17,8 @@ from typing import TYPE_CHECKING, Any
 from omegaconf import DictConfig
 
 from japagen import fit, metric, store, tracking
-from japagen.config import TrainConfig, check
+from japagen.check import check
+from japagen.config import TrainConfig
 
 if TYPE_CHECKING:
     from lightning.pytorch import Trainer as LightningTrainer
@@ -28,6 +29,8 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 
+# What a file of predictions has in a line: id, gold, predicted and, for labels, probability.
+Rows = Sequence[Mapping[str, Any]]
 # Advice against what is meant here: small tables in memory, and no logger of Lightning's.
 CHATTER = (r".*does not have many workers", r".*smaller than the logging interval", r".*isinstance\(treespec, LeafSpec\)")
 
@@ -49,17 +52,18 @@ def run(cfg: DictConfig) -> float:
 
 def work(config: TrainConfig, parts: Parts, track: tracking.Run) -> float:
     """From the rows to the saved student and its metrics."""
-    from japagen import student
-    from japagen.data import DataModule
+    from japagen import data, loss, student
 
     model, tokenizer = student.load(config.student, config.task)
-    table = DataModule(parts, config, tokenizer)
+    table = data.DataModule(parts, config, tokenizer)
+    weights = loss.label_weights(data.targets(parts.train, config.task), len(config.task.labels)) if config.loss.class_weights else None
 
     def report(values: Mapping[str, float], step: int) -> None:
         track.metrics(values, step)
-        log.info("step %d of %d: %s", step, trainer.estimated_stepping_batches, ", ".join(f"{key} {values[key]:.4f}" for key in sorted(values)))
+        found = ", ".join(f"{key} {values[key]:.4f}" for key in sorted(values))
+        log.info("step %d of %d: %s", step, trainer.estimated_stepping_batches, found)
 
-    module = student.Module(model, config, label_weights(config, parts), report)
+    module = student.Module(model, config, weights, report)
     Path(config.student_dir).mkdir(parents=True, exist_ok=True)
     # Beside the finished students, so that the last step is a rename.
     with tempfile.TemporaryDirectory(dir=config.student_dir, prefix=".part-") as part:
@@ -111,7 +115,7 @@ def predictions(trainer: LightningTrainer, module: Module, table: DataModule) ->
     return [{"id": test[row].id, "gold": test[row].label, **found[row]} for row in sorted(found)]
 
 
-def save(config: TrainConfig, module: Module, tokenizer: PreTrainedTokenizerBase, rows: Sequence[Mapping[str, Any]], part: Path) -> Path:
+def save(config: TrainConfig, module: Module, tokenizer: PreTrainedTokenizerBase, rows: Rows, part: Path) -> Path:
     """The student's folder: what transformers opens, predictions.jsonl, and japagen.json, which says how to use it."""
     from japagen import student
 
@@ -129,7 +133,7 @@ def save(config: TrainConfig, module: Module, tokenizer: PreTrainedTokenizerBase
     return folder
 
 
-def measure(config: TrainConfig, parts: Parts, rows: Sequence[Mapping[str, Any]]) -> dict[str, float]:
+def measure(config: TrainConfig, parts: Parts, rows: Rows) -> dict[str, float]:
     """The metrics of the test rows; `score` is the task's own, on gold."""
     gold = [row["gold"] for row in rows]
     found = metric.scores(config.task, gold, [str(row["predicted"]) for row in rows])
@@ -139,13 +143,13 @@ def measure(config: TrainConfig, parts: Parts, rows: Sequence[Mapping[str, Any]]
     return measured if parts.no_gold else {**measured, "score": found[config.task.metric]}
 
 
-def record(config: TrainConfig, parts: Parts, rows: Sequence[Mapping[str, Any]], measured: Mapping[str, float], track: tracking.Run) -> None:
+def record(config: TrainConfig, parts: Parts, rows: Rows, measured: Mapping[str, float], track: tracking.Run) -> None:
     """Hand the job's numbers, its rows' digests and the confusion matrix to tracking."""
     track.metrics(measured)
     source = "gold" if config.data.name == "gold" else str(store.folder(config))
-    for name, examples, context in (("train", parts.train, "training"), ("valid", parts.valid, "training"), ("test", parts.test, "evaluation")):
-        gold = name == "test" and not parts.no_gold
-        track.dataset(list(store.rows(examples, config.task)), f"{config.task.name} {name}", "gold" if gold else source, context)
+    for name, context in (("train", "training"), ("valid", "training"), ("test", "evaluation")):
+        place = "gold" if name == "test" and not parts.no_gold else source
+        track.dataset(list(store.rows(getattr(parts, name), config.task)), f"{config.task.name} {name}", place, context)
     if config.task.kind == "classification":
         gold_labels, predicted = [row["gold"] for row in rows], [row["predicted"] for row in rows]
         track.figure(tracking.confusion(gold_labels, predicted, config.task.labels), "confusion.png")
@@ -166,7 +170,7 @@ def show(config: TrainConfig, parts: Parts, measured: Mapping[str, float], folde
     table.add_row("seconds", f"{measured['train/seconds']:.0f}")
     console.print(table)
     if parts.no_gold:
-        console.print(f"This score is NOT on gold: it is on rows held out of the {config.data.name} data itself. {parts.no_gold}", markup=False)
+        console.print(f"This score is NOT on gold: it is on rows held out of the synthetic ones. {parts.no_gold}", markup=False)
     console.print(f"student: {folder}", markup=False)
     if where:
         console.print(f"run: {where}", markup=False)
@@ -176,12 +180,12 @@ def show(config: TrainConfig, parts: Parts, measured: Mapping[str, float], folde
 def quiet() -> Iterator[None]:
     """Without the advertisements and advice of Lightning and transformers; their errors are still seen."""
     import lightning.pytorch  # noqa: F401 (it sets the levels of its loggers when imported)
-    from transformers.utils import logging as transformers_logging
+    from transformers.utils import logging as bars
 
-    transformers_logging.set_verbosity_error()
-    transformers_logging.disable_progress_bar()
-    for name in ("lightning.pytorch", "lightning.fabric"):
-        logging.getLogger(name).setLevel(logging.WARNING)
+    progress: Any = bars
+    progress.disable_progress_bar()
+    for name, level in (("lightning.pytorch", logging.WARNING), ("lightning.fabric", logging.WARNING), ("transformers", logging.ERROR)):
+        logging.getLogger(name).setLevel(level)
     with warnings.catch_warnings():
         for message in CHATTER:
             warnings.filterwarnings("ignore", message=message)

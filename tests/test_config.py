@@ -16,8 +16,9 @@ import yaml
 from hydra.errors import ConfigCompositionException
 from hydra.utils import get_class
 
-from japagen import config
-from japagen.config import CONF, GenerateConfig, TrainConfig, UserError, check
+from japagen import job
+from japagen.check import check
+from japagen.config import CONF, GenerateConfig, TrainConfig, UserError
 from tests.conftest import Compose
 
 ROOT = CONF.parent
@@ -94,14 +95,14 @@ def test_a_wrong_type_is_refused_when_composing(composed: Compose) -> None:
     ],
 )
 def test_hints(argv: list[str], hint: str) -> None:
-    assert hint in "\n".join(config.override_hints(argv, GenerateConfig))
+    assert hint in "\n".join(job.override_hints(argv, GenerateConfig))
 
 
 def test_no_hint_for_what_is_right(tmp_path: Path) -> None:
     (tmp_path / "task").mkdir()
     (tmp_path / "task" / "weather.yaml").touch()
     argv = ["--config-dir", str(tmp_path), "task=weather", "shots=1", "task.clean.max_chars=3", "+llm.sampling.top_k=3", "hydra.job.num=1", "-m"]
-    assert not list(config.override_hints(argv, GenerateConfig))
+    assert not list(job.override_hints(argv, GenerateConfig))
 
 
 def type_in(folder: Path, *words: str, **environment: str) -> subprocess.CompletedProcess[str]:
@@ -155,8 +156,8 @@ def test_disk_trouble_becomes_one_message(code: int, caplog: pytest.LogCaptureFi
     def fail(error: UserError) -> None:
         raise error
 
-    monkeypatch.setattr(config, "fail", fail)
-    with caplog.at_level(logging.ERROR), pytest.raises(UserError, match=r"cannot write synthetic/x: .*the same command"), config.job():
+    monkeypatch.setattr(job, "fail", fail)
+    with caplog.at_level(logging.ERROR), pytest.raises(UserError, match=r"cannot write synthetic/x: .*the same command"), job.job():
         raise OSError(code, os.strerror(code), "synthetic/x")
 
 

@@ -8,7 +8,8 @@ from pathlib import Path
 import pytest
 
 from japagen import generate, llm, store
-from japagen.config import CONF, GenerateConfig, UserError, check
+from japagen.check import check
+from japagen.config import CONF, GenerateConfig, UserError
 from japagen.llm import fake
 from tests.conftest import Compose
 

@@ -9,7 +9,8 @@ from pathlib import Path
 import pytest
 
 from japagen import store
-from japagen.config import GenerateConfig, UserError, check
+from japagen.check import check
+from japagen.config import GenerateConfig, UserError
 from tests.conftest import Compose
 
 HEAD = {"fingerprint": "0123456789", "shots": {}}
