@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-import string
+import re
 from collections.abc import Iterable, Iterator
 from typing import TypeVar, cast
 
 from omegaconf import DictConfig, OmegaConf
 
+from japagen import published
 from japagen.config import Config, GenerateConfig, Loss, Task, TrainConfig, UserError, did_you_mean, is_number
 
 C = TypeVar("C", bound=Config)
@@ -30,7 +31,11 @@ def check(cfg: DictConfig, schema: type[C]) -> C:
     config = cast(C, OmegaConf.to_object(cfg))
     if not isinstance(config, schema):
         raise TypeError(f"expected {schema.__name__}, got {type(config).__name__}")
-    problems = [*task_problems(config.task), *option_problems(config), *prompt_problems(config)]
+    if config.prompt.path is not None:
+        config.task = published.read(config.prompt.path, config.task)
+    elif config.prompt.name == "japagen_json":
+        raise UserError("prompt=japagen_json needs the file: add prompt.path=FILE")
+    problems = [*task_problems(config.task, config.prompt.path is not None), *option_problems(config), *prompt_problems(config)]
     if problems:
         raise UserError(problems_text(problems))
     if config.prompt.name == "zero_shot" and config.shots > 0:
@@ -46,7 +51,7 @@ def problems_text(problems: Iterable[str]) -> str:
     return "\n".join([head, *(f"  - {line}" for line in lines)])
 
 
-def task_problems(task: Task) -> Iterator[str]:
+def task_problems(task: Task, from_file: bool = False) -> Iterator[str]:
     """What is wrong with a task's YAML."""
     where = f"task {task.name}"
     if task.kind not in ("classification", "regression"):
@@ -62,11 +67,12 @@ def task_problems(task: Task) -> Iterator[str]:
         yield f"{where}: labels must be two or more different names, got {task.labels}"
     if task.kind == "regression":
         yield from (f"{where}: label '{y}' is not a number, which kind: regression needs" for y in task.labels if not is_number(y))
-    yield from wording_problems(task)
-    yield from knowledge_problems(task)
+    yield from wording_problems(task, {"label", "slot"} if from_file else {"label"})
+    if not from_file:
+        yield from knowledge_problems(task)
 
 
-def wording_problems(task: Task) -> Iterator[str]:
+def wording_problems(task: Task, known: set[str]) -> Iterator[str]:
     """Every label and every input needs its text, and the label must reach the LLM."""
     where = f"task {task.name}: wording"
     for label in task.labels:
@@ -80,7 +86,7 @@ def wording_problems(task: Task) -> Iterator[str]:
     for name, text in task.wording.turns.items():
         if name not in task.inputs:
             yield f"{where}.turns has '{name}', which is not in inputs{did_you_mean(name, task.inputs)}"
-        yield from (f"{where}.turns.{name}: {{{slot}}} is not known; allowed: {{label}}" for slot in placeholders(text) - {"label"})
+        yield from (f"{where}.turns.{name}: {{{word}}} is not known; allowed: {{label}}" for word in placeholders(text) - known)
     last = task.wording.turns.get(task.inputs[-1], "") if task.inputs else ""
     if last and "label" not in placeholders(last):
         yield f"{where}.turns.{task.inputs[-1]} does not contain {{label}}, so the LLM would not be told the label"
@@ -105,6 +111,12 @@ def option_problems(config: Config) -> Iterator[str]:
         yield f"num_per_label is {config.num_per_label}; it must be 1 or more, e.g. num_per_label=16"
     if config.shots < 0:
         yield f"shots is {config.shots}; it must be 0 or more, e.g. shots=5"
+    if config.shots_scope not in ("label", "all"):
+        yield f"shots_scope is '{config.shots_scope}'; allowed: label, all"
+    if config.filter.tolerance < 0:
+        yield f"filter.tolerance is {config.filter.tolerance}; it must be 0 or more levels"
+    if config.llm.max_cost is not None and not (config.llm.price_prompt or config.llm.price_completion):
+        yield "llm.max_cost needs prices: give llm.price_prompt and llm.price_completion in US dollars per million tokens"
     if config.seed < 0:
         yield f"seed is {config.seed}; it must be 0 or more"
     if config.llm.concurrency < 1:
@@ -156,15 +168,23 @@ def loss_problems(loss: Loss, task: Task) -> Iterator[str]:
 
 def prompt_problems(config: Config) -> Iterator[str]:
     """A prompt must fit the number of shots and the task."""
+    pair = len(config.task.inputs) > 1
+    if config.prompt.premise not in ("per_label", "shared"):
+        yield f"prompt.premise is '{config.prompt.premise}'; allowed: per_label, shared"
+    elif config.prompt.premise == "shared" and not pair:
+        yield f"prompt.premise=shared is for pairs of sentences; task {config.task.name} has one"
+    elif config.prompt.premise == "shared" and config.shots and config.shots_scope != "all":
+        yield "prompt.premise=shared shows the same shots under every label: add shots_scope=all"
+    if config.prompt.joint and not pair:
+        yield f"prompt.joint=true is for pairs of sentences; task {config.task.name} has one"
+    if config.prompt.joint and config.prompt.premise == "shared":
+        yield "prompt.joint=true writes both sentences at once, so prompt.premise=shared cannot hold: drop one of them"
     if config.prompt.name == "few_shot" and config.shots == 0:
         yield "prompt=few_shot needs shots of 1 or more: add shots=5, or use prompt=zero_shot"
-    if config.prompt.knowledge and config.task.knowledge is None:
+    if config.prompt.knowledge and config.task.knowledge is None and config.prompt.path is None:
         yield f"prompt={config.prompt.name} needs `knowledge` in the YAML of task {config.task.name}: add it, or use prompt=zero_shot"
 
 
 def placeholders(template: str) -> set[str]:
-    """Names in braces in `template`, e.g. {"label"}; a lone brace is reported as the name it spoils."""
-    try:
-        return {name for _, name, _, _ in string.Formatter().parse(template) if name is not None}
-    except ValueError:
-        return {template.strip()[:20]}
+    """Names in braces in `template`, e.g. {"label"}; other braces are the text's own."""
+    return set(re.findall(r"\{(\w+)\}", template))

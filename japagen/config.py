@@ -81,11 +81,18 @@ class Task:
 
 @dataclass
 class Prompt:
-    """How the wording is used. `shots` is the default of the option of the same name."""
+    """How the wording is used. `shots` is the default of the option of the same name.
+
+    `premise`: per_label (each example has a sentence 1 of its own) or shared (one sentence 1 serves every label).
+    `joint`: both sentences of a pair in one structured reply. `path`: a prompt file in the published JSON format.
+    """
 
     name: str = MISSING
     shots: int = 0
     knowledge: bool = False
+    premise: str = "per_label"
+    joint: bool = False
+    path: str | None = None
 
 
 @dataclass
@@ -112,9 +119,14 @@ class LLM:
 
 @dataclass
 class Filter:
-    """Which accepted replies stay; `none` keeps all that cleaning keeps."""
+    """Which clean replies stay: all, or, with `verify`, those to which the LLM, asked again, gives their own label.
+
+    For regression the answer may be `tolerance` levels away.
+    """
 
     name: str = "none"
+    verify: bool = False
+    tolerance: int = 0
 
 
 @dataclass
@@ -188,6 +200,7 @@ class Config:
     filter: Filter = field(default_factory=Filter)
     logger: Logger = field(default_factory=Logger)
     shots: int = 0
+    shots_scope: str = "label"
     seed: int = 0
     num_per_label: int = 16
     gold_dir: str | None = None
@@ -199,11 +212,18 @@ class Config:
 
 @dataclass
 class GenerateConfig(Config):
-    """Options of generate.py. `max_attempts`: replies drawn for one example before it is given up."""
+    """Options of generate.py.
+
+    `estimate`: call the LLM for `estimate_examples` only, then say what the rest will take. `max_attempts`: replies drawn
+    for one example before it is given up. `max_shortfall`: share of the examples that may be missing in the end.
+    """
 
     dry_run: bool = False
+    estimate: bool = False
+    estimate_examples: int = 12
     max_attempts: int = 10
     max_shortfall: float = 0.0
+    push_to_hub: str | None = None
 
 
 @dataclass

@@ -203,7 +203,7 @@ def _locate(model: Model) -> list[Path]:
     if missing or wrong:
         problems = [f"not installed: {', '.join(missing)}"] if missing else []
         problems += [f"wrong version: {', '.join(wrong)}"] if wrong else []
-        raise UserError(f"{model.file} is made from packages; {'; '.join(problems)}. Type: {INSTALL}")
+        raise UserError(f"{model.file} needs packages; {'; '.join(problems)}. Type: {INSTALL}")
     if absent:
         problem = f"missing from their packages: {', '.join(part.path for part in absent)}"
         raise UserError(f"{model.file}: {problem}. Type: {_reinstall(absent)}")

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import dataclasses
+import json
 from collections.abc import Sequence
 
 from japagen.config import Prompt, Task
 from japagen.gold import Example
-from japagen.llm import Message
+from japagen.llm import Message, Schema
 
 ASK, ANSWER = "指示：", "回答："
 
@@ -17,9 +19,19 @@ def instructions(task: Task, prompt: Prompt, label: str, slot: str = "") -> list
     told = ""
     if prompt.knowledge and task.knowledge is not None:
         wording.update(task.knowledge.labels)
-        told = task.knowledge.sentence.replace("{slot}", slot) if slot else ""
+        told = task.knowledge.sentence if slot else ""
     texts = [task.wording.turns[name].replace("{label}", wording[label]) for name in task.inputs]
-    return [texts[0] + told, *texts[1:]]
+    return [put(text, task, slot) for text in (texts[0] + told, *texts[1:])]
+
+
+def system(task: Task, slot: str = "") -> str:
+    """The system message."""
+    return put(task.wording.system, task, slot)
+
+
+def put(text: str, task: Task, slot: str) -> str:
+    """`text` with the slot value where a prompt file has its slot; a shot, which has no value, names the slot itself."""
+    return text.replace("{slot}", slot or (task.knowledge.slot if task.knowledge else ""))
 
 
 def slot_values(task: Task, prompt: Prompt) -> list[str]:
@@ -51,3 +63,40 @@ def completion_text(asked: Sequence[str], replies: Sequence[str], shots: Sequenc
         else:
             parts.append(turn["content"].replace("\n", " ") + "\n")
     return "".join(parts)
+
+
+def joint(asked: Sequence[str], inputs: Sequence[str]) -> str:
+    """One instruction for all inputs at once, answered by a JSON object."""
+    form = ", ".join(f'"{name}": "..."' for name in inputs)
+    tasks = "\n".join(f"- {name}：{text}" for name, text in zip(inputs, asked, strict=True))
+    return f"次の文をすべて書き、{{{form}}} という形のJSONだけで答えてください。\n{tasks}"
+
+
+def joined(shot: Example, inputs: Sequence[str]) -> Example:
+    """A shot as the one reply to a joint instruction."""
+    text = json.dumps(dict(zip(inputs, shot.texts, strict=True)), ensure_ascii=False)
+    return dataclasses.replace(shot, texts=(text,))
+
+
+def joint_schema(inputs: Sequence[str]) -> Schema:
+    """The JSON schema of a joint reply."""
+    properties = {name: {"type": "string"} for name in inputs}
+    return {"type": "object", "properties": properties, "required": list(inputs), "additionalProperties": False}
+
+
+QUESTION_SYSTEM = "あなたは文章を分類する専門家です。"
+
+
+def question(task: Task, prompt: Prompt, texts: Sequence[str]) -> tuple[str, tuple[str, ...]]:
+    """The question which label `texts` have, and its possible answers: the labels' numbers from 1."""
+    wording = dict(task.wording.labels)
+    if prompt.knowledge and task.knowledge is not None:
+        wording.update(task.knowledge.labels)
+    numbers = tuple(str(number) for number in range(1, len(task.labels) + 1))
+    choices = "\n".join(f"{number}. {wording[label]}" for number, label in zip(numbers, task.labels, strict=True))
+    if len(texts) > 1:
+        shown = "\n".join(f"文{number}：{text}" for number, text in enumerate(texts, 1))
+        asked = "文2は、文1に続けて次のどの指示に従って書かれたものですか。"
+    else:
+        shown, asked = f"文章：{texts[0]}", "この文章は、次のどの指示に従って書かれたものですか。"
+    return f"{shown}\n\n{asked}番号だけで答えてください。\n{choices}", numbers

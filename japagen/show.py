@@ -16,7 +16,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeRemaini
 from rich.progress import Progress as Bar
 from rich.table import Table
 
-from japagen import llm
+from japagen import estimate, llm
 from japagen.accept import Acceptor, counts_text
 from japagen.config import GenerateConfig, Task
 
@@ -112,3 +112,11 @@ def generated(config: GenerateConfig, rows: Sequence[Mapping[str, str]], manifes
     console.print(f"Dataset: {folder}", soft_wrap=True, highlight=False)
     if where:
         console.print(where, soft_wrap=True, highlight=False)
+
+
+def estimated(config: GenerateConfig, sample: Sequence[estimate.Reply], state: Acceptor, seconds: float) -> None:
+    """Print what the rest of the dataset will take."""
+    missing = state.size - state.accepted
+    for line in estimate.lines(sample, missing, seconds, config.llm.price_prompt, config.llm.price_completion):
+        print(line)
+    print("The replies of the sample are kept; the same command without estimate=true goes on from them.")

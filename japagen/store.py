@@ -37,10 +37,11 @@ def identity(config: Config) -> dict[str, Any]:
     return {
         "format": FORMAT,
         "task": {key: task[key] for key in keys},
-        "prompt": {"name": config.prompt.name, "knowledge": config.prompt.knowledge},
+        "prompt": {key: getattr(config.prompt, key) for key in ("name", "knowledge", "premise", "joint")},
         "llm": llm,
         "filter": dataclasses.asdict(config.filter),
         "shots": config.shots,
+        "shots_scope": config.shots_scope,
         "seed": config.seed,
     }
 

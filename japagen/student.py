@@ -172,6 +172,8 @@ class Module(LightningModule):
         steps = int(self.trainer.estimated_stepping_batches)
         fused = self.device.type in ("cpu", "cuda") and self.trainer.precision != "16-mixed"
         optimizer = torch.optim.AdamW(groups(self.model, self.options.weight_decay), lr=self.options.learning_rate, fused=fused)
+        # Lightning refuses to clip gradients before a fused step, for the sake of a gradient scaler, which only 16-mixed has.
+        optimizer._step_supports_amp_scaling = False
         factor = partial(warm_then_fall, warmup=max(1, math.ceil(steps * self.options.warmup)), steps=steps)
         schedule = torch.optim.lr_scheduler.LambdaLR(optimizer, factor)
         return {"optimizer": optimizer, "lr_scheduler": {"scheduler": schedule, "interval": "step"}}

@@ -34,6 +34,7 @@ def characters(max_length: int) -> PreTrainedTokenizerBase:
     tokenizer.post_processor = processors.TemplateProcessing(
         single="[CLS] $A [SEP]", pair="[CLS] $A [SEP] $B:1 [SEP]:1", special_tokens=[("[CLS]", 2), ("[SEP]", 3)]
     )
-    roles = {"pad_token": "[PAD]", "unk_token": "[UNK]", "cls_token": "[CLS]", "sep_token": "[SEP]"}
+    roles: dict[str, Any] = {"pad_token": "[PAD]", "unk_token": "[UNK]", "cls_token": "[CLS]", "sep_token": "[SEP]"}
+    roles["model_input_names"] = ["input_ids", "token_type_ids", "attention_mask"]
     fast: Any = PreTrainedTokenizerFast
     return cast("PreTrainedTokenizerBase", fast(tokenizer_object=tokenizer, model_max_length=max_length, **roles))

@@ -135,7 +135,8 @@ def start(config: Config, stage: str, tags: Mapping[str, str]) -> Run:
     grouping = ("task", "data", "student", *(("llm", "prompt", "shots") if params.get("data") != "gold" else ()))
     recorded.tags({**{key: str(params[key]) for key in grouping if key in params}, **tags})
     recorded.params(params)
-    recorded.text(OmegaConf.to_yaml(OmegaConf.create(plain)), "config.yaml")
+    with guard(recorded):
+        recorded.text(OmegaConf.to_yaml(OmegaConf.create(plain)), "config.yaml")
     return recorded
 
 

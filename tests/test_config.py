@@ -23,6 +23,8 @@ from tests.conftest import Compose
 
 ROOT = CONF.parent
 YAMLS = sorted(str(path.relative_to(CONF)) for path in CONF.rglob("*.yaml"))
+# What a choice cannot do without.
+NEEDED = {"few_shot": ["shots=1"], "japagen_json": [f"prompt.path={Path(__file__).parent / 'published.json'}"]}
 GROUPS = {"generate": GenerateConfig, "train": TrainConfig}
 
 
@@ -34,8 +36,7 @@ def test_every_yaml_composes_and_passes_check(composed: Compose, name: str) -> N
         if name == f"{command}.yaml":
             check(composed(command), schema)
         elif any(isinstance(entry, dict) and group in entry for entry in defaults):
-            shots = ["shots=1"] if choice == "few_shot" else []
-            check(composed(command, f"{group}={choice}", *shots), schema)
+            check(composed(command, f"{group}={choice}", *NEEDED.get(choice, [])), schema)
 
 
 @pytest.mark.parametrize("name", sorted(path.stem for path in (CONF / "llm").glob("*.yaml")))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import random
 
 from japagen.config import LLM, UserError
@@ -39,11 +40,20 @@ class Fake:
             raise EngineError("fake: an error was asked for (llm.engine.error_rate)")
         prompt = request.text + "".join(message["content"] for message in request.messages)
         draw = random.Random(f"{request.seed} {prompt}")
-        text = draw.choice(MALFORMED) if draw.random() < self.malformed_rate else sentence(draw)
+        text = draw.choice(MALFORMED) if draw.random() < self.malformed_rate else reply(request, draw)
         return Completion(text, "stop", len(prompt), len(text))
 
-    def close(self) -> None:
+    async def close(self) -> None:
         """Nothing to free."""
+
+
+def reply(request: Request, draw: random.Random) -> str:
+    """What a model held to the request's form would say."""
+    if request.choices:
+        return draw.choice(request.choices)
+    if request.schema is not None:
+        return json.dumps({name: sentence(draw) for name in request.schema["properties"]}, ensure_ascii=False)
+    return sentence(draw)
 
 
 def sentence(draw: random.Random) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import os
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -26,7 +27,7 @@ class LlamaCpp:
 
     async def complete(self, request: Request) -> Completion:
         """Answer `request`; several may be awaited at once."""
-        body = {"stop": list(request.stop), "cache_prompt": True, **self.sampling, "seed": request.seed}
+        body = {"stop": list(request.stop), "cache_prompt": True, **self.sampling, **constraint(request), "seed": request.seed}
         loop = asyncio.get_running_loop()
         if request.messages:
             body["messages"] = list(request.messages)
@@ -37,10 +38,22 @@ class LlamaCpp:
             reply = await loop.run_in_executor(self.threads, self.server.handle_completions, body)
         return completion(reply)
 
-    def close(self) -> None:
+    async def close(self) -> None:
         """Free the model's memory."""
         self.threads.shutdown(cancel_futures=True)
         self.server = None
+
+
+def constraint(request: Request) -> dict[str, Any]:
+    """What holds llama.cpp to the reply's form: a grammar of the choices, a JSON schema, a temperature."""
+    held: dict[str, Any] = {}
+    if request.choices:
+        held["grammar"] = "root ::= " + " | ".join(json.dumps(choice, ensure_ascii=False) for choice in request.choices)
+    if request.schema is not None:
+        held["json_schema"] = request.schema
+    if request.temperature is not None:
+        held["temperature"] = request.temperature
+    return held
 
 
 def completion(reply: Any) -> Completion:

@@ -6,17 +6,15 @@ import asyncio
 import json
 import os
 import random
-import re
 import time
 import urllib.request
 from collections.abc import Mapping
-from datetime import datetime, timezone
-from email.utils import parsedate_to_datetime
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
 from japagen.config import LLM, UserError, did_you_mean
 from japagen.llm import Completion, EngineError, Request
+from japagen.llm.reply import completion, hidden, message, retry_after
 
 if TYPE_CHECKING:
     import aiohttp
@@ -25,7 +23,6 @@ AGAIN = {408, 409, 425, 429}  # and 5xx: the same request may succeed later
 RATE_PAUSE = 5.0  # seconds after a 429 that does not say how long
 DOWN_PAUSE = 5.0  # seconds between tries when a server that has answered before cannot be reached
 OPTIONS = ("timeout", "headers")  # of llm.engine, for the client
-KEY_LIKE = re.compile(r"\b(?:sk|key)-[\w*.-]{6,}")
 
 
 class Server:
@@ -99,9 +96,8 @@ class Server:
         reason = f"{self.base_url} cannot be reached ({os.strerror(error.errno) if error.errno and error.errno > 0 else error.os_error})"
         if self.answered:
             return EngineError(reason, DOWN_PAUSE)
-        return EngineError(
-            f"{reason}. Is llm.base_url right, and does the server run? Start one with `vllm serve {self.llm.model}`, or have it started: llm.serve=true"
-        )
+        start = f"start one with `vllm serve {self.llm.model}`, or have it started: llm.serve=true"
+        return EngineError(f"{reason}. Is llm.base_url right, and does the server run? If not, {start}")
 
     async def refused(self, status: int, headers: Mapping[str, str], payload: bytes) -> Exception:
         """What a status other than 200 means: EngineError where the same request may succeed later, else UserError."""
@@ -122,7 +118,7 @@ class Server:
         if status == 401 and named:
             return f"It does not accept the key in the environment variable {named}: export {named}=... with a valid one."
         if status == 401:
-            return "It wants an API key. Put the key into an environment variable and give its name: export MY_KEY=...; llm.api_key_env=MY_KEY"
+            return "It wants an API key. Put it into an environment variable and name that: export MY_KEY=... and llm.api_key_env=MY_KEY"
         if status in (402, 403, 429):
             return f"It says: {said}. Check what the account{f' of the key in {named}' if named else ''} may use and spend."
         if 300 <= status < 400:
@@ -131,8 +127,8 @@ class Server:
             names = await self.models()
             if names:
                 return f"It says: {said}. llm.model={self.llm.model}{did_you_mean(self.llm.model, names)}; it has: {', '.join(names[:30])}"
-            return f"It says: {said}. Is llm.base_url right? It usually ends in /v1; llm.chat={str(self.llm.chat).lower()} asks for {self.url}"
-        return f"It says: {said}. Mend llm.sampling; a null leaves a field out that this server does not know, e.g. ++llm.sampling.seed=null"
+            return f"It says: {said}. Is llm.base_url right? It usually ends in /v1."
+        return f"It says: {said}. Mend llm.sampling; a null there leaves out a field that the server lacks: ++llm.sampling.seed=null"
 
     async def models(self) -> list[str]:
         """The names of the server's models, or none where it does not tell."""
@@ -157,65 +153,14 @@ def body(llm: LLM, request: Request) -> bytes:
     return json.dumps({key: value for key, value in asked.items() if value is not None}, ensure_ascii=False).encode()
 
 
-def completion(payload: bytes) -> Completion:
-    """The Completion in a server's JSON, or EngineError that says what is wrong with it."""
-    try:
-        reply = json.loads(payload)
-    except ValueError:
-        raise EngineError(f"the reply is no whole JSON ({len(payload)} bytes)") from None
-    try:
-        choice, usage = reply["choices"][0], reply["usage"]
-        text = choice["message"]["content"] if "message" in choice else choice["text"]
-        return Completion(str(text or ""), str(choice["finish_reason"]), int(usage["prompt_tokens"]), int(usage["completion_tokens"]))
-    except (LookupError, TypeError, ValueError):
-        raise EngineError(defect(reply)) from None
-
-
-def defect(reply: Any) -> str:
-    """What a reply lacks."""
-    if not isinstance(reply, dict) or "error" in reply:
-        return f"the reply is an error: {str(reply)[:200]}"
-    missing = [key for key in ("choices", "usage") if not reply.get(key)]
-    return f"the reply has no {' and no '.join(missing)}" if missing else f"the reply has another form: {str(reply)[:200]}"
-
-
-def message(payload: bytes) -> str:
-    """What a server says is wrong, on one line."""
-    text = payload.decode(errors="replace")
-    try:
-        reply = json.loads(text)
-        error = reply.get("error", reply)
-        text = " ".join(str(error[key]) for key in ("message", "code", "detail") if error.get(key)) if isinstance(error, dict) else str(error)
-    except (ValueError, AttributeError):
-        pass
-    return " ".join(text.split())[:400]
-
-
-def hidden(text: str, key: str) -> str:
-    """`text` without the key, whole or shortened, because servers like to repeat it."""
-    return KEY_LIKE.sub("***", text.replace(key, "***") if key else text)
-
-
-def retry_after(headers: Mapping[str, str]) -> float | None:
-    """The seconds that Retry-After (or OpenAI's retry-after-ms) asks to wait, given as a number or a date; None where it is absent."""
-    try:
-        if "retry-after-ms" in headers:
-            return max(0.0, float(headers["retry-after-ms"]) / 1000)
-        text = headers.get("Retry-After", "")
-        if not text or text.replace(".", "", 1).isdigit():
-            return float(text) if text else None
-        return max(0.0, (parsedate_to_datetime(text) - datetime.now(timezone.utc)).total_seconds())
-    except (ValueError, TypeError):
-        return None
-
-
 def api_key(llm: LLM) -> str:
     """The key in the environment variable that llm.api_key_env names; "" where none is named."""
     if llm.api_key_env is None:
         return ""
     key = os.environ.get(llm.api_key_env, "").strip()
     if not key:
-        raise UserError(f"llm={llm.name} needs an API key in the environment variable {llm.api_key_env}, which is not set: export {llm.api_key_env}=...")
+        name = llm.api_key_env
+        raise UserError(f"llm={llm.name} needs an API key in the environment variable {name}, which is not set: export {name}=...")
     if not key.isascii() or not key.isprintable() or " " in key:
         raise UserError(f"The key in the environment variable {llm.api_key_env} has characters that no key has; set it again.")
     return key
@@ -233,7 +178,8 @@ def address(llm: LLM, options: Mapping[str, Any]) -> str:
     if "@" in parts.netloc:
         raise UserError("llm.base_url has a password in it, which would be written down with the config. Use llm.api_key_env=NAME.")
     if parts.scheme not in ("http", "https") or not parts.netloc:
-        raise UserError(f"llm.base_url={llm.base_url}: give the server's address, e.g. llm.base_url=http://127.0.0.1:8000/v1, or llm.serve=true")
+        example = "llm.base_url=http://127.0.0.1:8000/v1"
+        raise UserError(f"llm.base_url={llm.base_url}: give the server's address, e.g. {example}, or llm.serve=true")
     return (llm.base_url or "").rstrip("/")
 
 
