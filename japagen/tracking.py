@@ -167,7 +167,8 @@ def guard(run: Run) -> Iterator[ModuleType]:
         yield mlflow
     except Exception as error:
         if not run.lost:
-            run.lost = hidden(" ".join(f"{type(error).__name__}: {error}".split()))[:400]
+            reason = re.split(r"\[SQL|\(Background", f"{type(error).__name__}: {error}")[0]
+            run.lost = hidden(" ".join(reason.split()))[:400]
             log.warning("MLflow failed, the job goes on without it (logger=none turns it off): %s", run.lost)
     finally:
         for logger, level in levels.items():

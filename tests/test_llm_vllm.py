@@ -1,0 +1,185 @@
+"""Real vLLM on a tiny random model: inside the process and as `vllm serve` (.ci/vllm-env makes the environment)."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from japagen import generate, llm, store
+from japagen.check import check
+from japagen.config import LLM, GenerateConfig, UserError
+from japagen.llm import keep
+from tests.conftest import Compose
+
+pytestmark = [pytest.mark.vllm, pytest.mark.filterwarnings("default"), pytest.mark.timeout(600)]
+vllm = pytest.importorskip("vllm", reason="vLLM is not installed here: .ci/vllm-env FOLDER makes an environment that has it")
+
+KANA = "あいうえおかきくけこさしすせそたちつてとなにぬねのはひふへほまみむめもやゆよらりるれろわをん"
+TEMPLATE = (
+    "{% for m in messages %}<|{{ m['role'] }}|>{{ m['content'] }}<|end|>{% endfor %}{% if add_generation_prompt %}<|assistant|>{% endif %}"
+)
+CPU_ENGINE = {"max_model_len": 4096, "enforce_eager": True, "dtype": "float32"}
+
+
+@pytest.fixture(scope="module")
+def model(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A Qwen2 of two layers with random weights, and a byte-level tokenizer in which each kana is a token."""
+    from tokenizers import ByteLevelBPETokenizer
+    from transformers import PreTrainedTokenizerFast, Qwen2Config, Qwen2ForCausalLM, set_seed
+
+    set_seed(0)
+    folder = tmp_path_factory.mktemp("model") / "tiny-qwen2"
+    bpe = ByteLevelBPETokenizer()
+    bpe.train_from_iterator([*KANA] * 50 + ["写真に何が写っているかを説明する文を書いてください。"] * 20, 1000, special_tokens=["<|end|>"])
+    tokenizer = PreTrainedTokenizerFast(tokenizer_object=bpe._tokenizer, eos_token="<|end|>", pad_token="<|end|>")
+    tokenizer.chat_template = TEMPLATE
+    tokenizer.save_pretrained(folder)
+    config = Qwen2Config(
+        vocab_size=len(tokenizer),
+        hidden_size=128,
+        intermediate_size=128,
+        num_hidden_layers=2,
+        num_attention_heads=2,
+        num_key_value_heads=2,
+        max_position_embeddings=4096,
+        eos_token_id=tokenizer.eos_token_id,
+        bos_token_id=None,
+    )
+    Qwen2ForCausalLM(config).save_pretrained(folder)
+    return folder
+
+
+@pytest.fixture()
+def overrides(model: Path) -> list[str]:
+    """A small pair task. The model writes at random, so it may write kana alone, and the cleaning rules let kana pass."""
+    from transformers import AutoTokenizer
+
+    tokenizer = AutoTokenizer.from_pretrained(model)
+    kana = [number for number in range(len(tokenizer)) if tokenizer.decode([number]) in KANA]
+    assert len(kana) == len(KANA)
+    engine = [f"++llm.engine.{key}={str(value).lower()}" for key, value in CPU_ENGINE.items()]
+    return [
+        *("task=jnli", "num_per_label=3", f"llm.model={model}", "llm.concurrency=8", *engine),
+        *("task.clean.min_chars=1", "task.clean.max_chars=1000"),
+        *("llm.sampling.max_tokens=400", "+llm.sampling.min_tokens=8", '+llm.sampling.stop=["ん"]'),
+        f"+llm.sampling.allowed_token_ids={[*kana, tokenizer.eos_token_id]}",
+    ]
+
+
+@pytest.fixture(scope="module", autouse=True)
+def stopped(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    """Little memory, no network, and nothing left running."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("VLLM_CPU_KVCACHE_SPACE", "1")
+        patch.setenv("HF_HUB_OFFLINE", "1")
+        patch.setenv("VLLM_CACHE_ROOT", str(tmp_path_factory.mktemp("cache")))
+        yield
+        keep.KEPT.close()
+
+
+def texts(composed: Compose, *overrides: str) -> list[tuple[str, ...]]:
+    """Generate; the texts of the dataset, which must have exactly what was asked for."""
+    cfg = composed("generate", *overrides)
+    generate.run(cfg)
+    config = check(cfg, GenerateConfig)
+    examples = list(store.read(config))
+    assert {label: sum(e.label == label for e in examples) for label in config.task.labels} == dict.fromkeys(config.task.labels, 3)
+    assert all(len(e.texts) == 2 and set("".join(e.texts)) <= set(KANA) and not e.texts[0].endswith("ん") for e in examples)
+    assert not list(store.folder(config).glob("*.part"))
+    return [e.texts for e in examples]
+
+
+def tiny(model: Path, **changes: Any) -> LLM:
+    fields: dict[str, Any] = {"_target_": "japagen.llm.vllm.VLLM", "name": "tiny", "model": str(model), "engine": dict(CPU_ENGINE)}
+    return LLM(**{**fields, "concurrency": 4, "sampling": {"max_tokens": 16}, **changes})
+
+
+def test_inside_the_process_two_jobs_share_one_engine(composed: Compose, overrides: list[str]) -> None:
+    first = texts(composed, "llm=vllm", *overrides)
+    engine = keep.KEPT.thing
+    assert texts(composed, "llm=vllm", *overrides, "seed=1") != first
+    assert engine is not None
+    assert keep.KEPT.thing is engine
+    assert engine.engine.vllm_config.cache_config.enable_prefix_caching  # type: ignore[attr-defined]
+
+
+def test_structured_output_a_base_model_and_a_seed(model: Path) -> None:
+    async def ask(config: LLM, request: llm.Request) -> llm.Completion:
+        return await llm.load(config).complete(request)
+
+    chat = llm.Request(messages=({"role": "user", "content": "どちらですか。"},), seed=1)
+    choice = asyncio.run(ask(tiny(model, sampling={"max_tokens": 16, "structured_outputs": {"choice": ["はい", "いいえ"]}}), chat))
+    assert choice.text in ("はい", "いいえ")
+    text = llm.Request(text="むかし、", seed=1, stop=("\n",))
+    replies = [asyncio.run(ask(tiny(model, chat=False), text)) for _ in range(2)]
+    assert replies[0] == replies[1]
+    assert (replies[0].finish, replies[0].completion_tokens) in (("length", 16), ("stop", replies[0].completion_tokens))
+    assert replies[0].prompt_tokens > 0
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"sampling": {"max_tokenz": 3}}, "llm.sampling is not what vLLM's SamplingParams takes"),
+        ({"engine": {"max_model_length": 5}}, "max_model_length is not an option .* did you mean 'max_model_len'"),
+        ({"model": "/no/such/model"}, "vLLM cannot load llm.model=/no/such/model"),
+    ],
+)
+def test_a_wrong_option_is_named(model: Path, changes: dict[str, Any], message: str) -> None:
+    with pytest.raises(UserError, match=message):
+        llm.load(tiny(model, **changes))
+
+
+def test_a_server_started_for_the_job_serves_two_and_is_stopped(composed: Compose, overrides: list[str]) -> None:
+    first = texts(composed, "llm=server", "llm.serve=true", *overrides)
+    serving = keep.KEPT.thing
+    assert texts(composed, "llm=server", "llm.serve=true", *overrides, "seed=1") != first
+    assert serving is not None
+    assert keep.KEPT.thing is serving
+    keep.KEPT.close()
+    assert not serving.alive()
+
+
+def test_kill_9_leaves_no_process_behind(model: Path, tmp_path: Path) -> None:
+    """Of an engine inside the process, its EngineCore is a process of its own; it must not keep a GPU for ever."""
+    script = tmp_path / "hold.py"
+    arguments = json.dumps([str(model), CPU_ENGINE])
+    script.write_text(
+        "import json, sys, time\nfrom japagen.llm.vllm import Running\n"
+        "if __name__ == '__main__':\n    running = Running(*json.loads(sys.argv[1]))\n    print('ready', flush=True)\n    time.sleep(600)\n"
+    )
+    with subprocess.Popen([sys.executable, str(script), arguments], stdout=subprocess.PIPE, text=True, start_new_session=True) as holder:
+        assert holder.stdout is not None
+        while "ready" not in (line := holder.stdout.readline()):
+            assert line, "the process ended early"
+        holder.send_signal(signal.SIGKILL)
+        deadline = time.monotonic() + 30
+        while members(holder.pid) and time.monotonic() < deadline:
+            time.sleep(0.2)
+        left = members(holder.pid)
+        for number in left:
+            os.kill(number, signal.SIGKILL)
+    assert left == []
+
+
+def members(session: int) -> list[int]:
+    """The living processes of a session."""
+    found = []
+    for path in Path("/proc").glob("[0-9]*/stat"):
+        try:
+            state, _, _, number = path.read_text().rpartition(")")[2].split()[:4]
+        except (OSError, ValueError):
+            continue
+        if int(number) == session and state != "Z":
+            found.append(int(path.parent.name))
+    return found

@@ -1,0 +1,151 @@
+from __future__ import annotations
+
+import json
+import random
+import signal
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+import pytest
+from omegaconf import DictConfig
+from transformers import pipeline
+
+from japagen import data, fit, student, tracking, train
+from japagen.config import Trainer, UserError
+from japagen.gold import Example
+
+Compose = Callable[..., DictConfig]
+FAST = ["student=tiny", "trainer=cpu", "data.batch_size=16", "trainer.max_epochs=4", "trainer.min_steps=60"]
+
+
+def sentences(number: int, seed: int) -> list[tuple[str, int]]:
+    """A dog in it means 1, a cat 0; the rest says nothing."""
+    draw = random.Random(seed)
+    words = ["赤い", "小さな", "公園の", "うちの", "かわいい", "遠くの"]
+    return [(f"{draw.choice(words)}{draw.choice(words)}{'猫犬'[n % 2]}がいる。", n % 2) for n in range(number)]
+
+
+@pytest.fixture
+def gold_dir(tmp_path: Path) -> Path:
+    """JCoLA's and JSTS's files with rows that two layers can learn in seconds."""
+    for part, number, seed in (("train", 160, 0), ("valid", 40, 1)):
+        toys = sentences(number, seed)
+        jcola = [{"uid": n, "sentence": text, "label": label} for n, (text, label) in enumerate(toys)]
+        jsts = [{"sentence_pair_id": n, "sentence1": t, "sentence2": "犬。", "label": 1.0 + 3 * y} for n, (t, y) in enumerate(toys)]
+        write(tmp_path / f"gold/jcola-v1.0/in_domain_{part}-v1.0.json", jcola)
+        write(tmp_path / f"gold/jsts-v1.3/{part}-v1.3.json", jsts)
+    return tmp_path / "gold"
+
+
+def write(path: Path, rows: list[dict[str, Any]]) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text("".join(json.dumps(row) + "\n" for row in rows), encoding="utf-8")
+
+
+@pytest.fixture
+def recorded(monkeypatch: pytest.MonkeyPatch) -> dict[str, float]:
+    """The last value of each metric that a job records."""
+    found: dict[str, float] = {}
+
+    def metrics(self: tracking.Run, values: Mapping[str, float], step: int | None = None) -> None:  # noqa: ARG001
+        found.update(values)
+
+    monkeypatch.setattr(tracking.Run, "metrics", metrics)
+    return found
+
+
+def saved() -> Path:
+    """The only folder under students/: nothing half made is left beside it."""
+    (folder,) = Path("students").iterdir()
+    return folder
+
+
+def predictions() -> list[dict[str, Any]]:
+    return [json.loads(line) for line in (saved() / "predictions.jsonl").open(encoding="utf-8")]
+
+
+def test_a_student_learns_is_saved_and_opens_with_transformers(
+    composed: Compose, gold_dir: Path, recorded: dict[str, float], capsys: pytest.CaptureFixture[str]
+) -> None:
+    cfg = composed("train", "task=jcola", "data=gold", f"gold_dir={gold_dir}", *FAST)
+    assert train.run(cfg) == 1.0
+    assert recorded["test/mcc"] == recorded["test/accuracy"] == recorded["test/macro_f1"] == recorded["score"] == 1.0
+    assert recorded["majority/accuracy"] == 0.5
+    assert {"train/loss", "valid/loss", "valid/mcc", "train/seconds"} <= set(recorded)
+    assert recorded["train/examples_per_second"] > 0
+    text = capsys.readouterr().out
+    assert f"student: {saved()}" in text
+    assert "NOT" not in text
+    rows, texts = predictions(), [text for text, _ in sentences(40, 1)]
+    opened = pipeline("text-classification", str(saved()))(texts)
+    assert [found["label"] for found in opened] == [row["predicted"] for row in rows] == [row["gold"] for row in rows]
+    assert [found["score"] for found in opened] == pytest.approx([row["probability"] for row in rows], abs=1e-4)
+    card = json.loads((saved() / "japagen.json").read_text(encoding="utf-8"))
+    assert card["task"]["labels"] == ["unacceptable", "acceptable"]
+    # The same seed: the same student, in the place of the first.
+    assert train.run(cfg) == 1.0
+    assert predictions() == rows
+
+
+def test_regression_speaks_the_tasks_scale(composed: Compose, gold_dir: Path, recorded: dict[str, float]) -> None:
+    assert train.run(composed("train", "task=jsts", "data=gold", f"gold_dir={gold_dir}", *FAST)) > 0.8
+    assert recorded["score"] == recorded["test/spearman"]
+    assert "majority/accuracy" not in recorded
+    rows = predictions()
+    assert sum(abs(row["predicted"] - float(row["gold"])) for row in rows) / len(rows) < 0.7
+    pairs = [{"text": text, "text_pair": "犬。"} for text, _ in sentences(40, 1)]
+    opened = [found["score"] for found in pipeline("text-classification", str(saved()), function_to_apply="none")(pairs)]
+    assert opened == pytest.approx([row["predicted"] for row in rows], abs=1e-3)
+
+
+def test_without_gold_the_score_is_not_called_one(
+    composed: Compose, monkeypatch: pytest.MonkeyPatch, recorded: dict[str, float], capsys: pytest.CaptureFixture[str]
+) -> None:
+    labels = ["unacceptable", "acceptable"]
+    rows = [Example(f"{labels[y]}-{n}", (text,), labels[y]) for n, (text, y) in enumerate(sentences(48, 0))]
+    monkeypatch.setitem(data.SOURCES, "synthetic", lambda config: rows)  # noqa: ARG005
+    value = train.run(composed("train", "task=jcola", "gold_dir=nowhere", *FAST))
+    assert value == recorded["heldout/mcc"]
+    assert not [name for name in recorded if name.startswith("test/") or name in ("score", "majority/accuracy")]
+    text = capsys.readouterr().out
+    assert "This score is NOT on gold: it is on rows held out of the synthetic ones." in text
+    assert "JAPAGEN_DATA" in text
+
+
+def test_a_loss_that_is_no_number_ends_the_job_with_advice(composed: Compose, gold_dir: Path) -> None:
+    with pytest.raises(UserError, match=r"The loss is (nan|inf) at step \d+.*Lower student.learning_rate \(now 1e\+30\)"):
+        train.run(composed("train", "task=jcola", "data=gold", f"gold_dir={gold_dir}", "student.learning_rate=1e30", *FAST))
+    assert list(Path("students").iterdir()) == []
+
+
+def test_an_interrupt_ends_as_an_interrupt(composed: Compose, gold_dir: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def stop(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(student.Module, "training_step", stop)
+    handler = signal.getsignal(signal.SIGINT)
+    with pytest.raises(KeyboardInterrupt):
+        train.run(composed("train", "task=jcola", "data=gold", f"gold_dir={gold_dir}", *FAST))
+    assert signal.getsignal(signal.SIGINT) is handler
+    assert list(Path("students").iterdir()) == []
+
+
+def test_the_debug_trainer_runs_one_batch_of_everything(composed: Compose, gold_dir: Path) -> None:
+    train.run(composed("train", "task=jsts", "data=gold", f"gold_dir={gold_dir}", "student=tiny", "trainer=debug"))
+    assert len(predictions()) == 32
+
+
+def test_few_rows_get_more_epochs_and_many_fewer() -> None:
+    trainer = Trainer(name="t", max_epochs=10, min_steps=200, max_steps=1000)
+    assert fit.length(trainer, 6) == (36, 4)
+    assert fit.length(trainer, 50) == (10, 1)
+    assert fit.length(trainer, 300) == (3, 1)
+    assert fit.length(trainer, 5000) == (1, 1)
+    assert fit.length(Trainer(name="t", max_epochs=7), 5000) == (7, 1)
+
+
+def test_a_precision_that_is_asked_for_is_taken() -> None:
+    assert fit.precision({"precision": "64-true"}) == "64-true"
+    assert fit.precision({"precision": "auto", "accelerator": "mps"}) == "32-true"
+    assert fit.precision({"accelerator": "cpu"}) in ("bf16-mixed", "32-true")
