@@ -62,7 +62,7 @@ def saved() -> Path:
 
 
 def predictions() -> list[dict[str, Any]]:
-    return [json.loads(line) for line in (saved() / "predictions.jsonl").open(encoding="utf-8")]
+    return [json.loads(line) for line in (saved() / "predictions.jsonl").read_text(encoding="utf-8").splitlines()]
 
 
 def test_a_student_learns_is_saved_and_opens_with_transformers(

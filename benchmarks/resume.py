@@ -1,0 +1,80 @@
+"""Resuming a long journal: seconds and peak memory.
+
+python benchmarks/resume.py [lines] [near_duplicate]
+Writes a journal of so many accepted replies, then starts a process that takes it in as generate.py does.
+"""
+
+from __future__ import annotations
+
+import json
+import random
+import resource
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Sequence
+from pathlib import Path
+
+from japagen.accept import Acceptor
+from japagen.llm.fake import sentence
+from japagen.store import Journal
+
+HEAD = {"fingerprint": "0123456789", "shots": {}}
+LABELS = ["entailment", "contradiction", "neutral"]
+
+
+def write(path: Path, lines: int) -> None:
+    """A journal of `lines` replies, one in twenty rejected."""
+    draw, k, attempt = random.Random(0), 0, 0
+    with path.open("w", encoding="utf-8") as file:
+        file.write(json.dumps(HEAD) + "\n")
+        for _ in range(lines):
+            bad = draw.random() < 0.05
+            entry = {
+                "k": k,
+                "attempt": attempt,
+                "label": LABELS[k % 3],
+                "reason": "empty" if bad else "",
+                "texts": [sentence(draw), sentence(draw)],
+                "tokens": [120, 60],
+            }
+            file.write(json.dumps(entry, ensure_ascii=False) + "\n")
+            k, attempt = (k, attempt + 1) if bad else (k + 1, 0)
+
+
+def take_in(path: Path, near: float) -> None:
+    """Replay the journal and print what it took."""
+    kept = 0
+
+    def keep(_: int, texts: Sequence[str]) -> None:
+        nonlocal kept
+        kept += len(texts) > 0
+
+    begin = time.monotonic()
+    with Journal(path, HEAD) as journal:
+        state = Acceptor(10**9, lambda k: LABELS[k % 3], 10, keep, near)
+        for entry in journal.lines():
+            state.replay(entry)
+    seconds = time.monotonic() - begin
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+    print(f"near_duplicate={near}: {state.replies} lines, {kept} accepted: {seconds:.1f} s, peak {peak:.0f} MB")
+
+
+def main() -> None:
+    """Write in this process, resume in fresh ones."""
+    if sys.argv[1:2] == ["--take-in"]:
+        take_in(Path(sys.argv[2]), float(sys.argv[3]))
+        return
+    lines = int(sys.argv[1]) if len(sys.argv) > 1 else 1_000_000
+    nears = sys.argv[2:] or ["0", "0.9"]
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "journal.jsonl"
+        write(path, lines)
+        print(f"journal: {path.stat().st_size / 1e6:.0f} MB")
+        for near in nears:
+            subprocess.run([sys.executable, __file__, "--take-in", str(path), near], check=True)
+
+
+if __name__ == "__main__":
+    main()
