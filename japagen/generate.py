@@ -6,6 +6,7 @@ import asyncio
 import logging
 import random
 import time
+from pathlib import Path
 from typing import Any
 
 from omegaconf import DictConfig
@@ -181,12 +182,28 @@ def check_shortfall(config: GenerateConfig, state: accept.Acceptor) -> None:
 def record(config: GenerateConfig, manifest: dict[str, Any], track: tracking.Run) -> None:
     """Metrics, samples and files of a finished dataset go to its run; the end is printed."""
     path = store.folder(config)
-    rows = list(store.rows(store.read(config), config.task))
+    samples, accepted = show.samples(store.rows(store.asked(config), config.task), config.task)
     rejected = {f"rejected/{reason}": float(count) for reason, count in manifest["rejected_by_reason"].items()}
-    totals = {key: float(manifest[key]) for key in ("seconds", "replies", "prompt_tokens", "completion_tokens", "examples_per_second")}
-    track.metrics({"accepted": float(len(rows)), **totals, **rejected})
+    totals = ("seconds", "replies", "prompt_tokens", "completion_tokens", "examples_per_second", "acceptance_rate", "cost")
+    track.metrics({"accepted": float(accepted), **{key: float(manifest[key]) for key in totals}, **rejected})
     track.tags({"folder": str(path)})
-    track.dataset(rows, name=path.name, source=str(path / store.TABLE), context="generation")
-    track.text(show.samples_markdown(rows, config.task), "samples.md")
+    track.dataset(store.rows(store.asked(config), config.task), path.name, str(path / store.TABLE), "generation")
+    track.text(show.samples_markdown(samples, config.task), "samples.md")
     track.file(path / store.MANIFEST)
-    show.generated(config, rows, manifest, path, tracking.where(config, track))
+    if config.push_to_hub:
+        push(path, config.push_to_hub)
+    show.generated(config, samples, accepted, manifest, path, tracking.where(config, track))
+
+
+def push(path: Path, name: str) -> None:
+    """Upload the dataset, without its journal and lock, as the private hub dataset `name`; what is there already stays."""
+    from huggingface_hub import HfApi
+    from huggingface_hub.errors import HfHubHTTPError
+
+    try:
+        HfApi().create_repo(name, repo_type="dataset", private=True, exist_ok=True)
+        HfApi().upload_folder(repo_id=name, repo_type="dataset", folder_path=path, allow_patterns=[store.TABLE, store.MANIFEST, store.CARD])
+    except (HfHubHTTPError, OSError, ValueError) as error:
+        message = f"push_to_hub={name} failed: {error}\nThe dataset is whole in {path}. Log in with `hf auth login`, then type the same command."
+        raise UserError(message) from error
+    log.info("pushed to the hub as the private dataset %s", name)

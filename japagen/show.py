@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from types import TracebackType
 from typing import Any
@@ -85,33 +85,41 @@ class Progress:
             self.console.print(f"accepted {state.accepted}/{state.size}, {speed:.2f}/s, rejected: {counts_text(rejected)}", highlight=False)
 
 
-def samples(rows: Sequence[Mapping[str, str]], task: Task) -> list[Mapping[str, str]]:
-    """The first rows of each label, unpicked."""
-    return [row for label in task.labels for row in [row for row in rows if row["label"] == label][:SAMPLES]]
+def samples(rows: Iterable[Mapping[str, str]], task: Task) -> tuple[list[Mapping[str, str]], int]:
+    """The first rows of each label, unpicked, and how many rows there are."""
+    first: dict[str, list[Mapping[str, str]]] = {label: [] for label in task.labels}
+    count = 0
+    for count, row in enumerate(rows, 1):
+        if len(first[row["label"]]) < SAMPLES:
+            first[row["label"]].append(row)
+    return [row for kept in first.values() for row in kept], count
 
 
 def samples_markdown(rows: Sequence[Mapping[str, str]], task: Task) -> str:
-    """The samples as a Markdown table."""
+    """Samples as a Markdown table."""
     head = ["label", *task.inputs]
     lines = ["| " + " | ".join(head) + " |", "|" + "---|" * len(head)]
-    for row in samples(rows, task):
+    for row in rows:
         lines.append("| " + " | ".join(row[name].replace("\n", "<br>").replace("|", "\\|") for name in head) + " |")
     return "\n".join(lines) + "\n"
 
 
-def generated(config: GenerateConfig, rows: Sequence[Mapping[str, str]], manifest: Mapping[str, Any], folder: Path, where: str) -> None:
+def generated(
+    config: GenerateConfig, rows: Sequence[Mapping[str, str]], accepted: int, manifest: Mapping[str, Any], folder: Path, where: str
+) -> None:
     """Print samples, counts, and where the dataset and its run are."""
     console = Console()
     table = Table("label", title=f"{config.task.name}: the first {SAMPLES} of each label", title_justify="left", show_lines=True)
     for name in config.task.inputs:
         table.add_column(name, overflow="fold", ratio=1)
-    for row in samples(rows, config.task):
+    for row in rows:
         table.add_row(escape(row["label"]), *(escape(row[name]) for name in config.task.inputs))
     console.print(table)
-    console.print(f"{len(rows)} examples from {manifest['replies']} replies; rejected: {counts_text(manifest['rejected_by_reason'])}", highlight=False)
-    console.print(f"Dataset: {folder}", soft_wrap=True, highlight=False)
+    rejected = counts_text(manifest["rejected_by_reason"])
+    console.print(f"{accepted} examples from {manifest['replies']} replies; rejected: {rejected}", highlight=False)
+    console.print(f"dataset: {folder}", soft_wrap=True, highlight=False)
     if where:
-        console.print(where, soft_wrap=True, highlight=False)
+        console.print(f"run: {where}", soft_wrap=True, highlight=False)
 
 
 def estimated(config: GenerateConfig, sample: Sequence[estimate.Reply], state: Acceptor, seconds: float) -> None:

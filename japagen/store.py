@@ -65,7 +65,12 @@ def read(config: Config) -> list[Example]:
     if manifest is None or manifest["num_per_label"] < config.num_per_label:
         have = "is not there" if manifest is None else f"has {manifest['num_per_label']} examples per label, not {config.num_per_label}"
         raise UserError(f"The synthetic dataset {path} {have}. Make it with:\n  {generate_command(config)}")
-    return [example for example in read_table(path / TABLE, config.task) if number(example) < config.num_per_label]
+    return list(asked(config))
+
+
+def asked(config: Config) -> Iterator[Example]:
+    """The examples of a finished dataset that num_per_label asks for, one after the other."""
+    return (example for example in read_table(folder(config) / TABLE, config.task) if number(example) < config.num_per_label)
 
 
 def number(example: Example) -> int:

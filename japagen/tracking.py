@@ -14,7 +14,7 @@ import time
 import traceback
 import warnings
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager
 from pathlib import Path
 from types import ModuleType
@@ -76,16 +76,18 @@ class Run:
             warnings.filterwarnings("ignore", message="Glyph")  # one for each character that the font lacks
             self.record(lambda client, _: client.log_figure(self.id, figure, name))
 
-    def dataset(self, rows: Sequence[Mapping[str, str]], name: str, source: str, context: str) -> None:
+    def dataset(self, rows: Iterable[Mapping[str, str]], name: str, source: str, context: str) -> None:
         """The rows the job used, as MLflow's dataset input; `context`: "training", "evaluation" or "generation"."""
 
         def send(client: MlflowClient, new: Any) -> None:
-            # Not mlflow.data.from_pandas: this digest covers every row and is the same on every machine.
-            digest = hashlib.sha256(json.dumps([dict(row) for row in rows]).encode()).hexdigest()[:16]
-            columns = [{"type": "string", "name": column, "required": True} for column in (rows[0] if rows else {})]
+            # Not mlflow.data.from_pandas: this digest covers every row, is the same on every machine, and needs no memory.
+            digest, number, columns = hashlib.sha256(), 0, list[str]()
+            for number, row in enumerate(rows, 1):
+                columns = columns or list(row)
+                digest.update(json.dumps(dict(row)).encode())
             place = json.dumps({"uri": hidden(source)}, ensure_ascii=False)
-            schema, profile = json.dumps({"mlflow_colspec": columns}), json.dumps({"num_rows": len(rows)})
-            dataset = new.Dataset(name, digest, "local", place, schema, profile)
+            schema = json.dumps({"mlflow_colspec": [{"type": "string", "name": column, "required": True} for column in columns]})
+            dataset = new.Dataset(name, digest.hexdigest()[:16], "local", place, schema, json.dumps({"num_rows": number}))
             client.log_inputs(self.id, [new.DatasetInput(dataset, [new.InputTag("mlflow.data.context", context)])])
 
         self.record(send)

@@ -52,9 +52,9 @@ def run(cfg: DictConfig) -> float:
 
 def work(config: TrainConfig, parts: Parts, track: tracking.Run) -> float:
     """From the rows to the saved student and its metrics."""
-    from japagen import data, loss, student
+    from japagen import data, loss, pretrained, student
 
-    model, tokenizer = student.load(config.student, config.task)
+    model, tokenizer = pretrained.load(config.student, config.task)
     table = data.DataModule(parts, config, tokenizer)
     weights = loss.label_weights(data.targets(parts.train, config.task), len(config.task.labels)) if config.loss.class_weights else None
 

@@ -131,7 +131,7 @@ def test_an_unknown_choice_lists_the_choices_and_the_nearest(tmp_path: Path) -> 
 def test_a_failing_job_of_a_sweep_does_not_stop_the_others(tmp_path: Path) -> None:
     done = type_in(tmp_path, str(ROOT / "generate.py"), "-m", "llm=fake", "logger=none", "num_per_label=0,2")
     assert done.returncode == 1
-    assert "Dataset: synthetic/jnli/fake-" in done.stdout
+    assert "dataset: synthetic/jnli/fake-" in done.stdout
     log = next((tmp_path / "multirun").rglob("0/generate.log")).read_text(encoding="utf-8")
     assert "num_per_label is 0" in log
 

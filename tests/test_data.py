@@ -5,7 +5,7 @@ from collections.abc import Callable
 import pytest
 from omegaconf import DictConfig
 
-from japagen import batch, data, gold, store, tiny
+from japagen import batch, data, gold, pretrained, store
 from japagen.check import check
 from japagen.config import Student, TrainConfig, UserError
 from japagen.gold import Example, GoldMissing
@@ -115,7 +115,7 @@ def test_scores_are_split_by_their_nearest_level(composed: Compose) -> None:
 @pytest.mark.parametrize("texts", [1, 2])
 def test_tokens_are_the_tokenizers_own_and_cut_to_max_length(texts: int) -> None:
     student = Student(name="tiny", max_length=16, prefix="問:")
-    tokenizer = tiny.characters(16)
+    tokenizer = pretrained.characters(16)
     examples = [Example("0", ("短い文",) * texts, "a"), Example("1", ("とても長い文" * 9,) * texts, "a")]
     columns, cut = batch.tokenise(examples, tokenizer, student)
     assert cut == 1
@@ -126,7 +126,7 @@ def test_tokens_are_the_tokenizers_own_and_cut_to_max_length(texts: int) -> None
 
 def test_a_batch_is_padded_to_its_own_longest_row(config: TrainConfig) -> None:
     examples = [Example(str(n), ("あ" * (n + 1),), config.task.labels[n % 2]) for n in range(20)]
-    module = data.DataModule(data.Parts(examples, examples[:5], examples[5:]), config, tiny.characters(64))
+    module = data.DataModule(data.Parts(examples, examples[:5], examples[5:]), config, pretrained.characters(64))
     module.setup("fit")
     batches = list(module.predict_dataloader())
     assert [batch["input_ids"].shape for batch in batches] == [(8, 15), (7, 22)]

@@ -59,7 +59,7 @@ def model(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
-@pytest.fixture()
+@pytest.fixture
 def overrides(model: Path) -> list[str]:
     """A small pair task. The model writes at random, so it may write kana alone, and the cleaning rules let kana pass."""
     from transformers import AutoTokenizer
@@ -99,9 +99,9 @@ def texts(composed: Compose, *overrides: str) -> list[tuple[str, ...]]:
     return [e.texts for e in examples]
 
 
-def tiny(model: Path, **changes: Any) -> LLM:
-    fields: dict[str, Any] = {"_target_": "japagen.llm.vllm.VLLM", "name": "tiny", "model": str(model), "engine": dict(CPU_ENGINE)}
-    return LLM(**{**fields, "concurrency": 4, "sampling": {"max_tokens": 16}, **changes})
+def tiny(folder: Path, **changes: Any) -> LLM:
+    fields: dict[str, Any] = {"_target_": "japagen.llm.vllm.VLLM", "name": "tiny", "model": str(folder), "concurrency": 4}
+    return LLM(**{**fields, "engine": dict(CPU_ENGINE), "sampling": {"max_tokens": 16}, **changes})
 
 
 def test_inside_the_process_two_jobs_share_one_engine(composed: Compose, overrides: list[str]) -> None:
@@ -117,9 +117,13 @@ def test_structured_output_a_base_model_and_a_seed(model: Path) -> None:
     async def ask(config: LLM, request: llm.Request) -> llm.Completion:
         return await llm.load(config).complete(request)
 
-    chat = llm.Request(messages=({"role": "user", "content": "どちらですか。"},), seed=1)
-    choice = asyncio.run(ask(tiny(model, sampling={"max_tokens": 16, "structured_outputs": {"choice": ["はい", "いいえ"]}}), chat))
-    assert choice.text in ("はい", "いいえ")
+    chat: dict[str, Any] = {"messages": ({"role": "user", "content": "どちらですか。"},), "seed": 1}
+    passed = {"max_tokens": 16, "structured_outputs": {"choice": ["はい", "いいえ"]}}
+    assert asyncio.run(ask(tiny(model, sampling=passed), llm.Request(**chat))).text in ("はい", "いいえ")
+    assert asyncio.run(ask(tiny(model), llm.Request(**chat, choices=("1", "2"), temperature=0.0))).text in ("1", "2")
+    schema = {"type": "object", "properties": {"a": {"enum": ["い", "ろ"]}}, "required": ["a"], "additionalProperties": False}
+    held = asyncio.run(ask(tiny(model, sampling={"max_tokens": 60}), llm.Request(**chat, schema=schema)))
+    assert held.finish == "length" or json.loads(held.text)["a"] in ("い", "ろ")
     text = llm.Request(text="むかし、", seed=1, stop=("\n",))
     replies = [asyncio.run(ask(tiny(model, chat=False), text)) for _ in range(2)]
     assert replies[0] == replies[1]

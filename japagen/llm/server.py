@@ -141,16 +141,27 @@ class Server:
 
 
 def body(llm: LLM, request: Request) -> bytes:
-    """The JSON of one request. Stop strings of the request and of llm.sampling are both sent."""
-    asked: dict[str, Any] = {"model": llm.model, "seed": request.seed, **llm.sampling}
+    """The JSON of one request. Stop strings of the request and of llm.sampling are both sent; nulls are left out."""
+    asked: dict[str, Any] = {"model": llm.model, "seed": request.seed, **form(llm, request), **llm.sampling}
     if request.messages:
         asked["messages"] = request.messages
     else:
         asked["prompt"] = request.text
+    if request.temperature is not None and asked.get("temperature", 1.0) is not None:
+        asked["temperature"] = request.temperature
     if request.stop and asked.get("stop", ()) is not None:
         stop = asked.get("stop", ())
         asked["stop"] = [*request.stop, *([stop] if isinstance(stop, str) else stop)]
     return json.dumps({key: value for key, value in asked.items() if value is not None}, ensure_ascii=False).encode()
+
+
+def form(llm: LLM, request: Request) -> dict[str, Any]:
+    """What holds the model to the reply's form. Only vLLM has a field for choices, and others may refuse it."""
+    if request.choices and llm.serve:
+        return {"structured_outputs": {"choice": request.choices}}
+    if request.schema is not None and (llm.chat or llm.serve):
+        return {"response_format": {"type": "json_schema", "json_schema": {"name": "reply", "strict": True, "schema": request.schema}}}
+    return {}
 
 
 def api_key(llm: LLM) -> str:

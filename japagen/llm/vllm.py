@@ -7,13 +7,15 @@ import concurrent.futures
 import dataclasses
 import inspect
 import itertools
+import multiprocessing
 import os
+import subprocess
 import threading
 from collections.abc import Coroutine, Mapping
 from typing import Any, TypeVar
 
 from japagen.config import LLM, UserError, did_you_mean
-from japagen.llm import Completion, EngineError, Request
+from japagen.llm import Completion, EngineError, Request, watch
 from japagen.llm.keep import KEPT
 
 T = TypeVar("T")
@@ -51,13 +53,17 @@ class VLLM:
         """The engine stays for the next job; it is closed when one asks for another, and at exit."""
 
     def params(self, request: Request) -> Any:
-        """SamplingParams with the seed and the stop strings of `request`."""
+        """SamplingParams with what `request` asks for beside its text."""
         from vllm import SamplingParams
         from vllm.sampling_params import RequestOutputKind, StructuredOutputsParams
 
         options: dict[str, Any] = {"seed": request.seed, **self.sampling, "output_kind": RequestOutputKind.FINAL_ONLY}
         stop = options.get("stop") or []
         options["stop"] = [*request.stop, *([stop] if isinstance(stop, str) else stop)]
+        if request.temperature is not None:
+            options["temperature"] = request.temperature
+        if request.choices or request.schema is not None:
+            options["structured_outputs"] = {"choice": list(request.choices)} if request.choices else {"json": request.schema}
         try:
             if isinstance(options.get("structured_outputs"), Mapping):
                 options["structured_outputs"] = StructuredOutputsParams(**options["structured_outputs"])
@@ -74,8 +80,12 @@ class Running:
         self.numbers = itertools.count()
         self.engine: Any = None
         threading.Thread(target=self.loop.run_forever, name="vllm", daemon=True).start()
+        self.guard: subprocess.Popen[bytes] | None = None
         try:
             self.engine, self.tokenizer = self.submit(load(model, options)).result()
+            if hasattr(os, "pidfd_open"):
+                # vLLM's processes do not notice when this one is killed.
+                self.guard = watch.start(["--pids", *(str(child.pid) for child in multiprocessing.active_children())])
         except BaseException as error:
             self.close()
             if not isinstance(error, Exception) or isinstance(error, UserError):
@@ -110,6 +120,9 @@ class Running:
         engine, self.engine = self.engine, None
         if engine is not None:
             engine.shutdown()
+        if self.guard is not None:
+            self.guard.kill()
+            self.guard.communicate()
         self.loop.call_soon_threadsafe(self.loop.stop)
 
 

