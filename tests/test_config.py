@@ -24,7 +24,7 @@ from tests.conftest import Compose
 ROOT = CONF.parent
 YAMLS = sorted(str(path.relative_to(CONF)) for path in CONF.rglob("*.yaml"))
 # What a choice cannot do without.
-NEEDED = {"few_shot": ["shots=1"], "japagen_json": [f"prompt.path={Path(__file__).parent / 'published.json'}"]}
+NEEDED = {"few_shot": ["shots=1"], "vllm": ["llm.model=x"], "server": ["llm.model=x"], "japagen_json": [f"prompt.path={Path(__file__).parent / 'published.json'}"]}
 GROUPS = {"generate": GenerateConfig, "train": TrainConfig}
 
 
@@ -41,7 +41,7 @@ def test_every_yaml_composes_and_passes_check(composed: Compose, name: str) -> N
 
 @pytest.mark.parametrize("name", sorted(path.stem for path in (CONF / "llm").glob("*.yaml")))
 def test_every_llm_names_a_class(composed: Compose, name: str) -> None:
-    assert get_class(composed("generate", f"llm={name}").llm._target_).__module__.startswith("japagen.llm.")
+    assert get_class(composed("generate", f"llm={name}", *NEEDED.get(name, [])).llm._target_).__module__.startswith("japagen.llm.")
 
 
 @pytest.mark.parametrize(

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import errno
 import json
+import os
 from pathlib import Path
 
 import pytest
@@ -142,3 +144,58 @@ def test_shots_without_gold_say_how_to_get_it(composed: Compose) -> None:
 def test_an_unknown_engine_is_named(composed: Compose) -> None:
     with pytest.raises(UserError, match=r"llm\._target_ 'no\.such\.Engine' of llm fake cannot be imported"):
         generate.run(composed("generate", "llm._target_=no.such.Engine"))
+
+
+def test_a_full_disk_loses_no_whole_reply(composed: Compose, monkeypatch: pytest.MonkeyPatch) -> None:
+    write = store.Journal.write
+
+    def full(self: store.Journal, entry: dict[str, object]) -> None:
+        assert self.file is not None
+        if self.file.tell() > 1500:
+            self.file.write(b'{"k": 5, "attem')
+            self.file.flush()
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), str(self.path))
+        write(self, entry)
+
+    cfg = composed("generate", "num_per_label=4")
+    with monkeypatch.context() as patch, pytest.raises(OSError, match="No space left"):
+        patch.setattr(store.Journal, "write", full)
+        generate.run(cfg)
+    config = check(cfg, GenerateConfig)
+    journal = store.folder(config) / store.JOURNAL
+    whole = journal.read_bytes()[: journal.read_bytes().rfind(b"\n") + 1]
+    assert whole.count(b"\n") > 2
+    with pytest.raises(UserError, match="is not there"):
+        store.read(config)
+    generate.run(cfg)
+    assert journal.read_bytes().startswith(whole)
+    assert len(store.read(config)) == 12
+
+
+def test_a_full_disk_at_the_end_leaves_no_half_table(composed: Compose, monkeypatch: pytest.MonkeyPatch) -> None:
+    def full(path: Path, text: str) -> None:
+        path.with_name(path.name + ".part").write_text(text[:20], encoding="utf-8")
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), str(path))
+
+    cfg = composed("generate", "num_per_label=4")
+    with monkeypatch.context() as patch, pytest.raises(OSError, match="No space left"):
+        patch.setattr(store, "write_whole", full)
+        generate.run(cfg)
+    config = check(cfg, GenerateConfig)
+    with pytest.raises(UserError, match="is not there"):
+        store.read(config)
+    generate.run(cfg)
+    assert len(store.read(config)) == 12
+
+
+def test_a_wrong_language_for_ever_is_bounded(composed: Compose) -> None:
+    with pytest.raises(UserError, match=r"12 of 12 examples are missing after 3 attempts each:\n  entailment: 4 missing; rejected: "):
+        dataset(composed, "llm.engine.malformed_rate=1.0", "max_attempts=3")
+
+
+def test_load_dataset_opens_the_folder(composed: Compose, tmp_path: Path) -> None:
+    datasets = pytest.importorskip("datasets", reason="pip install datasets")
+    folder = dataset(composed)
+    loaded = datasets.load_dataset(str(folder), split="train", cache_dir=str(tmp_path / "datasets"))
+    assert loaded.column_names == ["id", "sentence1", "sentence2", "label"]
+    assert loaded["label"] == [row["label"] for row in table(folder)]

@@ -1,0 +1,218 @@
+"""The HTTP engine and the whole generation loop against a server that answers at once.
+
+python benchmarks/http_client.py [requests] [rounds]          requests per second, and their ratios
+python benchmarks/http_client.py --profile [requests]         where the whole loop spends its time
+The server is a process of its own on core 1, the client has core 0, 64 requests are in flight. Each round measures a bare
+aiohttp loop, the engine alone, the whole loop (cleaning, journal, table), and the loop with near-duplicate search.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import cProfile
+import io
+import json
+import multiprocessing
+import os
+import pstats
+import random
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Iterator
+from multiprocessing.connection import Connection
+from pathlib import Path
+
+import aiohttp
+from hydra import compose, initialize_config_dir
+
+from japagen import config, generate, llm
+from japagen.llm.fake import sentence
+
+ROOT = Path(__file__).resolve().parent.parent
+IN_FLIGHT = 64
+MESSAGES = (
+    {
+        "role": "system",
+        "content": "あなたは日本のニュースサイトの記者です。頼まれた記事の見出しと最初の二、三文を、続けて自然な日本語で書きます。",
+    },
+    {
+        "role": "user",
+        "content": "ニュース記事の見出しと書き出しを、150文字ほどで書いてください。記事は「独女通信」という欄に載るものです。",
+    },
+)
+
+
+def replies(count: int) -> list[bytes]:
+    """Whole HTTP responses, each with another fluent text."""
+    draw, out = random.Random(0), []
+    for n in range(count):
+        message = {"role": "assistant", "content": f"{sentence(draw)}{sentence(draw)}"}
+        choice = {"index": 0, "message": message, "finish_reason": "stop", "logprobs": None}
+        usage = {"prompt_tokens": 120, "completion_tokens": 90, "total_tokens": 210}
+        data = {"id": f"chatcmpl-{n}", "object": "chat.completion", "created": 0, "model": "m", "choices": [choice], "usage": usage}
+        body = json.dumps(data, ensure_ascii=False).encode()
+        out.append(b"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: %d\r\n\r\n" % len(body) + body)
+    return out
+
+
+class Answer(asyncio.Protocol):
+    """As little of HTTP as the clients need: a request is complete when its Content-Length is there."""
+
+    ready: list[bytes]
+    count = 0
+    first = 0.0
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        self.transport, self.data = transport, b""
+
+    def data_received(self, data: bytes) -> None:
+        self.data += data
+        head, found, rest = self.data.partition(b"\r\n\r\n")
+        if not found or len(rest) < int(head.lower().partition(b"content-length:")[2].partition(b"\r\n")[0]):
+            return
+        self.data = b""
+        Answer.first = Answer.first or time.monotonic()
+        Answer.count += 1
+        self.transport.write(Answer.ready[Answer.count % len(Answer.ready)])  # type: ignore[attr-defined]
+
+
+def serve(pipe: Connection, count: int) -> None:
+    """The server; tells its port, and on each request through the pipe when it got its first request since the last."""
+    os.sched_setaffinity(0, {1})
+    Answer.ready = replies(count)
+
+    async def main() -> None:
+        loop = asyncio.get_running_loop()
+        server = await loop.create_server(Answer, "127.0.0.1", 0)
+        pipe.send(server.sockets[0].getsockname()[1])
+
+        def tell() -> None:
+            pipe.recv()
+            pipe.send(Answer.first)
+            Answer.first = 0.0
+
+        loop.add_reader(pipe.fileno(), tell)
+        await asyncio.Event().wait()
+
+    asyncio.run(main())
+
+
+async def bare(url: str, count: int) -> None:
+    """What anyone would write with aiohttp."""
+    left = iter(range(count))
+
+    async def worker(session: aiohttp.ClientSession) -> None:
+        for seed in left:
+            body = {"model": "m", "messages": MESSAGES, "seed": seed, "temperature": 1.0, "max_tokens": 512}
+            async with session.post(f"{url}/chat/completions", json=body) as response:
+                data = await response.json()
+                assert data["choices"][0]["message"]["content"]
+
+    async with aiohttp.ClientSession() as session:
+        await asyncio.gather(*[worker(session) for _ in range(IN_FLIGHT)])
+
+
+async def engine(url: str, count: int) -> None:
+    """The engine that llm=server names, without the loop."""
+    left = iter(range(count))
+    options = config.LLM("japagen.llm.server.Server", "server", "m", concurrency=IN_FLIGHT, base_url=url)
+    options.sampling = {"temperature": 1.0, "max_tokens": 512}
+    loaded = llm.load(options)
+
+    async def worker() -> None:
+        for seed in left:
+            assert (await loaded.complete(llm.Request(messages=MESSAGES, seed=seed))).text
+
+    await asyncio.gather(*[worker() for _ in range(IN_FLIGHT)])
+    await loaded.close()
+
+
+def overrides(url: str, count: int, near: float = 0.0) -> list[str]:
+    """The options of a generation of `count` examples: nine labels of single texts."""
+    small = [f"num_per_label={count // 9}", "logger=none", f"task.clean.near_duplicate={near}"]
+    return ["task=news", "llm=server", "llm.model=m", f"llm.base_url={url}", f"llm.concurrency={IN_FLIGHT}", *small]
+
+
+def whole(url: str, count: int, near: float = 0.0) -> None:
+    """generate.run, as the command calls it."""
+    with tempfile.TemporaryDirectory() as folder, contextlib.chdir(folder) if sys.version_info >= (3, 11) else contextlib.nullcontext():
+        with initialize_config_dir(str(config.CONF), version_base="1.3"):
+            cfg = compose("generate", overrides=overrides(url, count, near))
+        with contextlib.redirect_stdout(io.StringIO()):
+            generate.run(cfg)
+
+
+def to_first_request(url: str, pipe: Connection) -> float:
+    """Seconds from the command to the first request at the server."""
+    pipe.send(None)
+    pipe.recv()
+    with tempfile.TemporaryDirectory() as folder:
+        begin = time.monotonic()
+        subprocess.run(
+            [sys.executable, ROOT / "generate.py", *overrides(url, 9)],
+            cwd=folder,
+            check=True,
+            capture_output=True,
+            env={**os.environ, "PYTHONPATH": str(ROOT)},
+        )
+    pipe.send(None)
+    return float(pipe.recv()) - begin
+
+
+def measure(url: str, count: int, rounds: int) -> None:
+    """Print the requests per second of each kind and round, and the medians as ratios to the bare loop."""
+    kinds = {
+        "bare aiohttp": lambda: asyncio.run(bare(url, count)),
+        "engine": lambda: asyncio.run(engine(url, count)),
+        "whole loop": lambda: whole(url, count),
+        "whole loop, near duplicates": lambda: whole(url, count, 0.9),
+    }
+    speeds: dict[str, list[float]] = {kind: [] for kind in kinds}
+    for _ in range(rounds):
+        for kind, work in kinds.items():
+            begin = time.monotonic()
+            work()
+            speeds[kind].append(count / (time.monotonic() - begin))
+    base = statistics.median(speeds["bare aiohttp"])
+    for kind, values in speeds.items():
+        middle = statistics.median(values)
+        print(f"{kind:28} {middle:7.0f} requests/s  {middle / base:5.2f}   rounds: {' '.join(f'{value:.0f}' for value in values)}")
+
+
+@contextlib.contextmanager
+def server(count: int) -> Iterator[tuple[str, Connection]]:
+    """The server's address, and the pipe that asks it for the time of its first request."""
+    here, there = multiprocessing.Pipe()
+    process = multiprocessing.get_context("spawn").Process(target=serve, args=(there, count), daemon=True)
+    process.start()
+    try:
+        yield f"http://127.0.0.1:{here.recv()}/v1", here
+    finally:
+        process.kill()
+        process.join()
+
+
+def main(arguments: list[str]) -> None:
+    profile = "--profile" in arguments
+    numbers = [int(argument) for argument in arguments if argument != "--profile"]
+    count, rounds = (*numbers, *(20_000, 3)[len(numbers) :])
+    count -= count % 9
+    config.register()
+    with server(count) as (url, pipe):
+        os.sched_setaffinity(0, {0})
+        if profile:
+            profiler = cProfile.Profile()
+            profiler.runcall(whole, url, count)
+            pstats.Stats(profiler).sort_stats("tottime").print_stats(45)
+            return
+        seconds = [to_first_request(url, pipe) for _ in range(3)]
+        print(f"from the command to the first request: {min(seconds):.2f} s (of {' '.join(f'{value:.2f}' for value in seconds)})")
+        measure(url, count, rounds)
+
+
+if __name__ == "__main__":
+    main(sys.argv[1:])
