@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import functools
 import logging
 import random
 import time
@@ -26,14 +27,14 @@ WAITS = 100  # of one request where the engine says how long to wait: a rate lim
 def run(cfg: DictConfig) -> None:
     """Make the synthetic dataset that `cfg` names, or go on with it, and record the run."""
     config = check(cfg, GenerateConfig)
-    plan = make(config)
     if config.dry_run:
+        plan = make(config)
         show.prompts(config, [(label, plan.request(k, 0, [])) for k, label in enumerate(config.task.labels)])
         return
     with tracking.run(config, "generate", {"fingerprint": store.fingerprint(config)}) as track:
         manifest = store.read_manifest(store.folder(config))
         if manifest is None or manifest["num_per_label"] < config.num_per_label:
-            manifest = synthesise(config, plan)
+            manifest = synthesise(config, make(config))
         else:
             log.info("%s is complete already; nothing was generated", store.folder(config))
         if manifest is not None:
@@ -47,17 +48,19 @@ def synthesise(config: GenerateConfig, plan: Plan) -> dict[str, Any] | None:
     head = {"fingerprint": store.fingerprint(config), "shots": shown}
     with store.Journal(path / store.JOURNAL, head) as journal, (path / f"{store.TABLE}.part").open("w", encoding="utf-8") as table:
         keep = store.writer(table, plan.name, config.task)
-        synthesis = Synthesis(config, plan, journal, accept.Acceptor(plan.size, plan.label, config.max_attempts, keep, config.task.clean.near_duplicate))
+        state = accept.Acceptor(plan.size, plan.label, config.max_attempts, keep, config.task.clean.near_duplicate)
+        synthesis = Synthesis(config, plan, journal, state)
         synthesis.resume()
-        begin = time.monotonic()
-        if not synthesis.state.done:
+        begin, before = time.monotonic(), state.accepted
+        if not state.done:
             asyncio.run(synthesis.draw_all())
         seconds = time.monotonic() - begin
         if config.estimate:
-            show.estimated(config, synthesis.sample, synthesis.state, seconds)
+            show.estimated(config, synthesis.sample, state, seconds)
             return None
-        check_shortfall(config, synthesis.state)
-        report = {"seconds": round(seconds, 2), "shots": shown, "cost": synthesis.cost, **synthesis.state.report()}
+        check_shortfall(config, state)
+        speed = round((state.accepted - before) / seconds, 3)
+        report = {"seconds": round(seconds, 2), "examples_per_second": speed, "shots": shown, "cost": synthesis.cost, **state.report()}
         return store.finish(config, table, report)
 
 
@@ -154,8 +157,14 @@ async def answer(engine: llm.Engine, request: llm.Request) -> llm.Completion:
                     f"The LLM failed {failed + waited} times on one request: {error}\n"
                     "All replies so far are kept; mend the cause and type the same command."
                 ) from error
-            log.warning("the LLM failed, trying again: %s", error)
+            tell(str(error), int(time.monotonic() / 10))
             await asyncio.sleep(pause(failed, error.retry_after))
+
+
+@functools.lru_cache(maxsize=64)
+def tell(reason: str, _period: int) -> None:
+    """Log a failure; cached, so that all requests in flight tell the same one once in each period."""
+    log.warning("the LLM failed, trying again: %s", reason)
 
 
 def pause(failed: int, retry_after: float | None) -> float:

@@ -228,12 +228,11 @@ def finish(config: Config, table: IO[str], report: Mapping[str, Any]) -> dict[st
     table.flush()
     os.fsync(table.fileno())
     os.replace(table.name, path / TABLE)
-    replies, seconds = int(report["replies"]), float(report["seconds"])
+    replies = int(report["replies"])
     manifest = {
         "fingerprint": fingerprint(config),
         "num_per_label": config.num_per_label,
         **report,
-        "examples_per_second": round(report["accepted"] / seconds, 3) if seconds else 0.0,
         "acceptance_rate": round(report["accepted"] / replies, 4) if replies else 0.0,
         "versions": versions(),
         "identity": identity(config),

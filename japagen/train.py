@@ -44,9 +44,9 @@ def run(cfg: DictConfig) -> float:
         from japagen import data
 
         seed_everything(config.seed)
-        parts = data.parts(config)
-        announce(config, parts)
         with tracking.run(config, "train", tags(config)) as track:
+            parts = data.parts(config)
+            announce(config, parts)
             return work(config, parts, track)
 
 

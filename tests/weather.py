@@ -1,0 +1,56 @@
+"""A user's own task, weather, and its gold files; where the real ones lie."""
+
+from __future__ import annotations
+
+import json
+import os
+from pathlib import Path
+
+import pytest
+from omegaconf import OmegaConf
+
+from japagen import config, gold
+from japagen.config import Gold, Task, UserError
+
+DATA = os.environ.get("JAPAGEN_DATA") or ""
+real = pytest.mark.skipif(not DATA, reason="JAPAGEN_DATA names no folder with the real gold data")
+SUN, RAIN = (
+    {"sentence": "今日は一日中よく晴れています。", "label": "hare"},
+    {"sentence": "朝から雨が降っています。", "label": "ame"},
+)
+
+
+def shipped(name: str) -> Task:
+    task = OmegaConf.to_object(
+        OmegaConf.merge(OmegaConf.structured(Task), OmegaConf.load(config.CONF / f"task/{name}.yaml"))
+    )
+    assert isinstance(task, Task)
+    return task
+
+
+def weather(source: Gold | None, **changes: object) -> Task:
+    """A user's own task with one input and two labels."""
+    fields = {"name": "weather", "inputs": ["sentence"], "labels": ["hare", "ame"], "gold": source} | changes
+    return Task(**fields)  # type: ignore[arg-type]
+
+
+def user_gold(format: str = "jsonl", **changes: object) -> Gold:
+    return Gold(**({"format": format, "train": [f"train.{format}"], "test": [f"test.{format}"]} | changes))  # type: ignore[arg-type]
+
+
+def write(path: Path, content: str | bytes) -> Path:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_bytes(content if isinstance(content, bytes) else content.encode())
+    return path
+
+
+def lines(*rows: object) -> str:
+    return "".join(json.dumps(row, ensure_ascii=False) + "\n" for row in rows)
+
+
+def rejected(task: Task, folder: Path, split: gold.Split = "train") -> str:
+    """The message with which a file is refused, which is never that there is none."""
+    with pytest.raises(UserError) as caught:
+        gold.load(task, split, str(folder))
+    assert not isinstance(caught.value, gold.GoldMissing)
+    return str(caught.value)
