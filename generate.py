@@ -5,7 +5,7 @@ from omegaconf import DictConfig
 
 from japagen import config, job
 
-config.register()
+config.register(config.GenerateConfig)
 
 
 @hydra.main(version_base="1.3", config_path="conf", config_name="generate")
@@ -17,5 +17,5 @@ def main(cfg: DictConfig) -> None:
 
 
 if __name__ == "__main__":
-    with job.hints(config.GenerateConfig):
+    with job.command(config.GenerateConfig, __doc__):
         main()

@@ -5,7 +5,7 @@ from omegaconf import DictConfig
 
 from japagen import config, job
 
-config.register()
+config.register(config.TrainConfig)
 
 
 @hydra.main(version_base="1.3", config_path="conf", config_name="train")
@@ -17,5 +17,5 @@ def main(cfg: DictConfig) -> None:
 
 
 if __name__ == "__main__":
-    with job.hints(config.TrainConfig):
+    with job.command(config.TrainConfig, __doc__):
         main()

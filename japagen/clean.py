@@ -14,6 +14,7 @@ REASONS = {
     "truncated": "cut off at the token limit",
     "chatter": "the assistant talks to the user instead of writing the text",
     "leak": "words of the prompt, or a label's name, are in the text",
+    "repetition": "the same words again and again",
     "too_short": "fewer characters than task.clean.min_chars",
     "too_long": "more characters than task.clean.max_chars",
     "not_japanese": "too few Japanese characters, or characters of another language",
@@ -23,17 +24,25 @@ REASONS = {
 
 # With these an assistant answers the user or talks about the text; the text asked for does neither.
 CHATTER = re.compile(
-    r"^(はい、|もちろん|承知|かしこまり|了解|申し訳|すみませんが|以下(の|に|は)|次の(よう|文)|Sure|Certainly|Here|I |I'm|As an)"
-    r"|言語モデル|AIアシスタント|お手伝い|この文(は|章)|元の文|という文"
+    r"^(はい、|もちろん、|承知|かしこまり|了解(し|です)|申し訳|すみませんが|以下(の|に|は)|次の(よう|文)|たとえば、|Sure|Certainly|Here|I |I'm|As an)"
+    r"|言語モデル|AIアシスタント|お手伝い(でき|いたし|させ|しま|はあり|が必要)|この文(は|章)|元の文|という文"
 )
-HEAD = re.compile(r"^(文|例文|回答|答え|出力|説明文|説明|写真|レビュー|ツイート|本文|見出し|タイトル|記事|例)\s*[0-9０-９]*\s*[:：]\s*")
-BULLET = re.compile(r"^\s*(?:[-*・●■#>]+|[(（]?[0-9０-９]{1,2}[.)．）、])\s*")
-QUOTES = {"「": "」", "『": "』", '"': '"', "“": "”", "'": "'", "`": "`", "【": "】", "**": "**"}
+HEADINGS = "(写真の)?説明文?|文|例文?|回答|答え|出力|写真|レビュー|感想|ツイート|投稿|本文|見出し|タイトル|題名|記事|商品(の名前|名)?|形(の例)?"
+HEAD = re.compile(rf"^({HEADINGS})\s*[0-9０-９]*\s*[:：]\s*")
+# 1.5倍 and ２、３人 begin with no bullet, #東京 is a hashtag.
+BULLET = re.compile(r"^(?:[-*+>]\s+|#{1,6}\s+|[・●■]\s*|[(（][0-9０-９]{1,2}[)）]\s*|[0-9０-９]{1,2}[.)．）](?![0-9０-９])\s*)")
+QUOTES = {"「": "」", "『": "』", '"': '"', "“": "”", "'": "'", "`": "`", "【": "】"}
 JAPANESE = re.compile(r"[ぁ-ゖァ-ヺー一-鿿々〆〇、。「」『』・！？（）〜…ｦ-ﾟ０-９Ａ-Ｚａ-ｚ：]")
 KANA = re.compile(r"[ぁ-ゖァ-ヺ]")
 HAN = re.compile(r"[一-鿿]")
+# Chinese words whose characters Japanese has too: eyes, picnic, clothes, pond; cloud and leaf as nouns.
+CHINESE = re.compile(r"眼睛|野餐|衣着|水塘|[云叶](?=[がをにはのとも、。])")
+# A chunk of three or more characters three times in a row, one of two four times, one character six times; not 1000000 or ……
+LOOP = re.compile(r"([^\s\d]{3,40}?)\1{2}|([^\W\d]{2})\2{3}|([^\W\d])\3{5}")
+BLANK = re.compile(r"（[^（）]{2,}）")
 SAME = re.compile(r"[\s、。，．,.!?！？「」『』]")
 ECHO = 12  # so many characters of an instruction in a row are no accident
+GRAM, VARIED = 4, 0.6  # of the 4-grams of a text in which words do not circle, more than this share differ
 
 
 @dataclass(frozen=True)
@@ -57,6 +66,7 @@ def reason(text: str, truncated: bool, rules: Clean, asked: str, labels: Sequenc
         ("truncated", truncated),
         ("chatter", CHATTER.search(text) is not None),
         ("leak", leaks(text, asked, [*rules.forbidden, *(label for label in labels if len(label) >= 4)])),
+        ("repetition", repeats(text)),
         ("too_long", len(text) > rules.max_chars),
         ("not_japanese", not is_japanese(text, rules.min_japanese)),
         ("too_short", len(text) < rules.min_chars),
@@ -72,30 +82,46 @@ def trim(reply: str, lines: int) -> tuple[str, bool]:
 
 
 def unwrap(line: str) -> str:
-    """`line` without a bullet, a heading such as 例文： and quotes around all of it."""
-    line = HEAD.sub("", BULLET.sub("", line.strip())).strip()
+    """`line` without bold marks, bullets, a heading such as 例文： and quotes around all of it."""
+    before, line = "", line.replace("**", "").strip()
+    while line != before:
+        before = line
+        line = unquote(HEAD.sub("", BULLET.sub("", line)).strip())
+    return line
+
+
+def unquote(line: str) -> str:
+    """`line` without quotes around all of it; a quote that is opened and never closed, or the reverse, goes too."""
     for left, right in QUOTES.items():
-        inner = line[len(left) : -len(right)]
-        if line.startswith(left) and line.endswith(right) and len(line) > len(left + right) and left not in inner and right not in inner:
+        inner = line.removeprefix(left).removesuffix(right)
+        if len(inner) < len(line) and left not in inner and right not in inner:
             return inner.strip()
     return line
 
 
 def leaks(text: str, asked: str, words: Sequence[str]) -> bool:
-    """Whether `text` has one of `words`, or ECHO characters in a row of what was asked."""
-    if any(word in text for word in words):
+    """Whether `text` has one of `words`, a blank such as （場所） or ECHO characters in a row of what was asked."""
+    if any(word in text for word in words) or any(blank in text for blank in BLANK.findall(asked)):
         return True
-    return any(text[i : i + ECHO] in asked for i in range(len(text) - ECHO + 1)) if asked else False
+    return any(text[i : i + ECHO] in asked for i in range(len(text) - ECHO + 1))
+
+
+def repeats(text: str) -> bool:
+    """Whether words follow themselves at once (大きな大きな大きな), or the text goes round in circles."""
+    if LOOP.search(text):
+        return True
+    grams = [text[i : i + GRAM] for i in range(len(text) - GRAM + 1)]
+    return len(text) > 5 * GRAM and len(set(grams)) < VARIED * len(grams)
 
 
 def is_japanese(text: str, share: float) -> bool:
-    """Enough Japanese characters, some kana (Chinese has none), no Han character that Japanese encodings lack."""
+    """Enough Japanese characters, some kana (Chinese has none), no Chinese word or character."""
     visible = [c for c in text if not c.isspace()]
     if not visible or sum(1 for c in visible if JAPANESE.match(c)) < share * len(visible):
         return False
     if len(KANA.findall(text)) < 0.1 * len(visible):
         return False
-    return all(encodable(c) for c in HAN.findall(text))
+    return CHINESE.search(text) is None and all(encodable(c) for c in HAN.findall(text))
 
 
 def encodable(character: str) -> bool:

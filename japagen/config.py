@@ -190,40 +190,41 @@ class Logger:
     name: str = "mlflow"
 
 
+def option(default: Any, told: str) -> Any:
+    """A top-level option with what --help tells of it."""
+    return field(default=default, metadata={"help": told})
+
+
 @dataclass
 class Config:
-    """What names a synthetic dataset and where things lie; the same for all three commands."""
+    """What names a synthetic dataset and where things lie; the same for all commands."""
 
     task: Task = field(default_factory=Task)
     prompt: Prompt = field(default_factory=Prompt)
     llm: LLM = field(default_factory=LLM)
     filter: Filter = field(default_factory=Filter)
     logger: Logger = field(default_factory=Logger)
-    shots: int = 0
-    shots_scope: str = "label"
-    seed: int = 0
-    num_per_label: int = 16
-    gold_dir: str | None = None
-    synthetic_dir: str = "synthetic"
-    student_dir: str = "students"
-    mlflow_uri: str = "sqlite:///mlflow.db"
-    experiment: str | None = None
+    shots: int = option(0, "gold examples shown to the LLM, of each label")
+    shots_scope: str = option("label", "whose shots an example is shown: label (its own) or all")
+    seed: int = option(0, "of sampling, shots, slot values, splits and training")
+    num_per_label: int = option(16, "examples of each label; more extends the same dataset")
+    gold_dir: str | None = option(None, "folder of gold data; default: the environment variable JAPAGEN_DATA")
+    synthetic_dir: str = option("synthetic", "folder of synthetic datasets")
+    student_dir: str = option("students", "folder of trained students")
+    mlflow_uri: str = option("sqlite:///mlflow.db", "where MLflow keeps the runs")
+    experiment: str | None = option(None, "a YAML of conf/experiment that sets other options")
 
 
 @dataclass
 class GenerateConfig(Config):
-    """Options of generate.py.
+    """Options of generate.py."""
 
-    `estimate`: call the LLM for `estimate_examples` only, then say what the rest will take. `max_attempts`: replies drawn
-    for one example before it is given up. `max_shortfall`: share of the examples that may be missing in the end.
-    """
-
-    dry_run: bool = False
-    estimate: bool = False
-    estimate_examples: int = 12
-    max_attempts: int = 10
-    max_shortfall: float = 0.0
-    push_to_hub: str | None = None
+    dry_run: bool = option(False, "print one prompt of each label and call no LLM")
+    estimate: bool = option(False, "draw a small sample, say what the rest will take, and stop")
+    estimate_examples: int = option(12, "size of that sample")
+    max_attempts: int = option(10, "replies drawn for one example before it is given up")
+    max_shortfall: float = option(0.0, "share of the examples that may be missing in the end")
+    push_to_hub: str | None = option(None, "name of a private hub dataset to upload to, user/name")
 
 
 @dataclass
@@ -236,11 +237,14 @@ class TrainConfig(Config):
     trainer: Trainer = field(default_factory=Trainer)
 
 
-def register() -> None:
-    """Put the schemas of the commands into Hydra's ConfigStore."""
-    store = ConfigStore.instance()
-    store.store(name="generate_schema", node=GenerateConfig)
-    store.store(name="train_schema", node=TrainConfig)
+def register(*schemas: type[Config]) -> None:
+    """Put the schemas of the commands, or of `schemas` alone, into Hydra's ConfigStore.
+
+    Hydra copies the whole store again and again for --help, so a command registers only its own.
+    """
+    names = {GenerateConfig: "generate_schema", TrainConfig: "train_schema"}
+    for schema in schemas or names:
+        ConfigStore.instance().store(name=names[schema], node=schema)
 
 
 def did_you_mean(word: str, words: Iterable[str]) -> str:

@@ -10,6 +10,7 @@ import os
 import re
 import signal
 import sys
+import textwrap
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
@@ -57,8 +58,11 @@ def fail(error: UserError) -> None:
 
 
 @contextlib.contextmanager
-def hints(schema: type[Config]) -> Iterator[None]:
-    """After Hydra's own message for an option it refuses, say which one was probably meant."""
+def command(schema: type[Config], told: str | None) -> Iterator[None]:
+    """Around Hydra's main: our own --help, and after Hydra's message for an option it refuses, which one was probably meant."""
+    if {"--help", "-h"} & set(sys.argv[1:]):
+        print("\n".join(help_lines(schema, told or "")))
+        raise SystemExit(0)
     try:
         yield
     except SystemExit as stop:
@@ -105,3 +109,24 @@ def key_hint(key: str, schema: type[Any]) -> Iterator[str]:
         factory = fields[part].default_factory
         if isinstance(factory, type) and dataclasses.is_dataclass(factory):
             yield from key_hint(rest, factory)
+
+
+def help_lines(schema: type[Config], told: str) -> Iterator[str]:
+    """What the command does and every choice and option it knows."""
+    script, argv = Path(sys.argv[0]).name, sys.argv[1:]
+    yield f"{told}\n\nusage: python {script} [NAME=VALUE ...]      with -m a sweep: NAME=VALUE,VALUE ...\n\nGroups, one YAML each in conf/:"
+    fields = dataclasses.fields(schema)
+    groups = {item.name: sorted(group_choices(item.name, argv)) for item in fields}
+    for name, choices in groups.items():
+        if choices:
+            yield textwrap.fill(" ".join(choices), 110, initial_indent=f"  {name:<18}", subsequent_indent=" " * 20)
+    yield "\nOptions:"
+    for item in fields:
+        if "help" in item.metadata:
+            default = "" if item.default is None else f" [{item.default}]"
+            yield f"  {item.name:<18}{item.metadata['help']}{default}"
+    yield f"""
+Every key of a group can be set, too: {script} task.clean.max_chars=80; +llm.sampling.top_k=40 adds one.
+  --cfg job         the whole configuration this command would run with; --info defaults: where it comes from
+  --config-dir DIR  more YAMLs, e.g. DIR/task/weather.yaml
+  --hydra-help      options of Hydra; -sc install=bash: shell completion"""
