@@ -24,11 +24,14 @@ REASONS = {
 
 # With these an assistant answers the user or talks about the text; the text asked for does neither.
 CHATTER = re.compile(
-    r"^(はい、|もちろん、|承知|かしこまり|了解(し|です)|申し訳|すみませんが|以下(の|に|は)|次の(よう|文)|たとえば、|Sure|Certainly|Here|I |I'm|As an)"
-    r"|言語モデル|AIアシスタント|お手伝い(でき|いたし|させ|しま|はあり|が必要)|この文(は|章)|元の文|という文"
+    r"^(はい、|もちろん、|承知|かしこまり|了解(し|です)|申し訳|すみませんが|以下(の|に|は)|次の(よう|文)|たとえば、)"
+    r"|^(Sure|Certainly|Here|I |I'm|As an)|言語モデル|AIアシスタント|お手伝い(でき|いたし|させ|しま|はあり|が必要)"
+    r"|この文(は|章|の形)|元の文|という文"
 )
-HEADINGS = "(写真の)?説明文?|文|例文?|回答|答え|出力|写真|レビュー|感想|ツイート|投稿|本文|見出し|タイトル|題名|記事|商品(の名前|名)?|形(の例)?"
-HEAD = re.compile(rf"^({HEADINGS})\s*[0-9０-９]*\s*[:：]\s*")
+HEAD = re.compile(
+    r"^((写真の)?説明文?|文|例文?|回答|答え|出力|写真|レビュー|感想|ツイート|投稿|本文|見出し|タイトル|題名|記事|商品(の名前|名)?|形(の例)?)"
+    r"\s*[0-9０-９]*\s*[:：]\s*"
+)
 # 1.5倍 and ２、３人 begin with no bullet, #東京 is a hashtag.
 BULLET = re.compile(r"^(?:[-*+>]\s+|#{1,6}\s+|[・●■]\s*|[(（][0-9０-９]{1,2}[)）]\s*|[0-9０-９]{1,2}[.)．）](?![0-9０-９])\s*)")
 QUOTES = {"「": "」", "『": "』", '"': '"', "“": "”", "'": "'", "`": "`", "【": "】"}
@@ -39,6 +42,7 @@ HAN = re.compile(r"[一-鿿]")
 CHINESE = re.compile(r"眼睛|野餐|衣着|水塘|[云叶](?=[がをにはのとも、。])")
 # A chunk of three or more characters three times in a row, one of two four times, one character six times; not 1000000 or ……
 LOOP = re.compile(r"([^\s\d]{3,40}?)\1{2}|([^\W\d]{2})\2{3}|([^\W\d])\3{5}")
+BRACKETS = re.compile(r"[（）()【】]")
 BLANK = re.compile(r"（[^（）]{2,}）")
 SAME = re.compile(r"[\s、。，．,.!?！？「」『』]")
 ECHO = 12  # so many characters of an instruction in a row are no accident
@@ -56,14 +60,20 @@ class Cleaned:
 def clean(reply: str, finish: str, rules: Clean, asked: str = "", labels: Sequence[str] = ()) -> Cleaned:
     """Trim what surrounds the text in a reply and judge it by `rules`; `asked` is the instruction it answers."""
     text, cut = trim(reply, rules.lines)
-    return Cleaned(text, reason(text, finish == "length" and not cut, rules, asked, labels))
+    truncated = finish == "length" and not cut
+    if truncated and rules.lines > 1:
+        # The beginning of a longer text is worth keeping up to its last whole sentence.
+        text = text[: last_end(text)]
+        truncated = not text
+    why = reason(text, truncated, rules, asked, labels)
+    return Cleaned(fill(text) if BLANK.search(asked) else text, why)
 
 
 def reason(text: str, truncated: bool, rules: Clean, asked: str, labels: Sequence[str]) -> str:
     """The first reason against `text`, or ""."""
     checks = (
-        ("empty", not text),
         ("truncated", truncated),
+        ("empty", not text),
         ("chatter", CHATTER.search(text) is not None),
         ("leak", leaks(text, asked, [*rules.forbidden, *(label for label in labels if len(label) >= 4)])),
         ("repetition", repeats(text)),
@@ -97,6 +107,16 @@ def unquote(line: str) -> str:
         if len(inner) < len(line) and left not in inner and right not in inner:
             return inner.strip()
     return line
+
+
+def last_end(text: str) -> int:
+    """The length of `text` up to its last whole sentence."""
+    return max(text.rfind(mark) for mark in "。！？") + 1
+
+
+def fill(text: str) -> str:
+    """A filled-in form without its brackets: （公園）で（犬）が to 公園で犬が."""
+    return BRACKETS.sub("", text)
 
 
 def leaks(text: str, asked: str, words: Sequence[str]) -> bool:

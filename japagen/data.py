@@ -111,11 +111,11 @@ class DataModule(LightningDataModule):
     def __init__(self, parts: Parts, config: TrainConfig, tokenizer: PreTrainedTokenizerBase) -> None:
         super().__init__()
         self.parts, self.config, self.tokenizer = parts, config, tokenizer
-        # A few rows in large batches would be a few steps, so small sets get small batches.
-        self.batch_size = min(config.data.batch_size, max(8, len(parts.train) // 8))
+        # A few rows in large batches would be a few steps: 40 batches in an epoch, or batches of 8.
+        self.batch_size = min(config.data.batch_size, max(8, len(parts.train) // 40))
         self.tables: dict[str, Rows] = {}
 
-    def setup(self, stage: str) -> None:  # noqa: ARG002 (Lightning's signature)
+    def setup(self, stage: str) -> None:
         """Tokenise everything, the first time only."""
         if self.tables:
             return

@@ -136,7 +136,7 @@ def keep(plan: Plan, k: int, draft: Draft, reply: str, finish: str) -> None:
 
 async def verify(plan: Plan, ask: Ask, k: int, draft: Draft) -> None:
     """Reject the draft unless the LLM, asked which label its texts have, gives the one it was written for."""
-    reply = await ask(plan.verify_request(k, draft.texts))
+    reply = await ask(plan.verify_request(draft.texts))
     draft.count(reply)
     labels = plan.config.task.labels
     found = re.search(r"\d+", reply.text)

@@ -140,7 +140,8 @@ class Synthesis:
         if limit is not None and self.cost >= limit and not self.state.done:
             raise UserError(
                 f"The spending limit llm.max_cost={limit} US dollars is reached: {self.cost:.4f} spent, "
-                f"{self.state.accepted} of {self.state.size} examples accepted. All replies are kept; go on with llm.max_cost={2 * limit:g}"
+                f"{self.state.accepted} of {self.state.size} examples accepted. All replies are kept; "
+                f"go on with llm.max_cost={2 * limit:g}"
             )
 
 
@@ -211,8 +212,11 @@ def push(path: Path, name: str) -> None:
 
     try:
         HfApi().create_repo(name, repo_type="dataset", private=True, exist_ok=True)
-        HfApi().upload_folder(repo_id=name, repo_type="dataset", folder_path=path, allow_patterns=[store.TABLE, store.MANIFEST, store.CARD])
+        files = [store.TABLE, store.MANIFEST, store.CARD]
+        HfApi().upload_folder(repo_id=name, repo_type="dataset", folder_path=path, allow_patterns=files)
     except (HfHubHTTPError, OSError, ValueError) as error:
-        message = f"push_to_hub={name} failed: {error}\nThe dataset is whole in {path}. Log in with `hf auth login`, then type the same command."
+        message = (
+            f"push_to_hub={name} failed: {error}\nThe dataset is whole in {path}. Log in with `hf auth login`, then type the same command."
+        )
         raise UserError(message) from error
     log.info("pushed to the hub as the private dataset %s", name)

@@ -33,7 +33,7 @@ class Example:
     label: str
 
 
-class GoldMissing(UserError):  # noqa: N818
+class GoldMissing(UserError):
     """No gold data where it was looked for; the message says how to get it."""
 
 

@@ -70,8 +70,8 @@ class Plan:
         asked = [prompt.joint(self.asked(k), inputs)]
         return self.turn(asked, [], shown, self.seed(self.name(k), attempt), k, prompt.joint_schema(inputs))
 
-    def verify_request(self, k: int, texts: Sequence[str]) -> llm.Request:
-        """The question which label the texts of example k have, answered by a number from 1."""
+    def verify_request(self, texts: Sequence[str]) -> llm.Request:
+        """The question which label `texts` have, answered by a number from 1."""
         asked, numbers = prompt.question(self.config.task, self.config.prompt, texts)
         system = prompt.QUESTION_SYSTEM
         if self.config.llm.chat:

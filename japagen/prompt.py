@@ -42,7 +42,7 @@ def slot_values(task: Task, prompt: Prompt) -> list[str]:
 def messages(asked: Sequence[str], replies: Sequence[str], shots: Sequence[tuple[Sequence[str], Example]], system: str) -> list[Message]:
     """Chat messages for the next turn: `asked` by turn, `replies` so far, `shots` with what was asked for each.
 
-    Ends with a user message; turn n is a continuation of turn n-1, so an engine's prefix cache holds (arXiv 2412.06738 for the two turns of a pair).
+    Ends with a user message; turn n continues turn n-1, so an engine's prefix cache holds. Two turns for a pair: arXiv 2412.06738.
     """
     turns = [{"role": "system", "content": system}]
     for shot_asked, shot in shots:

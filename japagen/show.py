@@ -89,7 +89,8 @@ def samples(rows: Iterable[Mapping[str, str]], task: Task) -> tuple[list[Mapping
     """The first rows of each label, unpicked, and how many rows there are."""
     first: dict[str, list[Mapping[str, str]]] = {label: [] for label in task.labels}
     count = 0
-    for count, row in enumerate(rows, 1):
+    for row in rows:
+        count += 1
         if len(first[row["label"]]) < SAMPLES:
             first[row["label"]].append(row)
     return [row for kept in first.values() for row in kept], count

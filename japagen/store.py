@@ -128,7 +128,7 @@ def write_whole(path: Path, text: str) -> None:
         file.write(text)
         file.flush()
         os.fsync(file.fileno())
-    os.replace(part, path)
+    part.replace(path)
 
 
 class Journal:
@@ -190,12 +190,14 @@ class Journal:
                 try:
                     entry = json.loads(line)
                 except ValueError as error:
-                    raise UserError(f"{self.path}, line {row} is damaged ({error}). Delete the line to go on without that reply.") from error
+                    mend = "Delete the line to go on without that reply."
+                    raise UserError(f"{self.path}, line {row} is damaged ({error}). {mend}") from error
                 if row > 1:
                     yield entry
                 elif entry != self.head:
                     differing = [key for key in {**entry, **self.head} if entry.get(key) != self.head.get(key)]
-                    raise UserError(f"{self.path} was begun with other {', '.join(differing)}. Delete the folder {self.path.parent} to begin anew.")
+                    mend = f"Delete the folder {self.path.parent} to begin anew."
+                    raise UserError(f"{self.path} was begun with other {', '.join(differing)}. {mend}")
 
     def write(self, entry: Mapping[str, Any]) -> None:
         """Append one line and hand it to the operating system at once."""
@@ -227,7 +229,7 @@ def finish(config: Config, table: IO[str], report: Mapping[str, Any]) -> dict[st
     path = folder(config)
     table.flush()
     os.fsync(table.fileno())
-    os.replace(table.name, path / TABLE)
+    Path(table.name).replace(path / TABLE)
     replies = int(report["replies"])
     manifest = {
         "fingerprint": fingerprint(config),

@@ -65,16 +65,16 @@ class Module(LightningModule):
         target = (target - self.low) / self.span if self.task.kind == "regression" else target
         return self.loss(logits, target, cast("Tensor | None", self.weights))
 
-    def on_train_batch_start(self, batch: Any, batch_idx: int) -> None:  # noqa: ARG002
+    def on_train_batch_start(self, batch: Any, batch_idx: int) -> None:
         """Start the clock."""
         self.began = time.perf_counter()
 
-    def on_train_batch_end(self, outputs: Any, batch: Any, batch_idx: int) -> None:  # noqa: ARG002
+    def on_train_batch_end(self, outputs: Any, batch: Any, batch_idx: int) -> None:
         """Stop the clock."""
         self.seconds += time.perf_counter() - self.began
         self.seen += len(batch["row"])
 
-    def training_step(self, batch: dict[str, Tensor], step: int) -> Tensor:  # noqa: ARG002
+    def training_step(self, batch: dict[str, Tensor], step: int) -> Tensor:
         """One batch."""
         loss = self.batch_loss(self(batch), batch)
         self.losses.append(loss.detach())
@@ -90,7 +90,7 @@ class Module(LightningModule):
                 f"(now {self.options.learning_rate:g}), or take trainer.options.precision=32-true."
             )
 
-    def validation_step(self, batch: dict[str, Tensor], step: int) -> None:  # noqa: ARG002
+    def validation_step(self, batch: dict[str, Tensor], step: int) -> None:
         """Keep the outputs until all are there: the metrics are not means over batches."""
         self.outputs.append((self(batch).float(), batch["target"]))
 
@@ -111,7 +111,7 @@ class Module(LightningModule):
         self.log("choice", found[f"valid/{task.metric}"] - 1e-4 * found["valid/loss"])
         self.record(found, self.global_step)
 
-    def predict_step(self, batch: dict[str, Tensor], step: int) -> tuple[Tensor, Tensor]:  # noqa: ARG002
+    def predict_step(self, batch: dict[str, Tensor], step: int) -> tuple[Tensor, Tensor]:
         """(row numbers, logits), in full precision: the score is then that of the saved student, wherever it is opened."""
         with torch.autocast(self.device.type, enabled=False):
             return batch["row"].cpu(), self(batch).float().cpu()

@@ -82,7 +82,8 @@ class Run:
         def send(client: MlflowClient, new: Any) -> None:
             # Not mlflow.data.from_pandas: this digest covers every row, is the same on every machine, and needs no memory.
             digest, number, columns = hashlib.sha256(), 0, list[str]()
-            for number, row in enumerate(rows, 1):
+            for row in rows:
+                number += 1
                 columns = columns or list(row)
                 digest.update(json.dumps(dict(row)).encode())
             place = json.dumps({"uri": hidden(source)}, ensure_ascii=False)

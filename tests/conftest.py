@@ -15,7 +15,7 @@ from japagen import config
 Compose = Callable[..., DictConfig]
 
 
-@pytest.fixture()
+@pytest.fixture
 def composed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Compose]:
     """composed("generate", "task=jcola", ...) -> the config of that command, writing into tmp_path, without MLflow or gold."""
     monkeypatch.chdir(tmp_path)

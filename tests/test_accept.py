@@ -59,8 +59,12 @@ def test_no_example_twice_and_counts_add_up() -> None:
     texts = [texts for _, texts in kept]
     assert len(texts) == len(set(texts)) == acceptor.accepted
     assert acceptor.accepted + sum(acceptor.missing.values()) == 30
-    assert acceptor.replies == len(journal) == acceptor.accepted + acceptor.report()["rejected_by_reason"].get("empty", 0) + sum(
-        counts["duplicate"] for counts in acceptor.rejected.values()
+    assert (
+        acceptor.replies
+        == len(journal)
+        == acceptor.accepted
+        + acceptor.report()["rejected_by_reason"].get("empty", 0)
+        + sum(counts["duplicate"] for counts in acceptor.rejected.values())
     )
 
 

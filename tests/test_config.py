@@ -24,7 +24,12 @@ from tests.conftest import Compose
 ROOT = CONF.parent
 YAMLS = sorted(str(path.relative_to(CONF)) for path in CONF.rglob("*.yaml"))
 # What a choice cannot do without.
-NEEDED = {"few_shot": ["shots=1"], "vllm": ["llm.model=x"], "server": ["llm.model=x"], "japagen_json": [f"prompt.path={Path(__file__).parent / 'published.json'}"]}
+NEEDED = {
+    "few_shot": ["shots=1"],
+    "vllm": ["llm.model=x"],
+    "server": ["llm.model=x"],
+    "japagen_json": [f"prompt.path={Path(__file__).parent / 'published.json'}"],
+}
 GROUPS = {"generate": GenerateConfig, "train": TrainConfig}
 
 
@@ -102,7 +107,7 @@ def test_hints(argv: list[str], hint: str) -> None:
 def test_no_hint_for_what_is_right(tmp_path: Path) -> None:
     (tmp_path / "task").mkdir()
     (tmp_path / "task" / "weather.yaml").touch()
-    argv = ["--config-dir", str(tmp_path), "task=weather", "shots=1", "task.clean.max_chars=3", "+llm.sampling.top_k=3", "hydra.job.num=1", "-m"]
+    argv = ["--config-dir", str(tmp_path), "task=weather", "shots=1", "task.clean.max_chars=3", "+llm.sampling.top_k=3", "-m"]
     assert not list(job.override_hints(argv, GenerateConfig))
 
 
@@ -169,5 +174,3 @@ def test_help_is_quick_and_imports_nothing_heavy(tmp_path: Path) -> None:
     imported = {line.rpartition("|")[2].strip() for line in done.stderr.splitlines() if line.startswith("import time:")}
     assert "hydra" in imported
     assert not imported & {"torch", "transformers", "mlflow", "lightning", "numpy", "pandas"}
-
-

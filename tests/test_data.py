@@ -27,13 +27,13 @@ def sources(monkeypatch: pytest.MonkeyPatch) -> dict[str, list[Example]]:
     """What the next data.parts reads: train (of any source) and, where it is there, gold test."""
     found: dict[str, list[Example]] = {}
 
-    def load(task: object, split: str, folder: str | None) -> list[Example]:  # noqa: ARG001
+    def load(task: object, split: str, folder: str | None) -> list[Example]:
         if split not in found:
             raise GoldMissing("no gold: put it there")
         return found[split]
 
     monkeypatch.setattr(gold, "load", load)
-    monkeypatch.setitem(data.SOURCES, "synthetic", lambda config: found["train"])  # noqa: ARG005
+    monkeypatch.setitem(data.SOURCES, "synthetic", lambda config: found["train"])
     return found
 
 

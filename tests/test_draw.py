@@ -19,7 +19,7 @@ from tests.conftest import Compose
 FILE = Path(__file__).parent / "published.json"
 
 
-@pytest.fixture()
+@pytest.fixture
 def sent(monkeypatch: pytest.MonkeyPatch) -> list[llm.Request]:
     """Every request that the fake engine is asked."""
     requests: list[llm.Request] = []
@@ -123,7 +123,9 @@ def test_the_spending_limit_stops_and_can_be_raised(composed: Compose) -> None:
     assert manifest["cost"] == pytest.approx((manifest["prompt_tokens"] * 1000 + manifest["completion_tokens"] * 2000) / 1e6)
 
 
-def test_estimate_calls_a_sample_and_the_job_goes_on_from_it(composed: Compose, sent: list[llm.Request], capsys: pytest.CaptureFixture[str]) -> None:
+def test_an_estimate_is_a_sample_from_which_the_job_goes_on(
+    composed: Compose, sent: list[llm.Request], capsys: pytest.CaptureFixture[str]
+) -> None:
     cfg = composed("generate", "num_per_label=100", "estimate=true", "llm.concurrency=1", "llm.price_prompt=1", "llm.price_completion=2")
     generate.run(cfg)
     output = capsys.readouterr().out

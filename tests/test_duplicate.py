@@ -47,7 +47,7 @@ def test_short_texts_are_compared_too() -> None:
 
 
 def test_decisions_are_the_same_in_every_process() -> None:
-    code = "from japagen.duplicate import Seen, digest; import sys; s = Seen(.7); print(digest([sys.argv[1]]), s.sketch([sys.argv[1]]).digest()[:4])"
+    code = "import sys; from japagen.duplicate import Seen, digest; t = sys.argv[1:]; print(digest(t), Seen(0.7).sketch(t).digest())"
     runs = {subprocess.run([sys.executable, "-c", code, TEXT], capture_output=True, text=True, check=True).stdout for _ in range(2)}
     assert len(runs) == 1
     assert str(digest([TEXT])) in runs.pop()

@@ -90,7 +90,7 @@ def test_an_unfinished_dataset_is_not_read(composed: Compose, monkeypatch: pytes
         patch.setattr(fake, "Fake", Stopping)
         generate.run(cfg)
     config = check(cfg, GenerateConfig)
-    with pytest.raises(UserError, match="is not there. Make it with"):
+    with pytest.raises(UserError, match=r"is not there\. Make it with"):
         store.read(config)
     interrupted = (store.folder(config) / store.JOURNAL).read_text(encoding="utf-8")
     generate.run(cfg)
@@ -114,7 +114,8 @@ def test_a_dead_engine_ends_the_job_and_keeps_the_replies(composed: Compose, mon
 
 
 def test_a_shortfall_is_reported_by_label_and_reason(composed: Compose) -> None:
-    with pytest.raises(UserError, match=r"12 of 12 examples are missing after 3 attempts each:\n  entailment: 4 missing; rejected: too_long 12") as caught:
+    missing = r"12 of 12 examples are missing after 3 attempts each:\n  entailment: 4 missing; rejected: too_long 12"
+    with pytest.raises(UserError, match=missing) as caught:
         dataset(composed, "task.clean.max_chars=20", "max_attempts=3")
     assert "max_attempts=6" in str(caught.value)
 

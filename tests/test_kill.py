@@ -32,7 +32,8 @@ WORDS = [
 def run(folder: Path, seconds: float | None = None) -> int:
     """Generate in `folder`; after `seconds` of writing the process gets SIGKILL."""
     folder.mkdir(exist_ok=True)
-    with subprocess.Popen(WORDS, cwd=folder, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, start_new_session=True) as process:
+    pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.STDOUT}
+    with subprocess.Popen(WORDS, cwd=folder, text=True, start_new_session=True, **pipes) as process:
         if seconds is None:
             output, _ = process.communicate(timeout=300)
             assert process.returncode == 0, output

@@ -71,7 +71,7 @@ def test_a_folder_that_is_no_model_says_what_works(tmp_path: Path) -> None:
 
 
 def test_a_hub_that_does_not_answer_is_said_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(pretrained, "offline", lambda model: True)  # noqa: ARG005
+    monkeypatch.setattr(pretrained, "offline", lambda model: True)
     with pytest.raises(UserError, match="cannot load 'nobody/nothing', no folder here, from the Hugging Face hub"):
         pretrained.load(Student(name="x", pretrained="nobody/nothing"), TASK)
 

@@ -112,10 +112,12 @@ def test_the_fingerprint_leaves_out_what_does_not(composed: Compose, override: s
 
 
 def test_zero_shot_with_shots_is_few_shot(composed: Compose) -> None:
-    assert fingerprint(composed, "shots=5") == fingerprint(composed, "prompt=few_shot") == fingerprint(composed, "prompt=few_shot", "shots=5")
+    assert (
+        fingerprint(composed, "shots=5") == fingerprint(composed, "prompt=few_shot") == fingerprint(composed, "prompt=few_shot", "shots=5")
+    )
 
 
 def test_reading_an_absent_dataset_names_the_command(composed: Compose) -> None:
     config = check(composed("generate", "task=jcola", "num_per_label=7"), GenerateConfig)
-    with pytest.raises(UserError, match="python generate.py task=jcola llm=fake prompt=zero_shot shots=0 seed=0 num_per_label=7"):
+    with pytest.raises(UserError, match=r"python generate\.py task=jcola llm=fake prompt=zero_shot shots=0 seed=0 num_per_label=7"):
         store.read(config)

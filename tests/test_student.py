@@ -18,7 +18,7 @@ def config(composed: Compose, *overrides: str) -> TrainConfig:
 
 
 def module(config: TrainConfig) -> student.Module:
-    return student.Module(pretrained.load(config.student, config.task)[0], config, None, lambda values, step: None)  # noqa: ARG005
+    return student.Module(pretrained.load(config.student, config.task)[0], config, None, lambda values, step: None)
 
 
 def test_the_name_changes_with_whatever_changes_the_student(composed: Compose) -> None:

@@ -206,7 +206,7 @@ def test_no_secret_is_recorded(folder: Path) -> None:
     engine: dict[str, Any] = {"api_key": "hush-1", "headers": {"Authorization": "Bearer hush-2"}}
     engine |= {"servers": [{"token": "hush-3"}], "url": "https://me:hush-4@host/v1?api_key=hush-5&n=1", "max_tokens": 7}
     config = made(llm=LLM(_target_="x", name="server", model="m", engine=engine))
-    with pytest.raises(RuntimeError), tracking.run(config, "generate", {"note": "password=hush-6"}) as run:  # noqa: PT012
+    with pytest.raises(RuntimeError), tracking.run(config, "generate", {"note": "password=hush-6"}) as run:
         run.text("Authorization: Bearer hush-7", "samples.md")
         raise RuntimeError(f"refused: {config.llm}")
     found = stored(config, run)

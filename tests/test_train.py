@@ -16,7 +16,7 @@ from japagen.config import Trainer, UserError
 from japagen.gold import Example
 
 Compose = Callable[..., DictConfig]
-FAST = ["student=tiny", "trainer=cpu", "data.batch_size=16", "trainer.max_epochs=4", "trainer.min_steps=60"]
+FAST = ["student=tiny", "trainer=cpu", "trainer.max_epochs=4", "trainer.min_steps=100"]
 
 
 def sentences(number: int, seed: int) -> list[tuple[str, int]]:
@@ -48,7 +48,7 @@ def recorded(monkeypatch: pytest.MonkeyPatch) -> dict[str, float]:
     """The last value of each metric that a job records."""
     found: dict[str, float] = {}
 
-    def metrics(self: tracking.Run, values: Mapping[str, float], step: int | None = None) -> None:  # noqa: ARG001
+    def metrics(self: tracking.Run, values: Mapping[str, float], step: int | None = None) -> None:
         found.update(values)
 
     monkeypatch.setattr(tracking.Run, "metrics", metrics)
@@ -104,7 +104,7 @@ def test_without_gold_the_score_is_not_called_one(
 ) -> None:
     labels = ["unacceptable", "acceptable"]
     rows = [Example(f"{labels[y]}-{n}", (text,), labels[y]) for n, (text, y) in enumerate(sentences(48, 0))]
-    monkeypatch.setitem(data.SOURCES, "synthetic", lambda config: rows)  # noqa: ARG005
+    monkeypatch.setitem(data.SOURCES, "synthetic", lambda config: rows)
     value = train.run(composed("train", "task=jcola", "gold_dir=nowhere", *FAST))
     assert value == recorded["heldout/mcc"]
     assert not [name for name in recorded if name.startswith("test/") or name in ("score", "majority/accuracy")]
