@@ -86,7 +86,7 @@ class Module(LightningModule):
         """Stop where the loss is no number: the weights are lost, and a score would be that of chance."""
         if not bool(torch.isfinite(loss)):
             raise UserError(
-                f"The loss is {float(loss)} at step {self.global_step}, so training cannot go on. Lower student.learning_rate "
+                f"The loss is {float(loss.detach())} at step {self.global_step}, so training cannot go on. Lower student.learning_rate "
                 f"(now {self.options.learning_rate:g}), or take trainer.options.precision=32-true."
             )
 

@@ -179,7 +179,7 @@ def show(config: TrainConfig, parts: Parts, measured: Mapping[str, float], folde
 @contextmanager
 def quiet() -> Iterator[None]:
     """Without the advertisements and advice of Lightning and transformers; their errors are still seen."""
-    import lightning.pytorch
+    import lightning.pytorch  # noqa: F401 (it sets the levels of its loggers when imported)
     from transformers.utils import logging as bars
 
     progress: Any = bars

@@ -92,12 +92,8 @@ def review(number: int, stars: int | str, text: str) -> str:
 def marc(folder: Path, *more: str) -> Task:
     """250 reviews, of which 200 stay."""
     rows = [review(number, stars := number % 5 + 1, TEXTS[stars]) for number in range(250)]
-    write(
-        folder / "marc_ja" / "reviews.tsv.gz", gzip.compress("\n".join(["\t".join(["x"] * 15), *rows, *more]).encode())
-    )
-    return weather(
-        Gold("marc_ja", ["marc_ja/reviews.tsv.gz"], ["marc_ja/reviews.tsv.gz"]), labels=["positive", "negative"]
-    )
+    write(folder / "marc_ja" / "reviews.tsv.gz", gzip.compress("\n".join(["\t".join(["x"] * 15), *rows, *more]).encode()))
+    return weather(Gold("marc_ja", ["marc_ja/reviews.tsv.gz"], ["marc_ja/reviews.tsv.gz"]), labels=["positive", "negative"])
 
 
 def test_marc_ja_as_jglue_makes_it(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
@@ -178,13 +174,9 @@ def test_covid19(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
 def test_bad_covid19(tmp_path: Path) -> None:
     task = covid(tmp_path)
     write(tmp_path / "covid19" / "test.csv", "tweet_id,assessment_option_id\n63,70\n")
-    assert "test.csv, row 2: the label is not known: got '70'; allowed: 63, 64, 65, 67" in rejected(
-        task, tmp_path, "test"
-    )
+    assert "test.csv, row 2: the label is not known: got '70'; allowed: 63, 64, 65, 67" in rejected(task, tmp_path, "test")
     tweets = write(tmp_path / "covid19" / "tweets.csv", "id,text\n63,つぶやき\n")
     assert f"{tweets}, row 2: no column 'tweet_id'" in rejected(task, tmp_path)
     tweets.unlink()
-    with pytest.raises(
-        gold.GoldMissing, match=r"train.csv.bz2 has labels only, and .*tweets.csv with their texts is absent"
-    ):
+    with pytest.raises(gold.GoldMissing, match=r"train.csv.bz2 has labels only, and .*tweets.csv with their texts is absent"):
         gold.load(task, "train", str(tmp_path))

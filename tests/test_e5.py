@@ -103,9 +103,7 @@ def test_a_packed_student_opens_in_transformers(tmp_path: Path) -> None:
     assert torch.equal(torch.random.get_rng_state(), before), "the making run must not differ"
 
     tokenizer: Any = AutoTokenizer.from_pretrained(folder)
-    assert tokenizer.convert_ids_to_tokens(range(len(tokenizer))) == [
-        piece for piece in PIECES if piece != "한"
-    ]
+    assert tokenizer.convert_ids_to_tokens(range(len(tokenizer))) == [piece for piece in PIECES if piece != "한"]
     assert tokenizer("犬が한").input_ids == [0, 4, 5, 6, 3, 2]
     pair = tokenizer("犬", "が", return_token_type_ids=True)
     assert pair.input_ids == [0, 4, 5, 2, 2, 4, 6, 2]

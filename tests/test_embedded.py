@@ -61,8 +61,7 @@ def site(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 @pytest.fixture
 def fake(site: Path, monkeypatch: pytest.MonkeyPatch) -> embedded.Model:
     parts = [
-        install(site, f"fake-part{n}", "0.2.0", f"fake_part{n}/data/part{n}.bin", content)
-        for n, content in enumerate(CONTENTS, start=1)
+        install(site, f"fake-part{n}", "0.2.0", f"fake_part{n}/data/part{n}.bin", content) for n, content in enumerate(CONTENTS, start=1)
     ]
     model = model_of(parts, WHOLE, "fake.gguf")
     monkeypatch.setattr(embedded, "LLMS", {"fake": model})
@@ -114,9 +113,7 @@ def names(folder: Path) -> set[str]:
     return {path.name for path in folder.iterdir()} - {".fake.gguf.lock"}
 
 
-def test_parts_become_one_file_once(
-    fake: embedded.Model, site: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_parts_become_one_file_once(fake: embedded.Model, site: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     path = embedded.llm("fake")
     assert path == embedded.cache_dir() / "fake.gguf"
     assert path.read_bytes() == WHOLE
@@ -145,9 +142,7 @@ def test_a_file_that_is_not_as_it_was_written_is_made_anew(harm: str) -> None:
 
 
 @needs_pipe
-def test_what_a_killed_process_leaves_is_never_taken_for_whole(
-    fake: embedded.Model, site: Path, start: Start
-) -> None:
+def test_what_a_killed_process_leaves_is_never_taken_for_whole(fake: embedded.Model, site: Path, start: Start) -> None:
     second = stop_at_part_2(site, fake)
     cache = embedded.cache_dir()
     process = start()
@@ -165,9 +160,7 @@ def test_what_a_killed_process_leaves_is_never_taken_for_whole(
 
 
 @needs_pipe
-def test_processes_that_ask_at_once_get_the_same_whole_file(
-    fake: embedded.Model, site: Path, start: Start
-) -> None:
+def test_processes_that_ask_at_once_get_the_same_whole_file(fake: embedded.Model, site: Path, start: Start) -> None:
     second = stop_at_part_2(site, fake)
     processes = [start() for _ in range(3)]
     until(lambda: has_part_1(embedded.cache_dir()))
@@ -192,18 +185,14 @@ def test_a_damaged_part_is_named_with_both_hashes(fake: embedded.Model, site: Pa
     assert names(embedded.cache_dir()) == set()
 
 
-def test_another_content_under_the_pinned_version_is_refused(
-    site: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_another_content_under_the_pinned_version_is_refused(site: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     part = install(site, "fake-part1", "0.2.0", "fake_part1/part1.bin", b"another")
     monkeypatch.setattr(embedded, "LLMS", {"fake": model_of([part], b"pinned", "fake.gguf")})
     with pytest.raises(UserError, match="a package itself is not the one pinned here"):
         embedded.llm("fake")
 
 
-def test_missing_packages_and_wrong_versions_are_told_together(
-    site: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_missing_packages_and_wrong_versions_are_told_together(site: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     install(site, "fake-part1", "0.3.0", "fake_part1/part1.bin", b"one")
     parts = [embedded.Part(f"fake-part{n}", "0.2.0", f"fake_part{n}/x") for n in (1, 2, 3)]
     monkeypatch.setattr(embedded, "LLMS", {"fake": model_of(parts, b"", "fake.gguf")})
@@ -222,18 +211,14 @@ def test_a_part_that_its_package_lacks_is_named(fake: embedded.Model, site: Path
 
 
 @pytest.mark.usefixtures("fake")
-def test_a_folder_that_cannot_be_written_is_told(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_folder_that_cannot_be_written_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (tmp_path / "file").touch()
     monkeypatch.setenv("JAPAGEN_CACHE", str(tmp_path / "file" / "cache"))
     with pytest.raises(UserError, match=r"Not a directory.*export JAPAGEN_CACHE=FOLDER"):
         embedded.llm("fake")
 
 
-def test_a_full_disk_is_told_before_anything_is_written(
-    fake: embedded.Model, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_full_disk_is_told_before_anything_is_written(fake: embedded.Model, monkeypatch: pytest.MonkeyPatch) -> None:
     usage = type("Usage", (), {"free": fake.size - 1})
     monkeypatch.setattr("shutil.disk_usage", lambda _: usage)
     with pytest.raises(UserError, match=r"No space left on device\. It needs 2 MB"):
@@ -290,9 +275,7 @@ def test_a_student_is_made_once_out_of_its_checked_package(site: Path, monkeypat
 
 @pytest.mark.slow
 @pytest.mark.parametrize("name", list(embedded.LLMS))
-def test_the_real_llm_is_assembled(
-    name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_the_real_llm_is_assembled(name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("JAPAGEN_CACHE", str(tmp_path))
     path = embedded.llm(name)  # it checks the sha256 itself
     assert path.stat().st_size == embedded.LLMS[name].size

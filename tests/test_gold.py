@@ -227,9 +227,7 @@ def test_a_failed_fetch_leaves_nothing_and_is_remembered(
     monkeypatch.setattr(urllib.request, "urlopen", urlopen)
     task = weather(user_gold(urls={"train.jsonl": "https://example.org/x"}, how="copy it by hand"))
     for _ in range(3):
-        with pytest.raises(
-            gold.GoldMissing, match=rf"https://example.org/x could not be fetched: .*{reason}.*copy it by hand"
-        ):
+        with pytest.raises(gold.GoldMissing, match=rf"https://example.org/x could not be fetched: .*{reason}.*copy it by hand"):
             gold.load(task, "train", None)
     assert len(asked) == 1
     assert not list((tmp_path / "cache" / "gold").iterdir())
@@ -242,9 +240,7 @@ def test_shots_are_equal_in_number_and_drawn_by_seed() -> None:
     task = weather(None)
     examples = [gold.Example(f"{number}", (f"文{number}",), task.labels[number % 3 == 0]) for number in range(60)]
     three = gold.draw_shots(examples, task, 3, 0)
-    assert {label: [row.label for row in rows] for label, rows in three.items()} == {
-        label: [label] * 3 for label in task.labels
-    }
+    assert {label: [row.label for row in rows] for label, rows in three.items()} == {label: [label] * 3 for label in task.labels}
     assert three == gold.draw_shots(examples, task, 3, 0) != gold.draw_shots(examples, task, 3, 1)
     assert {label: rows[:3] for label, rows in gold.draw_shots(examples, task, 5, 0).items()} == three
     assert gold.draw_shots(examples, task, 0, 0) == {"hare": [], "ame": []}
@@ -260,7 +256,5 @@ def test_shots_of_regression_belong_to_the_nearest_level() -> None:
 
 def test_too_few_rows_for_the_shots() -> None:
     examples = [gold.Example(f"{number}", ("文",), "hare") for number in range(4)]
-    with pytest.raises(
-        UserError, match=r"shots=2 needs 2 .* too few of 'ame' \(rows of each label: hare 4, ame 0\); allowed: shots=0"
-    ):
+    with pytest.raises(UserError, match=r"shots=2 needs 2 .* too few of 'ame' \(rows of each label: hare 4, ame 0\); allowed: shots=0"):
         gold.draw_shots(examples, weather(None), 2, 0)

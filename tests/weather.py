@@ -21,9 +21,7 @@ SUN, RAIN = (
 
 
 def shipped(name: str) -> Task:
-    task = OmegaConf.to_object(
-        OmegaConf.merge(OmegaConf.structured(Task), OmegaConf.load(config.CONF / f"task/{name}.yaml"))
-    )
+    task = OmegaConf.to_object(OmegaConf.merge(OmegaConf.structured(Task), OmegaConf.load(config.CONF / f"task/{name}.yaml")))
     assert isinstance(task, Task)
     return task
 

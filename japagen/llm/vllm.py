@@ -144,7 +144,7 @@ def import_vllm(llm: LLM) -> None:
     """Import vLLM, or say how to install it."""
     os.environ.setdefault("VLLM_NO_USAGE_STATS", "1")  # read by vLLM; our users' jobs are not for its makers to count
     try:
-        import vllm
+        import vllm  # noqa: F401
     except ImportError as error:
         raise UserError(
             f'llm={llm.name} runs in vLLM, which cannot be imported ({error}): pip install -e ".[vllm]" (Linux, a GPU). '
