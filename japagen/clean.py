@@ -18,7 +18,7 @@ REASONS = {
     "too_short": "fewer characters than task.clean.min_chars",
     "too_long": "more characters than task.clean.max_chars",
     "not_japanese": "too few Japanese characters, or characters of another language",
-    "same": "sentence 2 equals sentence 1",
+    "same": "sentence 2 says sentence 1 again, word for word",
     "duplicate": "the same example was accepted before",
 }
 
@@ -45,6 +45,7 @@ LOOP = re.compile(r"([^\s\d]{3,40}?)\1{2}|([^\W\d]{2})\2{3}|([^\W\d])\3{5}")
 BRACKETS = re.compile(r"[（）()【】]")
 BLANK = re.compile(r"（[^（）]{2,}）")
 SAME = re.compile(r"[\s、。，．,.!?！？「」『』]")
+ENDING = re.compile(r"(?:ます|る)$")
 ECHO = 12  # so many characters of an instruction in a row are no accident
 GRAM, VARIED = 4, 0.6  # of the 4-grams of a text in which words do not circle, more than this share differ
 
@@ -154,5 +155,10 @@ def encodable(character: str) -> bool:
 
 
 def same(first: str, second: str) -> bool:
-    """Whether two texts differ in nothing but punctuation and spaces."""
-    return SAME.sub("", first) == SAME.sub("", second)
+    """Whether two texts differ in nothing but punctuation, spaces and the politeness of the last verb."""
+    return bare(first) == bare(second)
+
+
+def bare(text: str) -> str:
+    """`text` without punctuation, spaces and its ending ます or る."""
+    return ENDING.sub("", SAME.sub("", text))

@@ -21,7 +21,9 @@ def instructions(task: Task, prompt: Prompt, label: str, slot: str = "") -> list
         wording.update(task.knowledge.labels)
         told = task.knowledge.sentence if slot else ""
     texts = [task.wording.turns[name].replace("{label}", wording[label]) for name in task.inputs]
-    return [put(text, task, slot) for text in (texts[0] + told, *texts[1:])]
+    # A form to fill in stands on a line of its own.
+    gap = "\n" if told and "\n" in texts[0] else ""
+    return [put(text, task, slot) for text in (texts[0] + gap + told, *texts[1:])]
 
 
 def system(task: Task, slot: str = "") -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 import json
 import logging
 import tempfile
@@ -179,9 +180,9 @@ def show(config: TrainConfig, parts: Parts, measured: Mapping[str, float], folde
 @contextmanager
 def quiet() -> Iterator[None]:
     """Without the advertisements and advice of Lightning and transformers; their errors are still seen."""
-    import lightning.pytorch  # noqa: F401 (it sets the levels of its loggers when imported)
     from transformers.utils import logging as bars
 
+    importlib.import_module("lightning.pytorch")  # it sets the levels of its loggers
     progress: Any = bars
     progress.disable_progress_bar()
     for name, level in (("lightning.pytorch", logging.WARNING), ("lightning.fabric", logging.WARNING), ("transformers", logging.ERROR)):

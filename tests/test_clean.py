@@ -1,0 +1,134 @@
+"""Trimming, and every reason against a reply."""
+
+from __future__ import annotations
+
+import pytest
+
+from japagen import clean
+from japagen.config import Clean
+
+RULES = Clean(min_chars=5, max_chars=40, forbidden=["いまの文"])
+FORM = "次の形で、写真の説明文を一つ書いてください。\n形：（場所）で（人か動物か物）が（動作）ています。"
+
+KEPT = [
+    "芝生の上で白い犬がボールを追いかけている。",
+    "２、３人の子供が砂場で遊んでいます。",
+    "1.5倍の速さで電車が走り抜ける。",
+    "#東京 は朝から雨が降っています。",
+    "値段は1000000円だったそうです。",
+    "わあ、すごい！！！と叫んだ……。",
+    "ワンワンと犬が鳴いている。",
+    "母のお手伝いをしている女の子。",
+    "長い間の願いが叶うといいな。",
+    "「はい」と「いいえ」で答えた。",
+]
+
+REJECTED = [
+    ("empty", ""),
+    ("empty", "「」\n\n"),
+    ("chatter", "もちろん、写真の紹介文を書きます。"),
+    ("chatter", "かしこまりました。犬が走っています。"),
+    ("chatter", "何かお手伝いできることはありますか。"),
+    ("chatter", "言語モデルなので写真は見られません。"),
+    ("chatter", "I cannot see any photo, sorry."),
+    ("leak", "いまの文では犬が走っています。"),
+    ("leak", "写真の説明文を一つ書いてください。"),
+    ("leak", "（場所）で犬が走っています。"),
+    ("leak", "contradiction だと思います。"),
+    ("repetition", "大きな大きな大きな犬が走っている。"),
+    ("repetition", "ああああああと言った人がいる。"),
+    ("repetition", "猫の犬を見る猫の犬の猫を見る犬の猫の犬を見る猫の犬。"),
+    ("too_long", "公園で犬が走り、猫が眠り、鳥が歌い、子供が遊び、母親が見守り、父親が笑っています。"),
+    ("not_japanese", "一只小鸟在树叶间跳跃，似乎在寻找食物。"),
+    ("not_japanese", "公园の中で犬が走っています。"),
+    ("not_japanese", "彼女の眼睛がとても大きいです。"),
+    ("not_japanese", "空に白い云が浮かんでいます。"),
+    ("not_japanese", "개가 공원에서 달리고 있습니다"),
+    ("not_japanese", "the dog is running in the park"),
+    ("too_short", "犬です。"),
+]
+
+
+def judged(reply: str, finish: str = "stop", rules: Clean = RULES) -> clean.Cleaned:
+    return clean.clean(reply, finish, rules, FORM, ["entailment", "contradiction", "neutral"])
+
+
+@pytest.mark.parametrize("text", KEPT)
+def test_innocent_text_is_kept_as_it_is(text: str) -> None:
+    assert judged(text) == clean.Cleaned(text, "")
+
+
+@pytest.mark.parametrize(("reason", "reply"), REJECTED)
+def test_reasons(reason: str, reply: str) -> None:
+    assert judged(reply).reason == reason
+
+
+def test_every_reason_that_clean_gives_has_an_example() -> None:
+    given_elsewhere = {"same", "duplicate", "truncated"}  # below, and by draw and accept
+    assert {reason for reason, _ in REJECTED} | given_elsewhere <= set(clean.REASONS)
+    assert {"empty", "chatter", "leak", "repetition", "too_long", "too_short", "not_japanese"} == {reason for reason, _ in REJECTED}
+
+
+@pytest.mark.parametrize(
+    ("reply", "text"),
+    [
+        ("「犬が走っている。」", "犬が走っている。"),
+        ("『犬が走っている。』", "犬が走っている。"),
+        ('"犬が走っている。"', "犬が走っている。"),
+        ("「犬が走っている。", "犬が走っている。"),
+        ("- 犬が走っている。", "犬が走っている。"),
+        ("・犬が走っている。", "犬が走っている。"),
+        ("1. 「犬が走っている。」", "犬が走っている。"),
+        ("（1）犬が走っている。", "犬が走っている。"),
+        ("**例文1：** 犬が走っている。", "犬が走っている。"),
+        ("### 説明文：犬が走っている。", "犬が走っている。"),
+        ("形2：犬が走っている。", "犬が走っている。"),
+        ("```\n犬が走っている。\n```", "犬が走っている。"),
+        ("犬が走っている。\n\n犬が走るのは公園です。", "犬が走っている。"),
+        ("犬が\u3099走\x00る。", "犬が\u3099走る。"),
+        ("犬か\u3099走る。", "犬が走る。"),
+        ("彼は「犬が走る」と言った。", "彼は「犬が走る」と言った。"),
+        ("「犬」と「猫」", "「犬」と「猫」"),
+    ],
+)
+def test_trim(reply: str, text: str) -> None:
+    assert clean.trim(reply, 1)[0] == text
+
+
+def test_trim_keeps_as_many_lines_as_asked() -> None:
+    assert clean.trim("一行目\n\n二行目\n三行目", 2) == ("一行目\n二行目", True)
+    assert clean.trim("一行目\n二行目", 2) == ("一行目\n二行目", False)
+
+
+@pytest.mark.parametrize("reply", [*KEPT, *(reply for _, reply in REJECTED), "- 「1. 例文：『犬が走る』」", "** 「犬」 **"])
+@pytest.mark.parametrize("lines", [1, 3])
+def test_trim_twice_is_trim_once(reply: str, lines: int) -> None:
+    once, _ = clean.trim(reply, lines)
+    assert clean.trim(once, lines)[0] == once
+
+
+def test_filled_in_form_loses_its_brackets() -> None:
+    assert judged("（公園）で（白い犬）が（走っ）ています。") == clean.Cleaned("公園で白い犬が走っています。", "")
+    text = "東京（新宿）で白い犬が走っています。"
+    assert clean.clean(text, "stop", RULES, "写真の紹介文をどうぞ。").text == text
+
+
+def test_truncated_line_is_rejected_and_longer_text_ends_with_its_last_whole_sentence() -> None:
+    assert judged("犬が公園で走っていて、そ", "length").reason == "truncated"
+    assert judged("犬が公園で走っている。\nそして、猫も", "length") == clean.Cleaned("犬が公園で走っている。", "")
+    longer = Clean(min_chars=5, max_chars=40, lines=3)
+    assert judged("犬が走っている。\nそして、猫も", "length", longer) == clean.Cleaned("犬が走っている。", "")
+    assert judged("犬が公園で走っていて、そ", "length", longer).reason == "truncated"
+
+
+def test_same_looks_past_punctuation_and_politeness() -> None:
+    assert clean.same("公園で、犬が走っている。", "公園で犬が走っています")
+    assert not clean.same("公園で犬が走っている。", "公園で猫が走っている。")
+    assert not clean.same("公園で犬が走っている。", "公園で犬が走っていない。")
+
+
+def test_lengths_are_inclusive() -> None:
+    text = "犬が走る。"
+    assert judged(text, rules=Clean(min_chars=5, max_chars=5)).reason == ""
+    assert judged(text, rules=Clean(min_chars=6)).reason == "too_short"
+    assert judged(text, rules=Clean(min_chars=1, max_chars=4)).reason == "too_long"
