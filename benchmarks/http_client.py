@@ -140,9 +140,9 @@ def overrides(url: str, count: int, near: float = 0.0) -> list[str]:
 
 def whole(url: str, count: int, near: float = 0.0) -> None:
     """generate.run, as the command calls it."""
-    with tempfile.TemporaryDirectory() as folder, contextlib.chdir(folder) if sys.version_info >= (3, 11) else contextlib.nullcontext():
+    with tempfile.TemporaryDirectory() as folder:
         with initialize_config_dir(str(config.CONF), version_base="1.3"):
-            cfg = compose("generate", overrides=overrides(url, count, near))
+            cfg = compose("generate", overrides=[*overrides(url, count, near), f"synthetic_dir={folder}"])
         with contextlib.redirect_stdout(io.StringIO()):
             generate.run(cfg)
 

@@ -37,7 +37,7 @@ def name(config: TrainConfig) -> str:
 class Module(LightningModule):
     """A student in training. `record` gets the metrics of each validation and the step.
 
-    Scores are trained on as 0 to 1, so that one learning rate and one gradient limit fit every task; `save` puts the
+    Scores are trained on as 0 to 1, so that one learning rate and one gradient limit fit every task; `finished` puts the
     task's own scale into the last layer.
     """
 

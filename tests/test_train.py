@@ -13,6 +13,7 @@ from omegaconf import DictConfig
 from transformers import pipeline
 
 from japagen import data, fit, student, tracking, train
+from japagen.batch import Buckets
 from japagen.config import Trainer, UserError
 from japagen.gold import Example
 
@@ -139,6 +140,20 @@ def test_an_interrupt_ends_as_an_interrupt(composed: Compose, gold_dir: Path, mo
         train.run(composed("train", "task=jcola", "data=gold", f"gold_dir={gold_dir}", *FAST))
     assert signal.getsignal(signal.SIGINT) is handler
     assert list(Path("students").iterdir()) == []
+
+
+def test_every_epoch_has_an_order_of_its_own(composed: Compose, gold_dir: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    orders: list[list[list[int]]] = []
+    batches = Buckets.__iter__
+
+    def listed(self: Buckets) -> Iterator[list[int]]:
+        orders.append(list(batches(self)))
+        return iter(orders[-1])
+
+    monkeypatch.setattr(Buckets, "__iter__", listed)
+    train.run(composed("train", "task=jcola", "data=gold", f"gold_dir={gold_dir}", *FAST, "trainer.min_steps=0", "trainer.max_epochs=2"))
+    assert len(orders) == 2
+    assert orders[0] != orders[1]
 
 
 def test_the_debug_trainer_runs_one_batch_of_everything(composed: Compose, gold_dir: Path) -> None:

@@ -119,11 +119,16 @@ class Running:
         """Stop the engine, its processes and its loop."""
         engine, self.engine = self.engine, None
         if engine is not None:
-            engine.shutdown()
+            self.submit(shut_down(engine)).result()
         if self.guard is not None:
             self.guard.kill()
             self.guard.communicate()
         self.loop.call_soon_threadsafe(self.loop.stop)
+
+
+async def shut_down(engine: Any) -> None:
+    """Stop `engine` while its loop does nothing else; its own task would take the end for a failure and log a traceback."""
+    engine.shutdown()
 
 
 async def load(model: str, options: Mapping[str, Any]) -> tuple[Any, Any]:
