@@ -43,6 +43,8 @@ CHINESE = re.compile(r"眼睛|野餐|衣着|水塘|[云叶](?=[がをにはの�
 # A chunk of three or more characters three times in a row, one of two four times, one character six times; not 1000000 or ……
 LOOP = re.compile(r"([^\s\d]{3,40}?)\1{2}|([^\W\d]{2})\2{3}|([^\W\d])\3{5}")
 BRACKETS = re.compile(r"[（）()【】]")
+# What follows is a form to fill in, with blanks such as （場所）.
+FORM = "形："
 BLANK = re.compile(r"（[^（）]{2,}）")
 SAME = re.compile(r"[\s、。，．,.!?！？「」『』]")
 ENDING = re.compile(r"(?:ます|る)$")
@@ -67,7 +69,7 @@ def clean(reply: str, finish: str, rules: Clean, asked: str = "", labels: Sequen
         text = text[: last_end(text)]
         truncated = not text
     why = reason(text, truncated, rules, asked, labels)
-    return Cleaned(fill(text) if BLANK.search(asked) else text, why)
+    return Cleaned(fill(text) if blanks(asked) else text, why)
 
 
 def reason(text: str, truncated: bool, rules: Clean, asked: str, labels: Sequence[str]) -> str:
@@ -115,6 +117,11 @@ def last_end(text: str) -> int:
     return max(text.rfind(mark) for mark in "。！？") + 1
 
 
+def blanks(asked: str) -> list[str]:
+    """The blanks of the form in an instruction; none where it has no form."""
+    return BLANK.findall(asked.partition(FORM)[2])
+
+
 def fill(text: str) -> str:
     """A filled-in form without its brackets: （公園）で（犬）が to 公園で犬が."""
     return BRACKETS.sub("", text)
@@ -122,7 +129,7 @@ def fill(text: str) -> str:
 
 def leaks(text: str, asked: str, words: Sequence[str]) -> bool:
     """Whether `text` has one of `words`, a blank such as （場所） or ECHO characters in a row of what was asked."""
-    if any(word in text for word in words) or any(blank in text for blank in BLANK.findall(asked)):
+    if any(word in text for word in words) or any(blank in text for blank in blanks(asked)):
         return True
     return any(text[i : i + ECHO] in asked for i in range(len(text) - ECHO + 1))
 

@@ -110,7 +110,7 @@ def test_trim_twice_is_trim_once(reply: str, lines: int) -> None:
 def test_filled_in_form_loses_its_brackets() -> None:
     assert judged("（公園）で（白い犬）が（走っ）ています。") == clean.Cleaned("公園で白い犬が走っています。", "")
     text = "東京（新宿）で白い犬が走っています。"
-    assert clean.clean(text, "stop", RULES, "写真の紹介文をどうぞ。").text == text
+    assert clean.clean(text, "stop", RULES, "写真（街の中）の紹介文をどうぞ。").text == text
 
 
 def test_truncated_line_is_rejected_and_longer_text_ends_with_its_last_whole_sentence() -> None:
