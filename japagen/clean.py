@@ -20,6 +20,10 @@ REASONS = {
     "not_japanese": "too few Japanese characters, or characters of another language",
     "same": "sentence 2 says sentence 1 again, word for word",
     "duplicate": "the same example was accepted before",
+    "near_duplicate": "nearly the same example was accepted before (task.clean.near_duplicate)",
+    "not_json": "prompt.joint: not the JSON object that was asked for",
+    "disagreed": "filter=verified: asked again, the LLM gave another label",
+    "no_verdict": "filter=verified: asked again, the LLM gave no label",
 }
 
 # With these an assistant answers the user or talks about the text; the text asked for does neither.
@@ -35,13 +39,15 @@ HEAD = re.compile(
 # 1.5倍 and ２、３人 begin with no bullet, #東京 is a hashtag.
 BULLET = re.compile(r"^(?:[-*+>]\s+|#{1,6}\s+|[・●■]\s*|[(（][0-9０-９]{1,2}[)）]\s*|[0-9０-９]{1,2}[.)．）](?![0-9０-９])\s*)")
 QUOTES = {"「": "」", "『": "』", '"': '"', "“": "”", "'": "'", "`": "`", "【": "】"}
-JAPANESE = re.compile(r"[ぁ-ゖァ-ヺー一-鿿々〆〇、。「」『』・！？（）〜…ｦ-ﾟ０-９Ａ-Ｚａ-ｚ：]")
-KANA = re.compile(r"[ぁ-ゖァ-ヺ]")
-HAN = re.compile(r"[一-鿿]")
+JAPANESE = re.compile(r"[ぁ-ゖァ-ヺー一-鿿々〆〇、。「」『』・！？（）〜…ｦ-ﾟ０-９Ａ-Ｚａ-ｚ：]+")
+KANA = re.compile(r"[ぁ-ゖァ-ヺ]+")
+HAN = re.compile(r"[一-鿿]+")
 # Chinese words whose characters Japanese has too: eyes, picnic, clothes, pond; cloud and leaf as nouns.
 CHINESE = re.compile(r"眼睛|野餐|衣着|水塘|[云叶](?=[がをにはのとも、。])")
 # A chunk of three or more characters three times in a row, one of two four times, one character six times; not 1000000 or ……
-LOOP = re.compile(r"([^\s\d]{3,40}?)\1{2}|([^\W\d]{2})\2{3}|([^\W\d])\3{5}")
+LOOP = re.compile(r"([^\s\d]{3,40}?)\1{2}")
+SHORT_LOOP = re.compile(r"([^\W\d]{2})\1{3}|([^\W\d])\2{5}")
+CONTROL = re.compile(r"[\x00-\x09\x0b-\x1f\x7f-\x9f]")
 BRACKETS = re.compile(r"[（）()【】]")
 # What follows is a form to fill in, with blanks such as （場所）.
 FORM = "形："
@@ -89,7 +95,7 @@ def reason(text: str, truncated: bool, rules: Clean, asked: str, labels: Sequenc
 
 def trim(reply: str, lines: int) -> tuple[str, bool]:
     """The first `lines` lines without bullets, headings and quotes, and whether lines after them were left out."""
-    text = "".join(c for c in unicodedata.normalize("NFC", reply) if c == "\n" or unicodedata.category(c) != "Cc")
+    text = CONTROL.sub("", unicodedata.normalize("NFC", reply))
     kept = [line for line in (unwrap(line) for line in text.strip().splitlines()) if line and not line.startswith("```")]
     return "\n".join(kept[:lines]), len(kept) > lines
 
@@ -136,26 +142,30 @@ def leaks(text: str, asked: str, words: Sequence[str]) -> bool:
 
 def repeats(text: str) -> bool:
     """Whether words follow themselves at once (大きな大きな大きな), or the text goes round in circles."""
-    if LOOP.search(text):
+    if SHORT_LOOP.search(text):
         return True
     grams = [text[i : i + GRAM] for i in range(len(text) - GRAM + 1)]
-    return len(text) > 5 * GRAM and len(set(grams)) < VARIED * len(grams)
+    different = len(set(grams))
+    # LOOP is slow, and a chunk of 3 characters that stands three times in a row repeats three 4-grams at least.
+    if len(grams) - different >= 3 and LOOP.search(text):
+        return True
+    return len(text) > 5 * GRAM and different < VARIED * len(grams)
 
 
 def is_japanese(text: str, share: float) -> bool:
     """Enough Japanese characters, some kana (Chinese has none), no Chinese word or character."""
-    visible = [c for c in text if not c.isspace()]
-    if not visible or sum(1 for c in visible if JAPANESE.match(c)) < share * len(visible):
+    visible = len("".join(text.split()))
+    if not visible or sum(map(len, JAPANESE.findall(text))) < share * visible:
         return False
-    if len(KANA.findall(text)) < 0.1 * len(visible):
+    if sum(map(len, KANA.findall(text))) < 0.1 * visible:
         return False
-    return CHINESE.search(text) is None and all(encodable(c) for c in HAN.findall(text))
+    return CHINESE.search(text) is None and encodable("".join(HAN.findall(text)))
 
 
-def encodable(character: str) -> bool:
-    """Whether Windows' Japanese code page has the character; it lacks most simplified Chinese ones."""
+def encodable(characters: str) -> bool:
+    """Whether Windows' Japanese code page has all characters; it lacks most simplified Chinese ones."""
     try:
-        character.encode("cp932")
+        characters.encode("cp932")
     except UnicodeEncodeError:
         return False
     return True

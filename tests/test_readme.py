@@ -65,7 +65,9 @@ def test_the_tree_has_every_module_with_its_own_sentence() -> None:
     for path in modules:
         sentence = (ast.get_docstring(ast.parse(path.read_text(encoding="utf-8"))) or "").split("\n")[0]
         name = path.relative_to(ROOT / "japagen")
-        assert re.search(rf"^ +{re.escape(str(name))} +{re.escape(sentence)}$", README, re.MULTILINE), f"README's tree lacks: {name}  {sentence}"
+        assert re.search(rf"^ +{re.escape(str(name))} +{re.escape(sentence)}$", README, re.MULTILINE), (
+            f"README's tree lacks: {name}  {sentence}"
+        )
     named = re.findall(r"^ +([\w/]+\.py) ", README, re.MULTILINE)
     assert set(named) == {str(path.relative_to(ROOT / "japagen")) for path in modules}
 
