@@ -39,7 +39,7 @@ def test_every_command_in_the_documents_composes(composed: Compose, document: st
     words = [word for word in shlex.split(command)[1:] if word != "-m"]
     if "--config-dir" in words or any(word.isupper() or "..." in word for word in words):
         pytest.skip(f"{document}: a command with a place for the reader's own words")
-    script, overrides = words[0].removesuffix(".py"), [word for word in words[1:] if not word.startswith("-")]
+    script, overrides = words[0].removesuffix(".py"), [word for word in words[1:] if "=" in word]
     first = [word.split(",")[0] if "," in word and "[" not in word and "{" not in word else word for word in overrides]
     OverridesParser.create().parse_overrides(first)
     needed = [NEEDED[word] for word in first if word in NEEDED and not any(other.startswith("llm.model=") for other in first)]
