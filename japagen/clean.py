@@ -19,6 +19,7 @@ REASONS = {
     "too_long": "more characters than task.clean.max_chars",
     "not_japanese": "too few Japanese characters, or characters of another language",
     "same": "sentence 2 says sentence 1 again, word for word",
+    "copied": "one of the shots again, word for word",
     "duplicate": "the same example was accepted before",
     "near_duplicate": "nearly the same example was accepted before (task.clean.near_duplicate)",
     "not_json": "prompt.joint: not the JSON object that was asked for",

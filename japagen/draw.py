@@ -131,6 +131,8 @@ def keep(plan: Plan, k: int, draft: Draft, reply: str, finish: str) -> None:
     draft.reason = cleaned.reason
     if not draft.reason and plan.label(k) not in task.clean.same_allowed and any(clean.same(cleaned.text, text) for text in draft.texts):
         draft.reason = "same"
+    if not draft.reason and any(clean.same(cleaned.text, text) for _, shot in plan.shown(k) for text in shot.texts):
+        draft.reason = "copied"
     draft.texts.append(cleaned.text)
 
 

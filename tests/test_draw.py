@@ -211,3 +211,21 @@ def test_an_absent_or_torn_prompt_file_is_named(composed: Compose, tmp_path: Pat
 def test_options_that_cannot_hold_together(composed: Compose, overrides: list[str], message: str) -> None:
     with pytest.raises(UserError, match=re.escape(message)):
         check(composed("generate", *overrides), GenerateConfig)
+
+
+def test_a_copied_shot_is_rejected(composed: Compose, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    class Copying(fake.Fake):
+        async def complete(self, request: llm.Request) -> llm.Completion:
+            reply = await super().complete(request)
+            return llm.Completion("空は青く晴れています", "stop", 1, 1) if request.seed % 2 else reply
+
+    monkeypatch.setattr(fake, "Fake", Copying)
+    gold = tmp_path / "gold.csv"
+    rows = [f"空は青く晴れています。,空の様子{i}です,{label}" for label in ("entailment", "contradiction", "neutral") for i in range(2)]
+    gold.write_text("\n".join(["sentence1,sentence2,label", *rows]), encoding="utf-8")
+    source = ["task.gold.format=csv", f"task.gold.train=[{gold}]", f"gold_dir={tmp_path}", "~task.gold.columns.id"]
+    config, examples = made(composed, *source, "shots=1")
+    assert not any("青く晴れ" in text for example in examples for text in example.texts)
+    manifest = store.read_manifest(store.folder(config))
+    assert manifest is not None
+    assert manifest["rejected_by_reason"]["copied"] > 0
