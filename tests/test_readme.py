@@ -80,10 +80,11 @@ def test_the_two_setup_commands_are_there() -> None:
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(1500)
 def test_the_main_job_from_the_embedded_llm_to_the_score(tmp_path: Path) -> None:
     environment = {**os.environ, "PYTHONPATH": str(ROOT)}
     for script, shown in (("generate.py", "dataset: synthetic/jnli/"), ("train.py", "student: students/")):
-        words = [sys.executable, str(ROOT / script), "task=jnli", "shots=0", "num_per_label=2"]
+        words = [sys.executable, str(ROOT / script), "task=jnli", "shots=0", "num_per_label=4"]
         words += ["trainer.max_steps=3", "trainer.min_steps=1"] if script == "train.py" else []
         done = subprocess.run(words, cwd=tmp_path, env=environment, capture_output=True, text=True, timeout=900, check=False)
         assert done.returncode == 0, done.stdout + done.stderr
