@@ -9,6 +9,8 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pytest
+
 from japagen.config import CONF
 
 ROOT = CONF.parent
@@ -29,6 +31,7 @@ def type_in(folder: Path, *words: str) -> str:
     return done.stdout
 
 
+@pytest.mark.slow
 def test_the_task_of_the_document(tmp_path: Path) -> None:
     mine = tmp_path / "mine"
     (mine / "task").mkdir(parents=True)
