@@ -17,7 +17,8 @@ test:  ## Default tests, under 90 seconds
 	$(DEFAULT_TESTS)
 
 test-all:  ## Default and slow tests
-	$(DEFAULT_TESTS) -m "not vllm and not browser and not gpu"
+	$(DEFAULT_TESTS)
+	$(DEFAULT_TESTS) -n 0 -m slow
 
 demo:  ## Generate, train and score JNLI with the embedded models
 	python generate.py task=jnli shots=0

@@ -39,9 +39,10 @@ def test_every_yaml_composes_and_passes_check(composed: Compose, name: str) -> N
     for command, schema in GROUPS.items():
         defaults = yaml.safe_load((CONF / f"{command}.yaml").read_text(encoding="utf-8"))["defaults"]
         if name == f"{command}.yaml":
-            check(composed(command), schema)
+            assert check(composed(command), schema).task.name == "jnli"
         elif any(isinstance(entry, dict) and group in entry for entry in defaults):
-            check(composed(command, f"{group}={choice}", *NEEDED.get(choice, [])), schema)
+            config = check(composed(command, f"{group}={choice}", *NEEDED.get(choice, [])), schema)
+            assert getattr(config, group).name == choice
 
 
 @pytest.mark.parametrize("name", sorted(path.stem for path in (CONF / "llm").glob("*.yaml")))

@@ -394,6 +394,7 @@ def test_however_the_job_ends_its_server_ends_too(served: list[str], tmp_path: P
         os.killpg(job.pid, how)  # as a terminal does for Ctrl-C
         job.wait(30)
     wait_until(lambda: not Path(f"/proc/{pid}").exists())
+    assert job.returncode != 0
 
 
 def wait_until(condition: Callable[[], bool]) -> None:

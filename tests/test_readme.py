@@ -43,7 +43,8 @@ def test_every_command_in_the_documents_composes(composed: Compose, document: st
     first = [word.split(",")[0] if "," in word and "[" not in word and "{" not in word else word for word in overrides]
     OverridesParser.create().parse_overrides(first)
     needed = [NEEDED[word] for word in first if word in NEEDED and not any(other.startswith("llm.model=") for other in first)]
-    check(composed(script, *first, *needed), COMMANDS[script])
+    config = check(composed(script, *first, *needed), COMMANDS[script])
+    assert f"task={config.task.name}" in first or not any(word.startswith("task=") for word in first), document
 
 
 def test_there_are_commands() -> None:
