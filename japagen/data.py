@@ -1,4 +1,4 @@
-"""Synthetic, gold, few gold or a mixture -> LightningDataModule."""
+"""Synthetic or gold rows, split for training -> LightningDataModule."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Losses for noisy labels."""
+"""The training losses by name."""
 
 from __future__ import annotations
 
