@@ -28,6 +28,7 @@ class Acceptor:
         self.ready: dict[int, tuple[int, tuple[str, ...]] | None] = {}  # None: given up
         self.attempts: dict[int, int] = {}
         self.again: list[int] = []
+        self.out: set[int] = set()  # in flight, or in `again`: not to be handed out by the scan
         self.seen = Seen(near)
         self.rejected: dict[str, Counter[str]] = {}
         self.missing: Counter[str] = Counter()
@@ -45,7 +46,8 @@ class Acceptor:
             return k, self.attempts[k]
         while self.fresh < min(self.size, self.next + WINDOW):
             k, self.fresh = self.fresh, self.fresh + 1
-            if k >= self.next and k not in self.ready:
+            if k >= self.next and k not in self.ready and k not in self.out:
+                self.out.add(k)
                 return k, self.attempts.get(k, 0)
         return None
 
@@ -53,19 +55,23 @@ class Acceptor:
         """Take in an entry of an earlier process; what it asks to be drawn again is found by take()."""
         self.arrive(entry)
         self.again.clear()
+        self.out.clear()
         self.fresh = self.next
 
-    def arrive(self, entry: Mapping[str, Any]) -> None:
-        """Take in a reply, then decide every example whose turn has come."""
+    def arrive(self, entry: Mapping[str, Any]) -> str:
+        """Take in a reply, then decide every example whose turn has come; the reason against the reply, or ""."""
         k, attempt, texts = entry["k"], entry["attempt"], tuple(entry["texts"])
         self.replies += 1
         self.tokens = [have + new for have, new in zip(self.tokens, entry["tokens"], strict=True)]
+        self.out.discard(k)
         # A duplicate of an accepted example is one at its turn too: it is drawn again without waiting for its turn.
-        if reason := entry["reason"] or self.seen.reason(texts):
+        reason: str = entry["reason"] or self.seen.reason(texts)
+        if reason:
             self.reject(k, attempt, reason)
         else:
             self.ready[k] = (attempt, texts)
         self.decide()
+        return reason
 
     def reject(self, k: int, attempt: int, reason: str) -> None:
         """Count a rejected reply and ask for another, or give the example up."""
@@ -76,6 +82,7 @@ class Acceptor:
         else:
             self.ready.pop(k, None)
             heapq.heappush(self.again, k)
+            self.out.add(k)
 
     def decide(self) -> None:
         """Accept or give up, in plan order, all examples that wait for no earlier one."""

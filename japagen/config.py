@@ -171,7 +171,7 @@ class Loss:
 class Trainer:
     """How long to train. `patience` in validations without a better score, 0 for no early stop.
 
-    Few rows: more than max_epochs, until min_steps are done. Many: fewer, so as not to pass max_steps (0: no limit).
+    Few rows: more than max_epochs, until min_steps are done. Many: about max_steps in whole epochs, one at least (0: no limit).
     `options` go to lightning.Trainer as they are; `precision: auto` is bfloat16 where the device is fast at it.
     """
 
@@ -212,7 +212,7 @@ class Config:
     synthetic_dir: str = option("synthetic", "folder of synthetic datasets")
     student_dir: str = option("students", "folder of trained students")
     mlflow_uri: str = option("sqlite:///mlflow.db", "where MLflow keeps the runs")
-    experiment: str | None = option(None, "a YAML of conf/experiment that sets other options")
+    experiment: str | None = None
 
 
 @dataclass

@@ -64,21 +64,21 @@ async def draw(plan: Plan, ask: Ask, premises: Premises, k: int, attempt: int) -
 async def write_turns(plan: Plan, ask: Ask, premises: Premises, k: int, attempt: int, draft: Draft) -> None:
     """Text after text, each with those before it in view."""
     if plan.config.prompt.premise == "shared":
-        await share_premise(plan, ask, premises, k, draft)
+        await share_premise(plan, ask, premises, k, attempt, draft)
     while not draft.reason and len(draft.texts) < len(plan.config.task.inputs):
         reply = await ask(plan.request(k, attempt, draft.texts))
         draft.count(reply)
         keep(plan, k, draft, reply.text, reply.finish)
 
 
-async def share_premise(plan: Plan, ask: Ask, premises: Premises, k: int, draft: Draft) -> None:
+async def share_premise(plan: Plan, ask: Ask, premises: Premises, k: int, attempt: int, draft: Draft) -> None:
     """Begin `draft` with the number's sentence 1; whoever needs it first draws it, and its tokens are counted there."""
     number = plan.number(k)
     if number in premises.known:
         draft.texts.append(premises.known[number])
         return
     if number not in premises.drawn:
-        premises.drawn[number] = asyncio.ensure_future(draw_premise(plan, ask, k))
+        premises.drawn[number] = asyncio.ensure_future(draw_premise(plan, ask, k, attempt))
         drawn = await premises.drawn[number]
         draft.raw, draft.tokens = list(drawn.raw), list(drawn.tokens)
         if drawn.reason:
@@ -88,12 +88,13 @@ async def share_premise(plan: Plan, ask: Ask, premises: Premises, k: int, draft:
     draft.texts, draft.reason = list(drawn.texts), drawn.reason
 
 
-async def draw_premise(plan: Plan, ask: Ask, k: int) -> Draft:
-    """Sentence 1 of the number of example k, tried until it is clean or max_attempts are used up."""
+async def draw_premise(plan: Plan, ask: Ask, k: int, attempt: int) -> Draft:
+    """Sentence 1 of the number of example k, tried until it is clean or max_attempts are used up; other seeds for each `attempt`."""
     draft = Draft()
-    for attempt in range(plan.config.max_attempts):
+    tries = plan.config.max_attempts
+    for tried in range(attempt * tries, (attempt + 1) * tries):
         draft.texts, draft.reason = [], ""
-        reply = await ask(plan.request(k, attempt, []))
+        reply = await ask(plan.request(k, tried, []))
         draft.count(reply)
         keep(plan, k, draft, reply.text, reply.finish)
         if not draft.reason:

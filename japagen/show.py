@@ -16,20 +16,22 @@ from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeRemaini
 from rich.progress import Progress as Bar
 from rich.table import Table
 
-from japagen import estimate, llm
+from japagen import estimate
 from japagen.accept import Acceptor, counts_text
 from japagen.config import GenerateConfig, Task
+from japagen.plan import Plan
 
 SAMPLES = 2  # of each label
 
 
-def prompts(config: GenerateConfig, requests: Sequence[tuple[str, llm.Request]]) -> None:
+def prompts(config: GenerateConfig, plan: Plan) -> None:
     """Print the first prompt of each label as the LLM would get it."""
     console = Console()
-    for label, request in requests:
+    for k, label in enumerate(config.task.labels):
+        request = plan.joint_request(k, 0) if config.prompt.joint else plan.request(k, 0, [])
         lines = [f"[bold]{message['role']}[/]  {escape(message['content'])}" for message in request.messages]
         console.print(Panel("\n".join(lines) or escape(request.text), title=f"{config.task.name}: {escape(label)}", title_align="left"))
-    if len(config.task.inputs) > 1:
+    if len(config.task.inputs) > 1 and not config.prompt.joint:
         console.print("This is turn 1 of each label; turn 2 continues it with the reply and the instruction below.")
         for label in config.task.labels:
             console.print(f"  [bold]{escape(label)}[/]  {escape(second_turn(config, label))}")

@@ -7,6 +7,7 @@ import dataclasses
 import hashlib
 import importlib.metadata
 import json
+import logging
 import os
 import platform
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
@@ -20,9 +21,14 @@ from japagen import __version__
 from japagen.config import Config, Task, UserError
 from japagen.gold import Example
 
+log = logging.getLogger(__name__)
+
 # Raise it when prompt.py, clean.py or generate.py change which text comes out of the same options:
 # the fingerprint then differs, and old replies are never mixed with new ones.
 FORMAT = 1
+
+# Engine options that choose other weights, another tokenizer or another template; the rest change speed alone.
+TEXTUAL = {"quantization", "dtype", "revision", "tokenizer", "tokenizer_revision", "hf_overrides", "chat_template", "lora_adapters"}
 
 JOURNAL, TABLE, MANIFEST, CARD = "journal.jsonl", "train.jsonl", "manifest.json", "README.md"
 
@@ -34,6 +40,8 @@ def identity(config: Config) -> dict[str, Any]:
     if config.prompt.knowledge:
         keys.append("knowledge")
     llm = {key: getattr(config.llm, key) for key in ("_target_", "model", "chat", "sampling")}
+    if engine := {key: value for key, value in config.llm.engine.items() if key in TEXTUAL}:
+        llm["engine"] = engine
     return {
         "format": FORMAT,
         "task": {key: task[key] for key in keys},
@@ -65,6 +73,9 @@ def read(config: Config) -> list[Example]:
     if manifest is None or manifest["num_per_label"] < config.num_per_label:
         have = "is not there" if manifest is None else f"has {manifest['num_per_label']} examples per label, not {config.num_per_label}"
         raise UserError(f"The synthetic dataset {path} {have}. Make it with:\n  {generate_command(config)}")
+    missing = sum(manifest["missing"].values())
+    if missing:
+        log.warning("%s was finished with %d examples missing (max_shortfall): %s", path, missing, manifest["missing"])
     return list(asked(config))
 
 
@@ -129,6 +140,13 @@ def write_whole(path: Path, text: str) -> None:
         file.flush()
         os.fsync(file.fileno())
     part.replace(path)
+
+
+def shots_head(shots: Mapping[str, Sequence[Example]]) -> dict[str, Any]:
+    """What a journal and a manifest say of the shots: their ids, and a digest of their texts, which an edited gold file changes."""
+    rows = [[label, *shot.texts] for label, drawn in shots.items() for shot in drawn]
+    digest = hashlib.sha256(json.dumps(rows, ensure_ascii=False).encode()).hexdigest()[:16] if rows else ""
+    return {"shots": {label: [shot.id for shot in drawn] for label, drawn in shots.items()}, "shots_digest": digest}
 
 
 class Journal:

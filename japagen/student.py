@@ -6,7 +6,7 @@ import hashlib
 import json
 import math
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict
 from functools import partial
 from typing import Any, cast
@@ -18,18 +18,21 @@ from transformers import PreTrainedModel
 
 from japagen import loss, metric, store
 from japagen.config import Task, TrainConfig, UserError
+from japagen.gold import Example
 from japagen.pretrained import last_layer
 
 Record = Callable[[dict[str, float], int], None]
 CHECK_EVERY = 20  # steps between looks at whether the loss is still a number: a look makes a GPU wait
 
 
-def name(config: TrainConfig) -> str:
-    """A readable name that differs where anything that changes the student differs."""
+def name(config: TrainConfig, rows: Sequence[Example] = ()) -> str:
+    """A readable name that differs where anything that changes the student differs; `rows` are those it was trained and chosen on."""
     synthetic = config.data.name != "gold"
     source = f"{config.llm.name}-{config.prompt.name}-{config.shots}shot-{config.num_per_label}" if synthetic else "gold"
     groups = [asdict(group) for group in (config.student, config.data, config.loss, config.trainer)]
-    text = json.dumps([*groups, store.fingerprint(config) if synthetic else ""], sort_keys=True, default=str)
+    task = [config.task.inputs, config.task.labels, config.task.kind, config.task.metric]
+    used = [[row.id, row.label, *row.texts] for row in rows]
+    text = json.dumps([*groups, task, used, store.fingerprint(config) if synthetic else ""], sort_keys=True, default=str)
     digest = hashlib.sha256(text.encode()).hexdigest()[:6]
     return f"{config.task.name}-{config.student.name}-{source}-seed{config.seed}-{digest}"
 

@@ -235,7 +235,7 @@ def run_name(config: Config, stage: str) -> str:
     if isinstance(config, TrainConfig):
         data = config.data.name
         source = {"synthetic": source, "gold": data}.get(data, f"{data} · {source}") + f" -> {config.student.name}"
-    subject = f" · {stage} {getattr(config, 'subject', '')}".rstrip() if stage == "evaluate" else ""
+    subject = f" · {stage} {getattr(config, 'subject', '')}".rstrip() if stage in ("evaluate", "estimate") else ""
     return f"{config.task.name}{subject} · {source} · seed {config.seed}"
 
 

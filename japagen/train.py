@@ -73,15 +73,17 @@ def work(config: TrainConfig, parts: Parts, track: tracking.Run) -> float:
             trainer.fit(module, datamodule=table)
         seconds = time.perf_counter() - began
         rows = predictions(trainer, module, table)
-        folder = save(config, module, tokenizer, rows, Path(part))
+        folder = save(config, student.name(config, [*parts.train, *parts.valid]), module, tokenizer, rows, Path(part))
     measured = {**measure(config, parts, rows), "train/seconds": seconds, "train/examples_per_second": module.speed()}
     record(config, parts, rows, measured, track)
     show(config, parts, measured, folder, tracking.where(config, track))
-    return measured[f"{prefix(parts)}/{config.task.metric}"]
+    return measured[f"{prefix(config, parts)}/{config.task.metric}"]
 
 
-def prefix(parts: Parts) -> str:
-    """What the test metrics are called: `test` is gold and nothing else."""
+def prefix(config: TrainConfig, parts: Parts) -> str:
+    """What the test metrics are called: `test` is all of gold and nothing else."""
+    if config.trainer.options.get("fast_dev_run"):
+        return "debug"
     return "heldout" if parts.no_gold else "test"
 
 
@@ -116,11 +118,9 @@ def predictions(trainer: LightningTrainer, module: Module, table: DataModule) ->
     return [{"id": test[row].id, "gold": test[row].label, **found[row]} for row in sorted(found)]
 
 
-def save(config: TrainConfig, module: Module, tokenizer: PreTrainedTokenizerBase, rows: Rows, part: Path) -> Path:
+def save(config: TrainConfig, name: str, module: Module, tokenizer: PreTrainedTokenizerBase, rows: Rows, part: Path) -> Path:
     """The student's folder: what transformers opens, predictions.jsonl, and japagen.json, which says how to use it."""
-    from japagen import student
-
-    folder, new = Path(config.student_dir) / student.name(config), part / "student"
+    folder, new = Path(config.student_dir) / name, part / "student"
     module.finished().save_pretrained(new)
     tokenizer.save_pretrained(new)
     task = {key: getattr(config.task, key) for key in ("name", "kind", "inputs", "metric", "labels")}
@@ -138,10 +138,10 @@ def measure(config: TrainConfig, parts: Parts, rows: Rows) -> dict[str, float]:
     """The metrics of the test rows; `score` is the task's own, on gold."""
     gold = [row["gold"] for row in rows]
     found = metric.scores(config.task, gold, [str(row["predicted"]) for row in rows])
-    measured = {f"{prefix(parts)}/{name}": value for name, value in found.items()}
+    measured = {f"{prefix(config, parts)}/{name}": value for name, value in found.items()}
     if config.task.kind == "classification":
         measured["heldout/majority_accuracy" if parts.no_gold else "majority/accuracy"] = metric.majority(gold)
-    return measured if parts.no_gold else {**measured, "score": found[config.task.metric]}
+    return measured if prefix(config, parts) != "test" else {**measured, "score": found[config.task.metric]}
 
 
 def record(config: TrainConfig, parts: Parts, rows: Rows, measured: Mapping[str, float], track: tracking.Run) -> None:
@@ -166,7 +166,7 @@ def show(config: TrainConfig, parts: Parts, measured: Mapping[str, float], folde
     for name in ("train", "valid", "test"):
         table.add_row(f"{name} rows", str(len(getattr(parts, name))))
     for name in sorted(measured):
-        if name.startswith((prefix(parts), "majority")):
+        if name.startswith((prefix(config, parts), "majority")):
             table.add_row(name, f"{measured[name]:.4f}", style="bold" if name.endswith(f"/{config.task.metric}") else "")
     table.add_row("seconds", f"{measured['train/seconds']:.0f}")
     console.print(table)

@@ -121,3 +121,31 @@ def test_memory_is_bounded_while_the_first_reply_is_late() -> None:
 def test_counts_text_has_the_most_frequent_first() -> None:
     assert counts_text({"leak": 1, "empty": 3}) == "empty 3, leak 1"
     assert counts_text({}) == "none"
+
+
+def test_after_a_restart_nothing_is_handed_out_twice() -> None:
+    acceptor, kept = make(4)
+    acceptor.replay(entry(1, 0, text="A"))
+    assert acceptor.take() == (0, 0)
+    acceptor.arrive(entry(0, 0, text="A"))
+    taken = [acceptor.take(), acceptor.take(), acceptor.take(), acceptor.take()]
+    assert taken == [(1, 1), (2, 0), (3, 0), None], "example 1 is drawn again once, because the earlier one has its text"
+    for k, attempt in ((3, 0), (1, 1), (2, 0)):
+        acceptor.arrive(entry(k, attempt))
+    assert [k for k, _ in kept] == [0, 1, 2, 3]
+    assert acceptor.report()["rejected_by_reason"] == {"duplicate": 1}
+
+
+def test_any_restart_with_many_in_flight_ends_the_same() -> None:
+    whole, kept = make(60)
+    drive(whole, 0, journal := [])
+    for cut in range(0, len(journal), 7):
+        for seed in range(3):
+            acceptor, resumed = make(60)
+            for line in journal[:cut]:
+                acceptor.replay(line)
+            lines = list(journal[:cut])
+            drive(acceptor, seed, lines)
+            assert resumed == kept
+            keys = [(line["k"], line["attempt"]) for line in lines]
+            assert len(keys) == len(set(keys))

@@ -28,6 +28,7 @@ NEEDED = {
     "few_shot": ["shots=1"],
     "vllm": ["llm.model=x"],
     "server": ["llm.model=x"],
+    "llamacpp": ["llm.model=x"],
     "japagen_json": [f"prompt.path={Path(__file__).parent / 'published.json'}"],
 }
 GROUPS = {"generate": GenerateConfig, "train": TrainConfig}

@@ -134,8 +134,11 @@ def test_an_estimate_is_a_sample_from_which_the_job_goes_on(
     assert "cost in US dollars" in output
     assert len(sent) == 24
     assert store.read_manifest(store.folder(check(cfg, GenerateConfig))) is None
+    generate.run(composed("generate", "num_per_label=100", "estimate=true", "llm.concurrency=64", "seed=1"))
+    assert len(sent) == 48, "no more than the sample is drawn, however many could be in flight"
+    sent.clear()
     generate.run(composed("generate", "num_per_label=100", "llm.concurrency=1"))
-    assert len(sent) == 2 * 300, "the sample's replies were not asked for again"
+    assert len(sent) == 2 * (300 - 12), "the sample's replies were not asked for again"
 
 
 def test_an_estimate_is_right_for_equal_replies_and_wide_for_unequal_ones() -> None:

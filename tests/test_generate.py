@@ -200,3 +200,34 @@ def test_load_dataset_opens_the_folder(composed: Compose, tmp_path: Path) -> Non
     loaded = datasets.load_dataset(str(folder), split="train", cache_dir=str(tmp_path / "datasets"))
     assert loaded.column_names == ["id", "sentence1", "sentence2", "label"]
     assert loaded["label"] == [row["label"] for row in table(folder)]
+
+
+def test_an_allowed_shortfall_is_made_good_when_it_is_no_longer_allowed(composed: Compose, caplog: pytest.LogCaptureFixture) -> None:
+    folder = dataset(composed, "llm.engine.malformed_rate=0.5", "max_attempts=1", "max_shortfall=0.9")
+    short = table(folder)
+    assert len(short) < 12
+    config = check(composed("generate", "num_per_label=4"), GenerateConfig)
+    assert len(store.read(config)) == len(short)
+    assert "examples missing" in caplog.text
+    assert dataset(composed, "num_per_label=2") == folder, "asked for fewer, the missing ones of the larger dataset are drawn"
+    assert len(table(folder)) == 12
+
+
+def test_shots_of_an_edited_gold_file_are_not_mixed_with_the_old_ones(composed: Compose, tmp_path: Path) -> None:
+    gold = tmp_path / "gold.csv"
+    rows = [f"前提です{i},仮説です{i},{label}" for label in ("entailment", "contradiction", "neutral") for i in range(2)]
+    words = ["task.gold.format=csv", f"task.gold.train=[{gold}]", f"gold_dir={tmp_path}", "~task.gold.columns.id", "shots=2"]
+    gold.write_text("\n".join(["sentence1,sentence2,label", *rows]), encoding="utf-8")
+    dataset(composed, *words)
+    gold.write_text("\n".join(["sentence1,sentence2,label", *rows]).replace("仮説", "結論"), encoding="utf-8")
+    with pytest.raises(UserError, match="made with other shots"):
+        dataset(composed, *words)
+    with pytest.raises(UserError, match="made with other shots"):
+        dataset(composed, *words, "num_per_label=6")
+
+
+def test_dry_run_of_a_joint_prompt_shows_the_joint_prompt(composed: Compose, capsys: pytest.CaptureFixture[str]) -> None:
+    generate.run(composed("generate", "dry_run=true", "prompt.joint=true"))
+    shown = capsys.readouterr().out
+    assert "JSON" in shown
+    assert "turn 2" not in shown

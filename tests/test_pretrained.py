@@ -78,7 +78,7 @@ def test_a_hub_that_does_not_answer_is_said_at_once(monkeypatch: pytest.MonkeyPa
 
 def test_a_missing_mecab_is_named() -> None:
     text = pretrained.cannot_load(Student(name="x", pretrained="tohoku-nlp/x"), ImportError("You need to install fugashi to use it"))
-    assert 'pip install "japagen[mecab]"' in text
+    assert 'pip install -e ".[mecab]"' in text
 
 
 def test_max_length_beyond_the_models_positions_is_an_error(tmp_path: Path) -> None:
