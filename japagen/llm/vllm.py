@@ -79,7 +79,8 @@ class Running:
         self.loop = asyncio.new_event_loop()
         self.numbers = itertools.count()
         self.engine: Any = None
-        threading.Thread(target=self.loop.run_forever, name="vllm", daemon=True).start()
+        self.thread = threading.Thread(target=self.loop.run_forever, name="vllm", daemon=True)
+        self.thread.start()
         self.guard: subprocess.Popen[bytes] | None = None
         try:
             self.engine, self.tokenizer = self.submit(load(model, options)).result()
@@ -124,6 +125,9 @@ class Running:
             self.guard.kill()
             self.guard.communicate()
         self.loop.call_soon_threadsafe(self.loop.stop)
+        self.thread.join(10)
+        if not self.thread.is_alive():
+            self.loop.close()
 
 
 async def shut_down(engine: Any) -> None:
