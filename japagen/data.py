@@ -11,12 +11,12 @@ from dataclasses import dataclass
 from lightning.pytorch import LightningDataModule
 from torch import Tensor
 from torch.utils.data import DataLoader
-from transformers import PreTrainedTokenizerBase
 
 from japagen import gold, store
-from japagen.batch import Buckets, Rows, loader, tokenise
+from japagen.batch import Buckets, Rows, loader
 from japagen.config import Task, TrainConfig, UserError
 from japagen.gold import Example, GoldMissing
+from japagen.tokens import Tokens
 
 log = logging.getLogger(__name__)
 
@@ -41,7 +41,7 @@ def parts(config: TrainConfig) -> Parts:
             raise
         no_gold = str(missing)
     if config.data.num_per_label is not None:
-        rows = few(rows, config.data.num_per_label, config.task, config.seed)
+        rows = few(rows, config.data.num_per_label, config.task, config.training_seed)
     if no_gold:
         rows, test = split(rows, config, "test")
     train, valid = split(rows, config, "valid")
@@ -78,7 +78,7 @@ def few(rows: Sequence[Example], number: int, task: Task, seed: int) -> list[Exa
 def split(rows: Sequence[Example], config: TrainConfig, name: str) -> tuple[list[Example], list[Example]]:
     """(the rest, a share of data.valid of each label), drawn by seed; every label with two rows is in both."""
     taken = set[int]()
-    for places in by_level(rows, config.task, config.seed):
+    for places in by_level(rows, config.task, config.training_seed):
         taken.update(places[: max(min(1, len(places) - 1), round(len(places) * config.data.valid))])
     rest = [row for place, row in enumerate(rows) if place not in taken]
     # Correlations need two rows, and so does a choice between checkpoints.
@@ -108,9 +108,9 @@ def targets(rows: Sequence[Example], task: Task) -> list[float]:
 class DataModule(LightningDataModule):
     """Three tables, tokenised once, as batches of like length."""
 
-    def __init__(self, parts: Parts, config: TrainConfig, tokenizer: PreTrainedTokenizerBase) -> None:
+    def __init__(self, parts: Parts, config: TrainConfig, tokens: Tokens) -> None:
         super().__init__()
-        self.parts, self.config, self.tokenizer = parts, config, tokenizer
+        self.parts, self.config, self.tokens = parts, config, tokens
         # A few rows in large batches would be a few steps: 40 batches in an epoch, or batches of 8.
         self.batch_size = min(config.data.batch_size, max(8, len(parts.train) // 40))
         self.tables: dict[str, Rows] = {}
@@ -120,6 +120,7 @@ class DataModule(LightningDataModule):
         if self.tables:
             return
         cuts = dict[str, int]()
+        self.tokens.add([*self.parts.train, *self.parts.valid, *self.parts.test])
         for name in ("train", "valid", "test"):
             self.tables[name], cuts[name] = self.table(getattr(self.parts, name))
         if any(cuts.values()):
@@ -128,9 +129,8 @@ class DataModule(LightningDataModule):
 
     def table(self, rows: Sequence[Example]) -> tuple[Rows, int]:
         """(the rows of one part, tokenised; how many of them were cut)."""
-        columns, cut = tokenise(rows, self.tokenizer, self.config.student)
-        pads = {"input_ids": self.tokenizer.pad_token_id or 0, "token_type_ids": self.tokenizer.pad_token_type_id}
-        return Rows(columns, targets(rows, self.config.task), pads), cut
+        columns, cut = self.tokens.columns(rows)
+        return Rows(columns, targets(rows, self.config.task), self.tokens.pads), cut
 
     def steps(self) -> int:
         """Training batches in an epoch."""
@@ -139,7 +139,8 @@ class DataModule(LightningDataModule):
     def train_dataloader(self) -> DataLoader[dict[str, Tensor]]:
         """Batches in a new order each epoch."""
         rows = self.tables["train"]
-        return loader(rows, Buckets(rows.lengths, self.batch_size, self.config.seed))
+        rank, world = (self.trainer.global_rank, self.trainer.world_size) if self.trainer else (0, 1)
+        return loader(rows, Buckets(rows.lengths, self.batch_size, self.config.training_seed, rank, world))
 
     def val_dataloader(self) -> DataLoader[dict[str, Tensor]]:
         """Batches in order of length."""

@@ -9,6 +9,7 @@ from japagen import batch, data, gold, pretrained, store
 from japagen.check import check
 from japagen.config import Student, TrainConfig, UserError
 from japagen.gold import Example, GoldMissing
+from japagen.tokens import Tokens
 
 Compose = Callable[..., DictConfig]
 
@@ -117,7 +118,7 @@ def test_tokens_are_the_tokenizers_own_and_cut_to_max_length(texts: int) -> None
     student = Student(name="tiny", max_length=16, prefix="問:")
     tokenizer = pretrained.characters(16)
     examples = [Example("0", ("短い文",) * texts, "a"), Example("1", ("とても長い文" * 9,) * texts, "a")]
-    columns, cut = batch.tokenise(examples, tokenizer, student)
+    columns, cut = Tokens(tokenizer, student, None).columns(examples)
     assert cut == 1
     assert [len(ids) for ids in columns["input_ids"]] == [7 if texts == 1 else 11, 16]
     assert tokenizer.decode(columns["input_ids"][0]).replace(" ", "").startswith("[CLS]問:短い文[SEP]")
@@ -126,7 +127,9 @@ def test_tokens_are_the_tokenizers_own_and_cut_to_max_length(texts: int) -> None
 
 def test_a_batch_is_padded_to_its_own_longest_row(config: TrainConfig) -> None:
     examples = [Example(str(n), ("あ" * (n + 1),), config.task.labels[n % 2]) for n in range(20)]
-    module = data.DataModule(data.Parts(examples, examples[:5], examples[5:]), config, pretrained.characters(64))
+    module = data.DataModule(
+        data.Parts(examples, examples[:5], examples[5:]), config, Tokens(pretrained.characters(64), config.student, None)
+    )
     module.setup("fit")
     batches = list(module.predict_dataloader())
     assert [batch["input_ids"].shape for batch in batches] == [(8, 15), (7, 22)]
