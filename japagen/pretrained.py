@@ -14,6 +14,8 @@ from transformers import AutoConfig, AutoModelForSequenceClassification, AutoTok
 from japagen import embedded
 from japagen.config import Student, Task, UserError
 
+MEAN = 10.0  # how much more the mean counts than the first token
+
 
 class Pretrained(NamedTuple):
     """A model with the task's head, its tokenizer, and the names of the parameters that no file had."""
@@ -51,6 +53,8 @@ def load(student: Student, task: Task) -> Pretrained:
         model, info = AutoModelForSequenceClassification.from_pretrained(source, config=config, **options)
     except (OSError, ValueError, ImportError) as error:
         raise UserError(cannot_load(student, error)) from error
+    if student.pooling == "mean" and config.model_type == "bert":
+        add_mean_layer(model)
     positions = getattr(config, "max_position_embeddings", None)
     if positions is not None and student.max_length > positions:
         raise UserError(f"student.max_length is {student.max_length}; {student.pretrained} takes {positions} tokens at most")
@@ -58,13 +62,39 @@ def load(student: Student, task: Task) -> Pretrained:
 
 
 def pool(config: Any, student: Student) -> None:
-    """Have the model's own head pool as asked, so that plain transformers opens the saved student."""
-    if not hasattr(config, "classifier_pooling"):
+    """Set how a head pools that knows several ways; BERT's knows one, and gets its mean from `add_mean_layer`."""
+    if hasattr(config, "classifier_pooling"):
+        config.classifier_pooling = student.pooling
+    elif config.model_type != "bert":
         raise UserError(
             f"student.pooling={student.pooling}: the head of {config.model_type} models pools in one way only, and a head of ours "
-            "could not be opened by transformers. Leave student.pooling out; ModernBERT's head knows cls and mean."
+            "could not be opened by transformers. Leave student.pooling out; BERT and ModernBERT models take cls and mean."
         )
-    config.classifier_pooling = student.pooling
+
+
+def add_mean_layer(model: PreTrainedModel) -> None:
+    """Put one more layer on top of a BERT whose first token begins as the mean of all tokens, so that the head, which reads the
+    first token alone, pools the mean, and plain transformers still opens the model.
+
+    Its queries are 0, so every token gets the same attention; values are passed on as they are, MEAN times the first token itself;
+    the feed-forward part adds nothing. All of it is trained like the rest.
+    """
+    from transformers.models.bert.modeling_bert import BertLayer
+
+    layers = cast(Any, model).bert.encoder.layer
+    layer: Any = BertLayer(model.config, layer_idx=len(layers))
+    one, attention = torch.eye(model.config.hidden_size), layer.attention
+    with torch.no_grad():
+        for module in layer.modules():
+            if isinstance(module, nn.Linear) and module is not layer.intermediate.dense:
+                module.weight.zero_()
+                module.bias.zero_()
+        attention.self.key.weight.copy_(one)
+        attention.self.value.weight.copy_(one)
+        attention.output.dense.weight.copy_(MEAN * one)
+        nn.init.normal_(layer.intermediate.dense.weight, std=model.config.initializer_range)
+    layers.append(layer)
+    model.config.num_hidden_layers += 1
 
 
 def offline(model: str) -> bool:
