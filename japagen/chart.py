@@ -66,7 +66,8 @@ def style() -> str:
 .chart text{{fill:var(--soft)}} .chart .strong{{fill:var(--ink);font-weight:600;font-size:14px}} .chart .name{{fill:var(--ink)}}
 .chart .grid{{stroke:var(--grid);stroke-width:1}} .chart .axis{{stroke:var(--soft);stroke-width:1}}
 .chart .rule{{stroke:var(--soft);stroke-width:1.2;stroke-dasharray:4 4}}
-.chart .line{{fill:none;stroke:var(--c);stroke-width:2;stroke-linejoin:round}} .chart .spread{{stroke:var(--c);stroke-width:1.2;opacity:.65}}
+.chart .line{{fill:none;stroke:var(--c);stroke-width:2;stroke-linejoin:round}}
+.chart .spread{{stroke:var(--c);stroke-width:1.2;opacity:.65}}
 .chart .mark{{fill:var(--c);stroke:var(--paper);stroke-width:1.2}}
 {colours(LIGHT)}
 @media (prefers-color-scheme:dark){{
