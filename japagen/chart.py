@@ -19,7 +19,7 @@ SHAPES = (
     "M0 4.8 4.8-3.8h-9.6z",
     "M-1.5-4.5h3v3h3v3h-3v3h-3v-3h-3v-3h3z",
 )
-WIDTH, LEFT, RIGHT, TOP, PLOT = 400, 46, 14, 44, 190
+WIDTH, LEFT, RIGHT, TOP, PLOT = 360, 44, 12, 46, 184
 STEPS = (1, 2, 2.5, 5, 10)
 
 
@@ -62,7 +62,7 @@ def style() -> str:
         return "".join(f".chart .s{i}{{--c:{name}}}" for i, name in enumerate(names))
 
     return f"""
-.chart{{font-family:{FONTS};font-size:12px;--ink:#1c2430;--soft:#556070;--grid:#e3e7ec;--paper:#fff}}
+.chart{{font-family:{FONTS};font-size:12.5px;--ink:#1c2430;--soft:#556070;--grid:#e3e7ec;--paper:#fff}}
 .chart text{{fill:var(--soft)}} .chart .strong{{fill:var(--ink);font-weight:600;font-size:14px}} .chart .name{{fill:var(--ink)}}
 .chart .grid{{stroke:var(--grid);stroke-width:1}} .chart .axis{{stroke:var(--soft);stroke-width:1}}
 .chart .rule{{stroke:var(--soft);stroke-width:1.2;stroke-dasharray:4 4}}
@@ -206,5 +206,5 @@ def legend(chart: Chart) -> Iterator[str]:
 def entry(name: str, y: float) -> str:
     """A name in the legend, cut where the chart ends."""
     wide = sum(2 if ord(letter) > 0x2E7F else 1 for letter in name)
-    shown = name if wide <= 50 else name[: 49 * len(name) // wide] + "…"
+    shown = name if wide <= 42 else name[: 41 * len(name) // wide] + "…"
     return f'<text class="name" x="{LEFT + 20}" y="{y}">{escape(shown)}</text>'

@@ -19,24 +19,26 @@ CORRECTNESS = ("correct", "label_accuracy", "agree", "label")
 
 def scaling(columns: Sequence[Column], runs: Sequence[Recorded], labels: Mapping[Row, str]) -> list[Chart]:
     """For each task, the score against the examples per label, and against the share of the data, where it was varied."""
-    made = []
-    numbers = series_numbers(labels)
-    for column in columns:
-        own = [run for run in runs if run.task == column.task]
-        for percent, of, name in (
-            (False, result.size, "training examples of each label"),
-            (True, result.fraction, "share of the training data"),
-        ):
+    made, numbers = [], series_numbers(labels)
+    for percent, x in ((False, "training examples of each label"), (True, "share of the training data")):
+        for column in columns:
             groups: dict[str, dict[float, list[float]]] = defaultdict(lambda: defaultdict(list))
-            for run in own:
-                if (x := of(run)) is not None and (not percent or result.size(run) is None):
-                    groups[series_name(labels[result.row(run)])][x].append(run.metrics["score"])
+            for run in runs:
+                size, share = result.size(run), result.fraction(run)
+                at = size if not percent else share if size is None else None
+                if run.task == column.task and at is not None:
+                    groups[series_name(labels[result.row(run)])][at].append(run.metrics["score"])
             found = [Series(key, numbers[key], points(groups[key])) for key in numbers if len(groups.get(key, {})) > 1]
             if found:
                 rule = ("majority", column.majority) if column.majority is not None else None
-                xs = [point.x for one in found for point in one.points]
-                made.append(Chart(column.task, name, column.metric, found, True, min(xs) > 0 and max(xs) >= 8 * min(xs), percent, rule))
+                made.append(Chart(column.task, x, column.metric, found, log=wide(found), percent=percent, rule=rule))
     return made
+
+
+def wide(found: Sequence[Series]) -> bool:
+    """Whether the x of some points are so many times those of others that they need a logarithmic axis."""
+    xs = [point.x for one in found for point in one.points]
+    return min(xs) > 0 and max(xs) >= 8 * min(xs)
 
 
 def series_name(label: str) -> str:
@@ -54,7 +56,7 @@ def points(groups: Mapping[float, Sequence[float]]) -> list[Point]:
     return [Point(x, statistics.fmean(ys), statistics.stdev(ys) if len(ys) > 1 else None) for x, ys in sorted(groups.items())]
 
 
-def quality(columns: Sequence[Column], runs: Sequence[Recorded], every: Sequence[Recorded], labels: Mapping[Row, str]) -> list[Chart]:
+def quality(columns: Sequence[Column], every: Sequence[Recorded], labels: Mapping[Row, str]) -> list[Chart]:
     """For each task, the score of each student against the diversity and the label correctness of its dataset."""
     measured: dict[str, Mapping[str, float]] = {}
     for run in every:
@@ -65,7 +67,7 @@ def quality(columns: Sequence[Column], runs: Sequence[Recorded], every: Sequence
     for words in (DIVERSITY, CORRECTNESS):
         key = chosen({key for metrics in measured.values() for key in metrics}, words)
         for column in columns if key else ():
-            own = [run for run in runs if run.task == column.task and key in measured.get(run.tags.get("fingerprint", ""), {})]
+            own = [run for cell in column.cells.values() for run in cell.runs if key in measured.get(run.tags.get("fingerprint", ""), {})]
             groups = grouped(own, lambda run: series_name(labels[result.row(run)]))
             found = [
                 Series(name, numbers[name], sorted((place(run, measured, key) for run in groups[name]), key=lambda point: point.x))

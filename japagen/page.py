@@ -71,7 +71,7 @@ QUALITY = "Each mark is one student, at the measured quality of the dataset that
 
 def text(words: object) -> str:
     """Escaped, and said to be Japanese where it has kana or kanji."""
-    shown = escape(str(words))
+    shown = escape(str(words)).replace("· ", "·\N{NO-BREAK SPACE}")  # a line begins with the dot rather than ends with it
     return f'<span lang="ja">{shown}</span>' if re.search(r"[\u3040-\u30ff\u3400-\u9fff]", shown) else shown
 
 
@@ -126,8 +126,7 @@ def score(column: Column, row: Row) -> str:
         return '<td><span aria-label="not run">—</span></td>'
     mean, spread = summary.score_text(cell)
     kind = ' class="best"' if row == column.best else ""
-    spread = f' <span class="sd">{spread}</span>' if spread else ""
-    return f'<td{kind}><span class="mean">{mean}</span>{spread}<small>{small(cell)}</small></td>'
+    return f'<td{kind}><span class="mean">{mean}</span> <span class="sd">{spread}</span><small>{small(cell)}</small></td>'
 
 
 def small(cell: Cell) -> str:
@@ -157,21 +156,24 @@ def costs(found: Summary) -> Iterator[str]:
         '<p class="soft">Break-even: the number of predictions from which on generating a dataset and training a student on it has taken '
         "less than prompting, (seconds of generation + of training) ÷ (seconds of a prediction by prompting − by the student).</p>"
     )
-    head = ["Method", "Time of 1,000", "Dollars of 1,000", "Time before the first", "Break-even", "in dollars", "against"]
+    paid = any(one.dollars is not None for one in found.costs)
+    head = ["Method", "Per 1,000", *(["Price per 1,000"] if paid else []), "Before the first", "Break-even"]
+    head += [*(["… in dollars"] if paid else []), "Against"]
     rows, before = [], ""
     for one in found.costs:
         if one.task != before:
             rows.append(f'<tr class="task"><th scope="rowgroup" colspan="{len(head)}">{text(one.task)}</th></tr>')
         before = one.task
-        rows.append(cost(one, found))
+        rows.append(cost(one, found, paid))
     yield table("costs", "Cost of 1,000 predictions and break-even", head, rows)
 
 
-def cost(one: Cost, found: Summary) -> str:
-    """A line of the table of costs."""
+def cost(one: Cost, found: Summary, paid: bool) -> str:
+    """A line of the table of costs; with prices where any LLM has one."""
     against = text(found.cost_labels[one.against]) if one.against else "—"
-    times = [amount(one.seconds, "s"), amount(one.dollars, "$"), amount(one.before_seconds, "s")]
-    return line(text(found.cost_labels[one.row]), [*times, amount(one.even_seconds), amount(one.even_dollars), against])
+    cells = [amount(one.seconds, "s"), amount(one.dollars, "$"), amount(one.before_seconds, "s"), amount(one.even_seconds)]
+    cells += [amount(one.even_dollars), against]
+    return line(text(found.cost_labels[one.row]), [cell for place, cell in enumerate(cells) if paid or place not in (1, 4)])
 
 
 def runs(found: Summary, uri: str) -> Iterator[str]:

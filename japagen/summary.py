@@ -66,7 +66,7 @@ def summarise(every: Sequence[Recorded], tasks: Sequence[str] = (), reference: s
         costs=costs,
         cost_labels={**result.names(run for run in used if result.in_table(run)), **labels},
         scaling=curve.scaling(columns, runs, labels),
-        quality=curve.quality(columns, runs, used, labels),
+        quality=curve.quality(columns, used, labels),
         runs=runs,
         counts={task: count([run for run in used if run.task == task], runs, now) for task in sorted({run.task for run in used})},
         failed=failed,

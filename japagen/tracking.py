@@ -162,6 +162,7 @@ def guard(run: Run) -> Iterator[ModuleType]:
     os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")
     os.environ.setdefault("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "3")
     os.environ.setdefault("MLFLOW_HTTP_REQUEST_TIMEOUT", "30")
+    os.environ.setdefault("MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR", "false")
     import mlflow  # before its loggers are silenced, because it sets their levels
 
     levels = {logger: logger.level for logger in map(logging.getLogger, ("mlflow", "alembic", "urllib3"))}
