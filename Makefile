@@ -27,4 +27,7 @@ demo:  ## Generate, train and score JNLI with the embedded models
 ui:  ## Open the runs in MLflow at http://127.0.0.1:5000
 	mlflow ui
 
-.PHONY: help install lint test test-all demo ui
+report:  ## One table and its plots from all runs, in report/
+	python -m japagen.report
+
+.PHONY: help install lint test test-all demo ui report

@@ -10,6 +10,7 @@ import os
 import re
 import shlex
 import sqlite3
+import tempfile
 import time
 import traceback
 import warnings
@@ -23,7 +24,7 @@ from typing import TYPE_CHECKING, Any
 from filelock import FileLock
 from omegaconf import OmegaConf
 
-from japagen.config import Config, TrainConfig
+from japagen.config import Config, TrainConfig, UserError
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -161,6 +162,7 @@ def guard(run: Run) -> Iterator[ModuleType]:
     os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")
     os.environ.setdefault("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "3")
     os.environ.setdefault("MLFLOW_HTTP_REQUEST_TIMEOUT", "30")
+    os.environ.setdefault("MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR", "false")
     import mlflow  # before its loggers are silenced, because it sets their levels
 
     levels = {logger: logger.level for logger in map(logging.getLogger, ("mlflow", "alembic", "urllib3"))}
@@ -287,3 +289,65 @@ def confusion(gold: Sequence[str], predicted: Sequence[str], labels: Sequence[st
         color = "white" if 2 * table[y][x] > max(map(max, table)) else "black"
         axes.text(x, y, str(table[y][x]), ha="center", va="center", color=color)
     return figure
+
+
+@dataclasses.dataclass(frozen=True)
+class Recorded:
+    """A run as the store has it. `task` is its experiment's name, `began` in seconds since 1970, `read` an artifact's text or None."""
+
+    id: str
+    experiment: str
+    task: str
+    name: str
+    status: str
+    began: float
+    tags: Mapping[str, str]
+    params: Mapping[str, str]
+    metrics: Mapping[str, float]
+    read: Callable[[str], str | None] = lambda _name: None
+
+
+def recorded(uri: str) -> list[Recorded]:
+    """All runs in the store `uri` that are not deleted, oldest first; UserError where there is no such store."""
+    path = database(uri)
+    if path is not None and not path.exists():  # else MLflow would make it
+        raise UserError(f"There are no runs: {path} does not exist. Name the store with --mlflow-uri, or make runs first.")
+    failed = Run()
+    found: list[Recorded] = []
+    with guard(failed):
+        from mlflow import MlflowClient
+
+        client = MlflowClient(tracking_uri=f"sqlite:///{path.as_posix()}" if path else uri)
+        names = {item.experiment_id: item.name for item in pages(client.search_experiments)}
+        for item in pages(client.search_runs, list(names)) if names else ():
+            found.append(as_recorded(client, item, names[item.info.experiment_id]))
+    if failed.lost:
+        raise UserError(f"MLflow cannot read the runs in {hidden(uri)}: {failed.lost}\nName the store with --mlflow-uri.")
+    return sorted(found, key=lambda item: item.began)
+
+
+def pages(search: Callable[..., Any], *arguments: Any) -> Iterator[Any]:
+    """All that a paged search of MLflow's client finds."""
+    token: str | None = None
+    while True:
+        page = search(*arguments, max_results=1000, page_token=token)
+        yield from page
+        token = page.token
+        if not token:
+            return
+
+
+def as_recorded(client: MlflowClient, item: Any, task: str) -> Recorded:
+    """MLflow's run as plain values."""
+    info, data = item.info, item.data
+
+    def read(name: str) -> str | None:
+        try:
+            with tempfile.TemporaryDirectory() as folder:
+                return Path(client.download_artifacts(info.run_id, name, folder)).read_text(encoding="utf-8")
+        except Exception:  # each kind of artifact store has errors of its own
+            return None
+
+    tags = {key: value for key, value in data.tags.items() if not key.startswith("mlflow.")}
+    name, began = info.run_name or info.run_id, info.start_time / 1000
+    return Recorded(info.run_id, info.experiment_id, task, name, info.status, began, tags, data.params, data.metrics, read)

@@ -1,0 +1,96 @@
+"""What 1,000 predictions cost by prompting and by a student, and from how many on the student is the cheaper way."""
+
+from __future__ import annotations
+
+import math
+import statistics
+from collections import defaultdict
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from japagen import result
+from japagen.result import Row
+from japagen.tracking import Recorded
+
+SECONDS, DOLLARS = "cost/seconds_per_1000", "cost/dollars_per_1000"
+
+
+@dataclass
+class Cost:
+    """One row of a task: seconds and dollars of 1,000 predictions, what was spent before the first, and the break-even.
+
+    None stands for what no run tells. `against` is the prompting that `even_seconds` and `even_dollars` compare with.
+    """
+
+    task: str
+    row: Row
+    seconds: float | None
+    dollars: float | None
+    before_seconds: float | None = None
+    before_dollars: float | None = None
+    against: Row | None = None
+    even_seconds: float | None = None
+    even_dollars: float | None = None
+
+
+def costs(runs: Sequence[Recorded]) -> list[Cost]:
+    """The cost of every row that has one, task by task, prompting first."""
+    finished = [run for run in runs if run.status == "FINISHED"]
+    groups: dict[tuple[str, Row], list[Recorded]] = defaultdict(list)
+    for run in finished:
+        if result.in_table(run):
+            groups[run.task, result.row(run)].append(run)
+    order = list(result.names(run for group in groups.values() for run in group))
+    made = []
+    for task, row in sorted(groups, key=lambda key: (key[0], order.index(key[1]))):
+        group = groups[task, row]
+        if any(SECONDS in run.metrics for run in group):
+            cost = Cost(task, row, mean(group, SECONDS), mean(group, DOLLARS))
+            made.append(spent(cost, group, finished) if row.student else cost)
+    for cost in made:
+        compare(cost, [other for other in made if other.task == cost.task and not other.row.student])
+    return made
+
+
+def mean(runs: Sequence[Recorded], key: str) -> float | None:
+    """Over the runs that have the metric."""
+    found = [run.metrics[key] for run in runs if key in run.metrics]
+    return statistics.fmean(found) if found else None
+
+
+def spent(cost: Cost, group: Sequence[Recorded], runs: Sequence[Recorded]) -> Cost:
+    """`cost` with what the dataset and the training of one student took, as a mean over its trainings."""
+    timed = [run for run in group if "train/seconds" in run.metrics]
+    trainings = result.largest(timed) if timed else []
+    seconds, dollars = [], []
+    for run in trainings:
+        mark = run.tags.get("fingerprint", "")
+        # A generation that was stopped and resumed is several runs, each with its own part of the time.
+        parts = [one for one in runs if one.tags.get("stage") == "generate" and mark and one.tags.get("fingerprint") == mark]
+        if mark and not any("seconds" in one.metrics for one in parts):
+            continue
+        seconds.append(run.metrics["train/seconds"] + sum(one.metrics.get("seconds", 0.0) for one in parts))
+        dollars.append(sum(one.metrics.get("cost", 0.0) for one in parts))
+    if seconds:
+        cost.before_seconds, cost.before_dollars = statistics.fmean(seconds), statistics.fmean(dollars)
+    return cost
+
+
+def compare(cost: Cost, prompting: Sequence[Cost]) -> None:
+    """Fill in the break-even of a student against the quickest prompting of its own LLM, else of any."""
+    own = [other for other in prompting if other.row.llm == cost.row.llm] or list(prompting)
+    if not cost.row.student or not own:
+        return
+    other = min(own, key=lambda one: one.seconds or 0.0)
+    cost.against = other.row
+    cost.even_seconds = break_even(cost.before_seconds, other.seconds, cost.seconds)
+    if other.dollars or cost.before_dollars:
+        cost.even_dollars = break_even(cost.before_dollars, other.dollars, cost.dollars or 0.0)
+
+
+def break_even(before: float | None, prompting: float | None, student: float | None) -> float | None:
+    """From how many predictions on a student is cheaper, its cost and prompting's being of 1,000; inf: never; None: not known."""
+    if before is None or prompting is None or student is None:
+        return None
+    saved = (prompting - student) / 1000
+    return float(math.ceil(before / saved)) if saved > 0 else math.inf
