@@ -61,16 +61,15 @@ def test_every_link_leads_somewhere() -> None:
             assert link.startswith("http") or (path.parent / link).exists(), f"{path.name}: {link}"
 
 
-def test_the_tree_has_every_module_with_its_own_sentence() -> None:
-    modules = [path for path in sorted((ROOT / "japagen").rglob("*.py")) if path.name != "__init__.py"]
-    for path in modules:
+def test_the_tree_has_every_module_and_package_with_its_own_sentence() -> None:
+    folder = ROOT / "japagen"
+    modules = {path.name: path for path in folder.glob("*.py") if path.name != "__init__.py"}
+    modules |= {f"{path.parent.name}/": path for path in folder.glob("*/__init__.py")}
+    for name, path in modules.items():
         sentence = (ast.get_docstring(ast.parse(path.read_text(encoding="utf-8"))) or "").split("\n")[0]
-        name = path.relative_to(ROOT / "japagen")
-        assert re.search(rf"^ +{re.escape(str(name))} +{re.escape(sentence)}$", README, re.MULTILINE), (
-            f"README's tree lacks: {name}  {sentence}"
-        )
-    named = re.findall(r"^ +([\w/]+\.py) ", README, re.MULTILINE)
-    assert set(named) == {str(path.relative_to(ROOT / "japagen")) for path in modules}
+        assert re.search(rf"^  {re.escape(name)} +{re.escape(sentence)}$", README, re.MULTILINE), f"README's tree lacks: {name}  {sentence}"
+    tree = README[README.index("\njapagen/\n") : README.index("\ntests/ ")]
+    assert set(re.findall(r"^  (\S+) ", tree, re.MULTILINE)) == set(modules)
 
 
 def test_the_two_setup_commands_are_there() -> None:

@@ -16,10 +16,12 @@ from xml.etree import ElementTree
 import numpy as np
 import pytest
 
-from japagen import chart, cost, markdown, page, report, result, significance, summary, tracking
-from japagen.chart import Chart, Point, Series
+from japagen import tracking
 from japagen.config import CONF, Data, TrainConfig, UserError
-from japagen.result import Row
+from japagen.report import __main__ as report
+from japagen.report import chart, cost, markdown, page, result, significance, summary
+from japagen.report.chart import Chart, Point, Series
+from japagen.report.result import Row
 from japagen.tracking import Recorded
 from tests.test_tracking import made
 
@@ -472,6 +474,6 @@ def test_from_a_store_to_the_files(tmp_path: Path, monkeypatch: pytest.MonkeyPat
 
 
 def test_help_loads_nothing_heavy() -> None:
-    code = "import sys; from japagen import report; report.parser()\nprint([n for n in ('mlflow', 'numpy', 'scipy') if n in sys.modules])"
+    code = "import sys; from japagen.report import __main__ as report; report.parser()\nprint([n for n in ('mlflow', 'numpy', 'scipy') if n in sys.modules])"
     done = subprocess.run([sys.executable, "-c", code], cwd=CONF.parent, capture_output=True, text=True, timeout=60, check=True)
     assert done.stdout == "[]\n"

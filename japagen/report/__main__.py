@@ -1,4 +1,4 @@
-"""MLflow runs -> one table and its plots, as a page and as Markdown; `python -m japagen.report`."""
+"""`python -m japagen.report`: its options, and the files it writes."""
 
 from __future__ import annotations
 
@@ -8,9 +8,10 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from japagen import chart, markdown, page, summary, tracking
+from japagen import tracking
 from japagen.config import UserError
-from japagen.summary import Summary
+from japagen.report import chart, markdown, page, summary
+from japagen.report.summary import Summary
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

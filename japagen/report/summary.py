@@ -8,11 +8,11 @@ from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from japagen import cost, curve, result, significance
-from japagen.chart import Chart
 from japagen.config import UserError, did_you_mean
-from japagen.cost import Cost
-from japagen.result import Cell, Column, Row
+from japagen.report import cost, curve, result, significance
+from japagen.report.chart import Chart
+from japagen.report.cost import Cost
+from japagen.report.result import Cell, Column, Row
 from japagen.tracking import Recorded, hidden
 
 LONG = 12 * 3600  # seconds after which a run that still says RUNNING has most likely been killed

@@ -8,8 +8,8 @@ from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from japagen import result
-from japagen.result import Row
+from japagen.report import result
+from japagen.report.result import Row
 from japagen.tracking import Recorded
 
 SECONDS, DOLLARS = "cost/seconds_per_1000", "cost/dollars_per_1000"

@@ -5,9 +5,9 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Sequence
 
-from japagen import result, summary
-from japagen.chart import Chart, describe
-from japagen.summary import Summary, amount
+from japagen.report import result, summary
+from japagen.report.chart import Chart, describe
+from japagen.report.summary import Summary, amount
 
 
 def report(found: Summary, uri: str, charts: Sequence[tuple[str, Chart]]) -> str:

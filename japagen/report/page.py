@@ -7,11 +7,12 @@ from collections.abc import Iterable, Iterator, Sequence
 from html import escape
 from pathlib import Path
 
-from japagen import __version__, chart, result, summary
-from japagen.chart import Chart
-from japagen.cost import Cost
-from japagen.result import Cell, Column, Row
-from japagen.summary import Summary, amount
+from japagen import __version__
+from japagen.report import chart, result, summary
+from japagen.report.chart import Chart
+from japagen.report.cost import Cost
+from japagen.report.result import Cell, Column, Row
+from japagen.report.summary import Summary, amount
 from japagen.tracking import Recorded
 
 SHOWN = 20  # failed runs that are listed, the newest first

@@ -7,9 +7,9 @@ import statistics
 from collections import defaultdict
 from collections.abc import Callable, Mapping, Sequence
 
-from japagen import result
-from japagen.chart import Chart, Point, Series
-from japagen.result import Column, Row
+from japagen.report import result
+from japagen.report.chart import Chart, Point, Series
+from japagen.report.result import Column, Row
 from japagen.tracking import Recorded
 
 # What the names of metrics of a dataset's quality say; the first that is found in a store is drawn.

@@ -9,7 +9,7 @@ from collections import defaultdict
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 
-from japagen import significance
+from japagen.report import significance
 from japagen.tracking import Recorded
 
 # The order of the rows; a method that none of these finds comes between the last two.
