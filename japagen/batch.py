@@ -15,6 +15,7 @@ from transformers import PreTrainedTokenizerBase
 from japagen.config import Student
 from japagen.gold import Example
 
+OURS = ("target", "row", "weight", "probabilities")  # what a batch has that is no input of the model
 WINDOW = 50  # batches sorted by length together: nearly no padding, and batches still differ from epoch to epoch
 
 
@@ -35,12 +36,14 @@ def tokenise(rows: Sequence[Example], tokenizer: PreTrainedTokenizerBase, studen
 
 
 class Rows(Dataset[dict[str, Tensor]]):
-    """Tokenised rows. An item is a batch: the rows asked for, padded to the longest of them, with `target` and `row`."""
+    """Tokenised rows. An item is a batch: the rows asked for, padded to the longest of them, with `target`, `row` and `extra`."""
 
     def __init__(self, columns: Mapping[str, list[list[int]]], targets: Sequence[float], pads: Mapping[str, int]) -> None:
         self.columns = {name: [torch.tensor(ids) for ids in column] for name, column in columns.items()}
         self.targets, self.pads = torch.tensor(targets), pads
         self.lengths = [len(ids) for ids in columns["input_ids"]]
+        # What else of a row the loss knows, by name in OURS, a row of a tensor each.
+        self.extra: dict[str, Tensor] = {}
 
     def __len__(self) -> int:
         return len(self.lengths)
@@ -54,7 +57,8 @@ class Rows(Dataset[dict[str, Tensor]]):
             name: pad_sequence([column[row] for row in rows], batch_first=True, padding_value=self.pads.get(name, 0))
             for name, column in self.columns.items()
         }
-        return {**batch, "target": self.targets[list(rows)], "row": torch.tensor(rows)}
+        extra = {name: values[list(rows)] for name, values in self.extra.items()}
+        return {**batch, **extra, "target": self.targets[list(rows)], "row": torch.tensor(rows)}
 
 
 class Buckets(Sampler[list[int]]):
@@ -81,6 +85,36 @@ class Buckets(Sampler[list[int]]):
         batches = chunks(ordered, self.batch_size)
         draw.shuffle(batches)
         return iter(batches)
+
+
+class Phases(Sampler[list[int]]):
+    """Batches of all but the last `golden` rows for the first `switch` batches of the training, then of those rows alone.
+
+    An epoch has `steps` batches whatever the phase, so a phase goes through its rows as often as there is room.
+    """
+
+    def __init__(self, lengths: Sequence[int], golden: int, batch_size: int, seed: int, steps: int, switch: int) -> None:
+        first = len(lengths) - golden
+        self.phases = Buckets(lengths[:first], batch_size, seed), Buckets(lengths[first:], batch_size, seed)
+        self.first, self.steps, self.switch, self.epoch = first, steps, switch, 0
+
+    def set_epoch(self, epoch: int) -> None:
+        """Lightning says which epoch is about to begin."""
+        self.epoch = epoch
+
+    def __len__(self) -> int:
+        return self.steps
+
+    def __iter__(self) -> Iterator[list[int]]:
+        held, batches = (-1, -1), list[list[int]]()
+        for step in range(self.epoch * self.steps, (self.epoch + 1) * self.steps):
+            phase = int(step >= self.switch)
+            turn, place = divmod(step - phase * self.switch, len(self.phases[phase]))
+            if held != (phase, turn):
+                held = phase, turn
+                self.phases[phase].set_epoch(turn)
+                batches = [[row + phase * self.first for row in rows] for rows in self.phases[phase]]
+            yield batches[place]
 
 
 def chunks(rows: Sequence[int], size: int) -> list[list[int]]:

@@ -147,13 +147,24 @@ class Student:
 class Data:
     """What the student is trained on. `valid` is the share of it kept for choosing the checkpoint.
 
-    `num_per_label`: train on at most so many rows of a label, drawn by seed; null for all.
+    `num_per_label`: at most so many rows of a label of each source, drawn by seed; null for all. `fraction`: train on this
+    share of the rows of each label, a smaller one a part of a larger; the valid rows are the same for all.
+    `shots`: gold rows of each label, drawn as those of few-shot prompts; null for all gold.
+    `near_duplicate`: from which similarity to a gold test row on (0 to 1) a row is not trained on; 0: only where it is the same.
+    Of data=mixed: `gold_weight`, how much a gold row counts beside a synthetic one; `order`: together, or synthetic_first, where
+    the first `synthetic_share` of the steps are on synthetic rows and the rest on gold.
     """
 
     name: str = MISSING
     batch_size: int = 32
     valid: float = 0.1
     num_per_label: int | None = None
+    fraction: float = 1.0
+    shots: int | None = None
+    near_duplicate: float = 0.9
+    gold_weight: float = 1.0
+    order: str = "together"
+    synthetic_share: float = 0.5
 
 
 @dataclass

@@ -17,6 +17,8 @@ from torch import Tensor, nn
 from transformers import PreTrainedModel
 
 from japagen import loss, metric, store
+from japagen.batch import OURS
+from japagen.check import SOURCES
 from japagen.config import Task, TrainConfig, UserError
 from japagen.gold import Example
 from japagen.pretrained import last_layer
@@ -27,8 +29,11 @@ CHECK_EVERY = 20  # steps between looks at whether the loss is still a number: a
 
 def name(config: TrainConfig, rows: Sequence[Example] = ()) -> str:
     """A readable name that differs where anything that changes the student differs; `rows` are those it was trained and chosen on."""
-    synthetic = config.data.name != "gold"
-    source = f"{config.llm.name}-{config.prompt.name}-{config.shots}shot-{config.num_per_label}" if synthetic else "gold"
+    sources = SOURCES[config.data.name]
+    synthetic = "synthetic" in sources
+    words = {"synthetic": f"{config.llm.name}-{config.prompt.name}-{config.shots}shot-{config.num_per_label}"}
+    words["gold"] = f"{config.data.shots}gold" if config.data.shots else "gold"
+    source = "-".join(words[name] for name in sources)
     groups = [asdict(group) for group in (config.student, config.data, config.loss, config.trainer)]
     task = [config.task.inputs, config.task.labels, config.task.kind, config.task.metric]
     used = [[row.id, row.label, *row.texts] for row in rows]
@@ -59,7 +64,7 @@ class Module(LightningModule):
 
     def forward(self, batch: Mapping[str, Tensor]) -> Tensor:
         """Logits (rows, labels), or scores from 0 to 1 (rows, 1)."""
-        inputs = {name: column for name, column in batch.items() if name not in ("target", "row")}
+        inputs = {name: column for name, column in batch.items() if name not in OURS}
         return cast(Tensor, self.model(**inputs).logits)
 
     def batch_loss(self, logits: Tensor, batch: Mapping[str, Tensor]) -> Tensor:

@@ -135,7 +135,8 @@ def start(config: Config, stage: str, tags: Mapping[str, str]) -> Run:
         recorded.id = created.info.run_id
     params = dict(flat(plain))
     # A student of gold data alone has no llm, prompt or shots to be grouped by.
-    grouping = ("task", "data", "student", *(("llm", "prompt", "shots") if params.get("data") != "gold" else ()))
+    alone = params.get("data") in ("gold", "few_gold")
+    grouping = ("task", "data", "data.shots", "student", *(() if alone else ("llm", "prompt", "shots")))
     recorded.tags({**{key: str(params[key]) for key in grouping if key in params}, **tags})
     recorded.params(params)
     with guard(recorded):
@@ -233,8 +234,9 @@ def run_name(config: Config, stage: str) -> str:
     kept = "" if config.filter.name == "none" else f" {config.filter.name}"
     source = f"{config.prompt.name} {config.shots}-shot{kept} · {config.llm.name}"
     if isinstance(config, TrainConfig):
-        data = config.data.name
-        source = {"synthetic": source, "gold": data}.get(data, f"{data} · {source}") + f" -> {config.student.name}"
+        data = config.data.name + (f" {config.data.shots}" if config.data.shots else "")
+        alone = config.data.name in ("gold", "few_gold")
+        source = (data if alone else source if data == "synthetic" else f"{data} · {source}") + f" -> {config.student.name}"
     subject = f" · {stage} {getattr(config, 'subject', '')}".rstrip() if stage in ("evaluate", "estimate") else ""
     return f"{config.task.name}{subject} · {source} · seed {config.seed}"
 

@@ -11,15 +11,15 @@ import warnings
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from omegaconf import DictConfig
 
 from japagen import fit, metric, store, tracking
-from japagen.check import check
-from japagen.config import TrainConfig
+from japagen.check import SOURCES, check
+from japagen.config import TrainConfig, Trainer
 
 if TYPE_CHECKING:
     from lightning.pytorch import Trainer as LightningTrainer
@@ -68,16 +68,21 @@ def work(config: TrainConfig, parts: Parts, track: tracking.Run) -> float:
     Path(config.student_dir).mkdir(parents=True, exist_ok=True)
     # Beside the finished students, so that the last step is a rename.
     with tempfile.TemporaryDirectory(dir=config.student_dir, prefix=".part-") as part:
-        trainer, began = fit.make_trainer(config.trainer, table.steps(), Path(part)), time.perf_counter()
+        trainer, began = fit.make_trainer(patient(config), table.steps(), Path(part)), time.perf_counter()
         with fit.interruptible():
             trainer.fit(module, datamodule=table)
         seconds = time.perf_counter() - began
         rows = predictions(trainer, module, table)
         folder = save(config, student.name(config, [*parts.train, *parts.valid]), module, tokenizer, rows, Path(part))
-    measured = {**measure(config, parts, rows), "train/seconds": seconds, "train/examples_per_second": module.speed()}
+    measured = {**measure(config, parts, rows), **parts.overlap, "train/seconds": seconds, "train/examples_per_second": module.speed()}
     record(config, parts, rows, measured, track)
     show(config, parts, measured, folder, tracking.where(config, track))
     return measured[f"{prefix(config, parts)}/{config.task.metric}"]
+
+
+def patient(config: TrainConfig) -> Trainer:
+    """The trainer's options; without early stop where it could come before the gold rows do."""
+    return replace(config.trainer, patience=0) if config.data.order == "synthetic_first" else config.trainer
 
 
 def prefix(config: TrainConfig, parts: Parts) -> str:
@@ -89,8 +94,9 @@ def prefix(config: TrainConfig, parts: Parts) -> str:
 
 def announce(config: TrainConfig, parts: Parts) -> None:
     """Say what was read, and how many rows of each label, before anything takes time."""
-    source = "gold" if config.data.name == "gold" else str(store.folder(config))
-    log.info("task %s, student %s, trained on %s", config.task.name, config.student.name, source)
+    from japagen import data
+
+    log.info("task %s, student %s, trained on %s", config.task.name, config.student.name, data.source(config))
     for name, rows in (("train", parts.train), ("valid", parts.valid), ("test", parts.test)):
         counts = Counter(row.label for row in rows)
         labels = ", ".join(f"{label} {counts[label]}" for label in config.task.labels) if config.task.kind == "classification" else ""
@@ -100,7 +106,7 @@ def announce(config: TrainConfig, parts: Parts) -> None:
 
 def tags(config: TrainConfig) -> dict[str, str]:
     """What ties this run to the run that wrote its dataset."""
-    if config.data.name == "gold":
+    if "synthetic" not in SOURCES[config.data.name]:
         return {}
     fingerprint = store.fingerprint(config)
     return {"fingerprint": fingerprint, "generating_run": tracking.latest(config, "generate", fingerprint)}
@@ -147,7 +153,9 @@ def measure(config: TrainConfig, parts: Parts, rows: Rows) -> dict[str, float]:
 def record(config: TrainConfig, parts: Parts, rows: Rows, measured: Mapping[str, float], track: tracking.Run) -> None:
     """Hand the job's numbers, its rows' digests and the confusion matrix to tracking."""
     track.metrics(measured)
-    source = "gold" if config.data.name == "gold" else str(store.folder(config))
+    from japagen import data
+
+    source = data.source(config)
     for name, context in (("train", "training"), ("valid", "training"), ("test", "evaluation")):
         place = "gold" if name == "test" and not parts.no_gold else source
         track.dataset(list(store.rows(getattr(parts, name), config.task)), f"{config.task.name} {name}", place, context)

@@ -82,6 +82,27 @@ def test_check_names_the_problem(composed: Compose, override: str, message: str)
     assert all(part in text for part in message.split(".*"))
 
 
+@pytest.mark.parametrize(
+    ("override", "message"),
+    [
+        ("data=few_gold data.shots=null", "data=few_gold needs data.shots"),
+        ("data=few_gold data.shots=0", "data.shots is 0; it must be 1 or more"),
+        ("data=gold data.shots=3", "data.shots is for data=few_gold and data=mixed"),
+        ("data.fraction=0", "data.fraction is 0.0; it is a share above 0"),
+        ("data.valid=1", "data.valid is 1.0; it is a share between 0 and 1, e.g. data.valid=0.1"),
+        ("data.near_duplicate=2", "data.near_duplicate is 2.0; it is a similarity"),
+        ("data=mixed data.order=gold_first", "data.order is 'gold_first'; allowed: together, synthetic_first"),
+        ("data.order=synthetic_first", "data.order=synthetic_first is for data=mixed, not data=synthetic"),
+        ("data=mixed data.gold_weight=0", "data.gold_weight is 0.0; it must be above 0"),
+        ("data=mixed data.gold_weight=2 data.order=synthetic_first", "data.gold_weight is for data=mixed data.order=together"),
+    ],
+)
+def test_check_names_the_problem_of_a_training(composed: Compose, override: str, message: str) -> None:
+    with pytest.raises(UserError) as caught:
+        check(composed("train", *override.split()), TrainConfig)
+    assert message in str(caught.value)
+
+
 def test_check_reports_all_problems_at_once(composed: Compose) -> None:
     with pytest.raises(UserError, match="3 problems in the configuration") as caught:
         check(composed("generate", "num_per_label=0", "shots=-1", "max_attempts=0"), GenerateConfig)
