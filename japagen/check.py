@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from typing import TypeVar, cast
 
 from omegaconf import DictConfig, OmegaConf
@@ -135,6 +135,10 @@ def training_problems(config: TrainConfig) -> Iterator[str]:
     """What is wrong with the options of train.py alone."""
     yield from loss_problems(config.loss, config.task)
     yield from data_problems(config.data)
+    if config.loss.name == "soft" and "synthetic" not in SOURCES.get(config.data.name, ("synthetic",)):
+        yield f"loss=soft is for the labels of an LLM; data={config.data.name} has none: use data=synthetic or data=mixed"
+    if config.loss.name == "sungen" and config.data.gold_weight != 1:
+        yield "loss=sungen learns the weight of each row: drop data.gold_weight"
     if config.trainer.max_epochs < 1:
         yield f"trainer.max_epochs is {config.trainer.max_epochs}; it must be 1 or more"
     if config.student.max_length < 8:
@@ -190,7 +194,25 @@ def mixture_problems(data: Data) -> Iterator[str]:
 
 
 # Loss -> the kind of task it is for; the first of a kind is its `auto`.
-LOSSES = {"cross_entropy": "classification", "mse": "regression"}
+LOSSES = {
+    "cross_entropy": "classification",
+    "label_smoothing": "classification",
+    "generalized_ce": "classification",
+    "symmetric_ce": "classification",
+    "soft": "classification",
+    "sungen": "classification",
+    "mse": "regression",
+    "huber": "regression",
+}
+# Option of a loss -> (what is allowed in words, whether a value is).
+LOSS_OPTIONS: dict[str, tuple[str, Callable[[float], bool]]] = {
+    "epsilon": ("0 or more and below 1", lambda x: 0 <= x < 1),
+    "q": ("above 0, at most 1", lambda x: 0 < x <= 1),
+    "alpha": ("0 or more", lambda x: x >= 0),
+    "beta": ("0 or more", lambda x: x >= 0),
+    "delta": ("above 0", lambda x: x > 0),
+    "step": ("above 0, at most 1", lambda x: 0 < x <= 1),
+}
 
 
 def loss_problems(loss: Loss, task: Task) -> Iterator[str]:
@@ -200,6 +222,11 @@ def loss_problems(loss: Loss, task: Task) -> Iterator[str]:
         yield f"loss is '{loss.name}'; allowed for {task.kind}: {', '.join(allowed)}{did_you_mean(loss.name, allowed)}"
     if loss.class_weights and task.kind != "classification":
         yield f"loss.class_weights is for classification; task {task.name} is {task.kind}"
+    for key, (words, allows) in LOSS_OPTIONS.items():
+        if not allows(getattr(loss, key)):
+            yield f"loss.{key} is {getattr(loss, key)}; it must be {words}, e.g. loss.{key}={getattr(Loss, key)}"
+    if loss.alpha == loss.beta == 0:
+        yield "loss.alpha and loss.beta are both 0: nothing would be trained; e.g. loss.alpha=0.1 loss.beta=1"
 
 
 def prompt_problems(config: Config) -> Iterator[str]:

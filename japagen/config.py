@@ -171,11 +171,19 @@ class Data:
 class Loss:
     """The training loss; `auto` is cross entropy for classification, mean squared error for regression.
 
-    `class_weights`: a rare label's rows weigh more, so that every label counts the same.
+    `class_weights`: a rare label's rows weigh more, so that every label counts the same. The others belong to the losses of
+    conf/loss/: `epsilon` label_smoothing; `q` generalized_ce; `alpha` and `beta` symmetric_ce; `delta` huber, in shares of
+    the distance from the lowest level to the highest; `step` sungen, how far a weight may go after an epoch.
     """
 
     name: str = "auto"
     class_weights: bool = False
+    epsilon: float = 0.1
+    q: float = 0.7
+    alpha: float = 0.1
+    beta: float = 1.0
+    delta: float = 0.2
+    step: float = 0.1
 
 
 @dataclass

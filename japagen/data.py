@@ -14,7 +14,7 @@ from torch import Tensor
 from torch.utils.data import DataLoader
 from transformers import PreTrainedTokenizerBase
 
-from japagen import check, gold, overlap, store
+from japagen import check, gold, overlap, reweight, soft, store
 from japagen.batch import Buckets, Phases, Rows, loader, tokenise
 from japagen.config import Task, TrainConfig, UserError
 from japagen.gold import Example, GoldMissing
@@ -191,11 +191,15 @@ class DataModule(LightningDataModule):
         return Rows(columns, targets(rows, self.config.task), pads), cut
 
     def extra(self) -> dict[str, Tensor]:
-        """What the loss knows of a training row beside its target: `weight`, how much it counts."""
-        found, weight = dict[str, Tensor](), self.config.data.gold_weight
-        if weight != 1:
-            found["weight"] = torch.ones(len(self.parts.train))
-            found["weight"][len(self.parts.train) - self.parts.golden :] = weight
+        """What the loss knows of a training row beside its target: `weight`, how much it counts, and `probabilities`."""
+        rows, golden, weight = self.parts.train, self.parts.golden, self.config.data.gold_weight
+        found = dict[str, Tensor]()
+        if self.config.loss.name == "soft":
+            found["probabilities"] = soft.probabilities(rows, golden, self.config)
+        if self.config.loss.name == "sungen":
+            found["weight"] = torch.full([len(rows)], reweight.START)
+        elif weight != 1:
+            found["weight"] = torch.tensor([1.0] * (len(rows) - golden) + [weight] * golden)
         return found
 
     def steps(self) -> int:

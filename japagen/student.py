@@ -12,7 +12,7 @@ from functools import partial
 from typing import Any, cast
 
 import torch
-from lightning.pytorch import LightningModule
+from lightning.pytorch import Callback, LightningModule
 from torch import Tensor, nn
 from transformers import PreTrainedModel
 
@@ -22,6 +22,7 @@ from japagen.check import SOURCES
 from japagen.config import Task, TrainConfig, UserError
 from japagen.gold import Example
 from japagen.pretrained import last_layer
+from japagen.reweight import Reweight
 
 Record = Callable[[dict[str, float], int], None]
 CHECK_EVERY = 20  # steps between looks at whether the loss is still a number: a look makes a GPU wait
@@ -54,6 +55,7 @@ class Module(LightningModule):
         self.model = model.train()  # from_pretrained leaves it in eval mode, and Lightning leaves it as it is
         self.task, self.options, self.record = config.task, config.student, record
         self.loss = loss.choose(config.loss, config.task.kind)
+        self.step = config.loss.step if config.loss.name == "sungen" else 0.0
         self.register_buffer("weights", weights, persistent=False)
         self.low, self.span = scale(config.task)
         if config.task.kind == "regression" and last_layer(model).bias is not None:
@@ -71,7 +73,12 @@ class Module(LightningModule):
         """The mean loss of a batch."""
         target = batch["target"]
         target = (target - self.low) / self.span if self.task.kind == "regression" else target
-        return self.loss(logits, target, cast("Tensor | None", self.weights))
+        losses = self.loss(logits, batch.get("probabilities", target))
+        return loss.mean(losses, batch["target"], cast("Tensor | None", self.weights), batch.get("weight"))
+
+    def configure_callbacks(self) -> list[Callback]:
+        """What a loss does between epochs."""
+        return [Reweight(self.step)] if self.step else []
 
     def on_train_batch_start(self, batch: Any, batch_idx: int) -> None:
         """Start the clock."""

@@ -29,6 +29,9 @@ NEEDED = {
     "vllm": ["llm.model=x"],
     "server": ["llm.model=x"],
     "llamacpp": ["llm.model=x"],
+    "mse": ["task=jsts"],
+    "huber": ["task=jsts"],
+    "hub": ["student.pretrained=x"],
     "japagen_json": [f"prompt.path={Path(__file__).parent / 'published.json'}"],
 }
 GROUPS = {"generate": GenerateConfig, "train": TrainConfig}
@@ -94,6 +97,14 @@ def test_check_names_the_problem(composed: Compose, override: str, message: str)
         ("data=mixed data.order=gold_first", "data.order is 'gold_first'; allowed: together, synthetic_first"),
         ("data.order=synthetic_first", "data.order=synthetic_first is for data=mixed, not data=synthetic"),
         ("data=mixed data.gold_weight=0", "data.gold_weight is 0.0; it must be above 0"),
+        ("loss=generalized_ce loss.q=0", "loss.q is 0.0; it must be above 0, at most 1, e.g. loss.q=0.7"),
+        ("loss=label_smoothing loss.epsilon=1", "loss.epsilon is 1.0; it must be 0 or more and below 1"),
+        ("loss=symmetric_ce loss.alpha=0 loss.beta=0", "loss.alpha and loss.beta are both 0"),
+        ("loss=huber", "loss is 'huber'; allowed for classification: auto, cross_entropy"),
+        ("loss=huber task=jsts loss.delta=0", "loss.delta is 0.0; it must be above 0"),
+        ("loss=sungen loss.step=2", "loss.step is 2.0"),
+        ("loss=sungen data=mixed data.gold_weight=2", "loss=sungen learns the weight of each row"),
+        ("loss=soft data=gold", "loss=soft is for the labels of an LLM; data=gold has none"),
         ("data=mixed data.gold_weight=2 data.order=synthetic_first", "data.gold_weight is for data=mixed data.order=together"),
     ],
 )
