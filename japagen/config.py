@@ -131,7 +131,10 @@ class Filter:
 
 @dataclass
 class Student:
-    """A compact encoder. `pretrained`: a hub id, a folder, `embedded:NAME` or `random:NAME`."""
+    """A compact encoder. `pretrained`: a hub id, a folder, `embedded:NAME` or `random:NAME`.
+
+    `trim`: keep the part of a multilingual vocabulary that Japanese text may need; the tokens of such text stay the same.
+    """
 
     name: str = MISSING
     pretrained: str = MISSING
@@ -141,6 +144,7 @@ class Student:
     weight_decay: float = 0.01
     warmup: float = 0.1
     dropout: float | None = None
+    trim: bool = False
 
 
 @dataclass

@@ -10,7 +10,7 @@ import torch
 from torch import nn
 from transformers import AutoConfig, AutoModelForSequenceClassification, AutoTokenizer, PreTrainedModel, PreTrainedTokenizerBase
 
-from japagen import embedded
+from japagen import embedded, trim
 from japagen.config import Student, Task, UserError
 
 
@@ -34,7 +34,7 @@ def load(student: Student, task: Task) -> tuple[PreTrainedModel, PreTrainedToken
     positions = getattr(config, "max_position_embeddings", None)
     if positions is not None and student.max_length > positions:
         raise UserError(f"student.max_length is {student.max_length}; {student.pretrained} takes {positions} tokens at most")
-    return model, tokenizer
+    return trim.trim(model, tokenizer) if student.trim else (model, tokenizer)
 
 
 def offline(model: str) -> bool:
@@ -61,8 +61,9 @@ def head(task: Task) -> dict[str, Any]:
 
 
 def dropout(student: Student) -> dict[str, float]:
-    """The rate for all that models of the BERT family call dropout; nothing keeps the model's own."""
-    keys = ("hidden_dropout_prob", "attention_probs_dropout_prob", "classifier_dropout")
+    """The rate for all that BERT, DeBERTa and ModernBERT call dropout; nothing keeps the model's own."""
+    keys = ["hidden_dropout_prob", "attention_probs_dropout_prob", "classifier_dropout", "pooler_dropout", "cls_dropout"]
+    keys += ["attention_dropout", "embedding_dropout", "mlp_dropout"]
     return {} if student.dropout is None else dict.fromkeys(keys, student.dropout)
 
 
