@@ -101,6 +101,7 @@ def announce(config: TrainConfig, parts: Parts) -> None:
         counts = Counter(row.label for row in rows)
         labels = ", ".join(f"{label} {counts[label]}" for label in config.task.labels) if config.task.kind == "classification" else ""
         kind = f", held out of {config.data.name}" if name == "valid" or (name == "test" and parts.no_gold) else ""
+        kind = ", the training rows themselves" if name == "valid" and parts.valid == parts.train else kind
         log.info("%s: %d rows%s%s", name, len(rows), kind, f" ({labels})" if labels else "")
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import inspect
 import logging
 import os
 import signal
@@ -18,7 +19,7 @@ from hydra.utils import get_class
 
 from japagen import job
 from japagen.check import check
-from japagen.config import CONF, GenerateConfig, TrainConfig, UserError
+from japagen.config import CONF, GenerateConfig, Loss, TrainConfig, UserError
 from tests.conftest import Compose
 
 ROOT = CONF.parent
@@ -49,9 +50,23 @@ def test_every_yaml_composes_and_passes_check(composed: Compose, name: str) -> N
             assert getattr(config, group).name == choice
 
 
-@pytest.mark.parametrize("name", sorted(path.stem for path in (CONF / "llm").glob("*.yaml")))
-def test_every_llm_names_a_class(composed: Compose, name: str) -> None:
-    assert get_class(composed("generate", f"llm={name}", *NEEDED.get(name, [])).llm._target_).__module__.startswith("japagen.llm.")
+@pytest.mark.parametrize("name", [name for name in YAMLS if name.startswith("llm/")])
+def test_every_llm_names_a_class_that_takes_its_options(composed: Compose, name: str) -> None:
+    choice = Path(name).stem
+    llm = check(composed("generate", f"llm={choice}", *NEEDED.get(choice, [])), GenerateConfig).llm
+    named = get_class(llm._target_)
+    assert named.__module__.startswith("japagen.llm.")
+    inspect.signature(named).bind(llm)
+
+
+def test_only_llms_name_a_class() -> None:
+    assert {name.split("/")[0] for name in YAMLS if "_target_" in (CONF / name).read_text(encoding="utf-8")} == {"llm"}
+
+
+@pytest.mark.parametrize("name", [name for name in YAMLS if name.startswith("loss/")])
+def test_a_loss_has_the_same_options_with_and_without_its_yaml(composed: Compose, name: str) -> None:
+    choice = Path(name).stem
+    assert check(composed("train", f"loss={choice}", *NEEDED.get(choice, [])), TrainConfig).loss == Loss(choice)
 
 
 @pytest.mark.parametrize(
