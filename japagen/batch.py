@@ -1,4 +1,4 @@
-"""Examples -> tokens -> padded batches of rows of like length."""
+"""Tokens -> padded batches of rows of like length."""
 
 from __future__ import annotations
 
@@ -10,29 +10,9 @@ import torch
 from torch import Tensor
 from torch.nn.utils.rnn import pad_sequence
 from torch.utils.data import DataLoader, Dataset, Sampler
-from transformers import PreTrainedTokenizerBase
-
-from japagen.config import Student
-from japagen.gold import Example
 
 OURS = ("target", "row", "weight", "probabilities")  # what a batch has that is no input of the model
 WINDOW = 50  # batches sorted by length together: nearly no padding, and batches still differ from epoch to epoch
-
-
-def tokenise(rows: Sequence[Example], tokenizer: PreTrainedTokenizerBase, student: Student) -> tuple[dict[str, list[list[int]]], int]:
-    """(model inputs by name, a list of numbers a row; how many rows were cut to max_length)."""
-    first = [student.prefix + row.texts[0] for row in rows]
-    second = [row.texts[1] for row in rows] if rows and len(rows[0].texts) > 1 else None
-    # The tokenizer's own warning about long texts comes without a count; ours has it.
-    columns = dict(tokenizer(first, second, verbose=False))
-    long = [place for place, ids in enumerate(columns["input_ids"]) if len(ids) > student.max_length]
-    if long:
-        pairs = [second[place] for place in long] if second else None
-        cut = tokenizer([first[place] for place in long], pairs, truncation=True, max_length=student.max_length)
-        for name, column in columns.items():
-            for place, ids in zip(long, cut[name], strict=True):
-                column[place] = ids
-    return columns, len(long)
 
 
 class Rows(Dataset[dict[str, Tensor]]):
@@ -62,12 +42,19 @@ class Rows(Dataset[dict[str, Tensor]]):
 
 
 class Buckets(Sampler[list[int]]):
-    """Batches of rows of like length, in an order of their own in each epoch; every row exactly once."""
+    """Batches of rows of like length, in an order of their own in each epoch; every row exactly once.
 
-    def __init__(self, lengths: Sequence[int], batch_size: int, seed: int) -> None:
+    Of `world` processes that train together, each gets its own part of every batch, so that the batches are the same for any
+    number of them.
+    """
+
+    def __init__(self, lengths: Sequence[int], batch_size: int, seed: int, rank: int = 0, world: int = 1) -> None:
         self.lengths, self.batch_size, self.seed, self.epoch = lengths, batch_size, seed, 0
+        self.rank, self.world = rank, world
         # Sorting all of a small set would put the same rows together in every epoch.
-        self.window = max(1, min(WINDOW, len(self) // 8)) * batch_size
+        batches = math.ceil(len(lengths) / batch_size)
+        self.window = max(1, min(WINDOW, batches // 8)) * batch_size
+        self.skip, self.given = 0, 0
 
     def set_epoch(self, epoch: int) -> None:
         """Lightning says which epoch is about to begin."""
@@ -77,6 +64,15 @@ class Buckets(Sampler[list[int]]):
         return math.ceil(len(self.lengths) / self.batch_size)
 
     def __iter__(self) -> Iterator[list[int]]:
+        skip, self.skip = self.skip, 0
+        self.given = skip
+        for batch in self.batches()[skip:]:
+            self.given += 1
+            # The last batch may have fewer rows than there are processes, and each needs one.
+            yield batch[self.rank :: self.world] or batch[:1]
+
+    def batches(self) -> list[list[int]]:
+        """All batches of the present epoch."""
         draw = random.Random(f"{self.seed} {self.epoch}")
         rows = list(range(len(self.lengths)))
         draw.shuffle(rows)
@@ -84,37 +80,45 @@ class Buckets(Sampler[list[int]]):
         ordered = [row for window in windows for row in sorted(window, key=self.lengths.__getitem__)]
         batches = chunks(ordered, self.batch_size)
         draw.shuffle(batches)
-        return iter(batches)
+        return batches
 
 
-class Phases(Sampler[list[int]]):
+class Phases(Buckets):
     """Batches of all but the last `golden` rows for the first `switch` batches of the training, then of those rows alone.
 
-    An epoch has `steps` batches whatever the phase, so a phase goes through its rows as often as there is room.
+    An epoch has as many batches as both together would have, so a phase goes through its rows as often as there is room.
     """
 
-    def __init__(self, lengths: Sequence[int], golden: int, batch_size: int, seed: int, steps: int, switch: int) -> None:
-        first = len(lengths) - golden
-        self.phases = Buckets(lengths[:first], batch_size, seed), Buckets(lengths[first:], batch_size, seed)
-        self.first, self.steps, self.switch, self.epoch = first, steps, switch, 0
+    def __init__(self, lengths: Sequence[int], golden: int, switch: int, batch_size: int, seed: int, rank: int = 0, world: int = 1) -> None:
+        super().__init__(lengths, batch_size, seed, rank, world)
+        self.first, self.switch = len(lengths) - golden, switch
+        self.phases = [Buckets(part, batch_size, seed) for part in (lengths[: self.first], lengths[self.first :])]
 
-    def set_epoch(self, epoch: int) -> None:
-        """Lightning says which epoch is about to begin."""
-        self.epoch = epoch
+    def batches(self) -> list[list[int]]:
+        """All batches of the present epoch."""
+        found, turns = list[list[int]](), dict[tuple[int, int], list[list[int]]]()
+        for step in range(self.epoch * len(self), (self.epoch + 1) * len(self)):
+            late = int(step >= self.switch)
+            turn, place = divmod(step - late * self.switch, len(self.phases[late]))
+            if (late, turn) not in turns:
+                self.phases[late].set_epoch(turn)
+                turns[late, turn] = [[row + late * self.first for row in rows] for rows in self.phases[late].batches()]
+            found.append(turns[late, turn][place])
+        return found
 
-    def __len__(self) -> int:
-        return self.steps
 
-    def __iter__(self) -> Iterator[list[int]]:
-        held, batches = (-1, -1), list[list[int]]()
-        for step in range(self.epoch * self.steps, (self.epoch + 1) * self.steps):
-            phase = int(step >= self.switch)
-            turn, place = divmod(step - phase * self.switch, len(self.phases[phase]))
-            if held != (phase, turn):
-                held = phase, turn
-                self.phases[phase].set_epoch(turn)
-                batches = [[row + phase * self.first for row in rows] for rows in self.phases[phase]]
-            yield batches[place]
+class Loader(DataLoader[dict[str, Tensor]]):
+    """A loader whose place in the epoch goes into a checkpoint: Lightning calls these two methods."""
+
+    def state_dict(self) -> dict[str, int]:
+        """How many batches of this epoch were handed out."""
+        sampler = self.sampler
+        return {"given": sampler.given % len(sampler)} if isinstance(sampler, Buckets) else {}
+
+    def load_state_dict(self, state: Mapping[str, int]) -> None:
+        """Begin the next epoch behind those."""
+        if isinstance(self.sampler, Buckets):
+            self.sampler.skip = state["given"]
 
 
 def chunks(rows: Sequence[int], size: int) -> list[list[int]]:
@@ -124,4 +128,5 @@ def chunks(rows: Sequence[int], size: int) -> list[list[int]]:
 
 def loader(rows: Rows, batches: Sampler[list[int]] | list[list[int]]) -> DataLoader[dict[str, Tensor]]:
     """A batch is one item of `rows`, so that Lightning finds set_epoch on the loader's sampler."""
-    return DataLoader(rows, sampler=batches, batch_size=None)
+    # A die of its own: each epoch throws one, which must not change what dropout throws after a checkpoint.
+    return Loader(rows, sampler=batches, batch_size=None, generator=torch.Generator())

@@ -9,7 +9,7 @@ from typing import TypeVar, cast
 from omegaconf import DictConfig, OmegaConf
 
 from japagen import published
-from japagen.config import Config, Data, GenerateConfig, Loss, Task, TrainConfig, UserError, did_you_mean, is_number
+from japagen.config import Config, Data, GenerateConfig, Loss, Student, Task, TrainConfig, UserError, did_you_mean, is_number
 
 C = TypeVar("C", bound=Config)
 
@@ -143,8 +143,13 @@ def training_problems(config: TrainConfig) -> Iterator[str]:
         yield f"trainer.max_epochs is {config.trainer.max_epochs}; it must be 1 or more"
     if config.student.max_length < 8:
         yield f"student.max_length is {config.student.max_length}; it must be 8 tokens or more"
-    if config.student.learning_rate <= 0:
-        yield f"student.learning_rate is {config.student.learning_rate}; it must be above 0, e.g. 5e-5"
+    if config.trainer.save_steps < 1:
+        yield f"trainer.save_steps is {config.trainer.save_steps}; it must be 1 or more"
+    if config.seeds is not None and (len(set(config.seeds)) < max(1, len(config.seeds)) or min(config.seeds) < 0):
+        yield f"seeds is {config.seeds}; allowed: different numbers of 0 or more, e.g. seeds=[0,1,2]"
+    if config.export not in (None, "onnx"):
+        yield f"export is '{config.export}'; allowed: onnx"
+    yield from student_problems(config.student)
 
 
 # A value of `data` -> where its rows come from.
@@ -191,6 +196,23 @@ def mixture_problems(data: Data) -> Iterator[str]:
         yield f"data.gold_weight is {data.gold_weight}; it must be above 0, e.g. data.gold_weight=2"
     elif data.gold_weight != 1 and (data.name != "mixed" or data.order != "together"):
         yield "data.gold_weight is for data=mixed data.order=together, where a batch has rows of both sources"
+
+
+def student_problems(student: Student) -> Iterator[str]:
+    """What is wrong with the options of a student."""
+    if student.learning_rate <= 0:
+        yield f"student.learning_rate is {student.learning_rate}; it must be above 0, e.g. 5e-5"
+    if not 0 < student.layer_decay <= 1:
+        yield f"student.layer_decay is {student.layer_decay}; it is above 0 and at most 1, e.g. student.layer_decay=0.9"
+    if not 0 <= student.warmup < 1:
+        yield f"student.warmup is {student.warmup}; it is a share of the steps, from 0 to below 1"
+    for key, value, allowed in (("schedule", student.schedule, SCHEDULES), ("pooling", student.pooling, POOLINGS)):
+        if value is not None and value not in allowed:
+            yield f"student.{key} is '{value}'; allowed: {', '.join(allowed)}{did_you_mean(value, allowed)}"
+
+
+SCHEDULES = ("linear", "cosine", "constant")
+POOLINGS = ("cls", "mean")
 
 
 # Loss -> the kind of task it is for; the first of a kind is its `auto`.

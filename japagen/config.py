@@ -134,6 +134,8 @@ class Student:
     """A compact encoder. `pretrained`: a hub id, a folder, `embedded:NAME` or `random:NAME`.
 
     `trim`: keep the part of a multilingual vocabulary that Japanese text may need; the tokens of such text stay the same.
+    `pooling` cls or mean, for the families whose own head knows both; null keeps the model's own. `layer_decay`: the learning
+    rate of each layer is this times that of the layer above. `schedule` after the warm-up: linear, cosine or constant.
     """
 
     name: str = MISSING
@@ -143,8 +145,12 @@ class Student:
     learning_rate: float = 5e-5
     weight_decay: float = 0.01
     warmup: float = 0.1
+    schedule: str = "linear"
+    layer_decay: float = 1.0
+    freeze_embeddings: bool = False
     dropout: float | None = None
     trim: bool = False
+    pooling: str | None = None
 
 
 @dataclass
@@ -195,6 +201,7 @@ class Trainer:
     """How long to train. `patience` in validations without a better score, 0 for no early stop.
 
     Few rows: more than max_epochs, until min_steps are done. Many: about max_steps in whole epochs, one at least (0: no limit).
+    `save_steps`: a killed training goes on from the last such step, or from the last epoch. `compile`: torch.compile.
     `options` go to lightning.Trainer as they are; `precision: auto` is bfloat16 where the device is fast at it.
     """
 
@@ -203,6 +210,8 @@ class Trainer:
     min_steps: int = 0
     max_steps: int = 0
     patience: int = 3
+    save_steps: int = 500
+    compile: bool = False
     options: dict[str, Any] = field(default_factory=dict)
 
 
@@ -258,6 +267,13 @@ class TrainConfig(Config):
     data: Data = field(default_factory=Data)
     loss: Loss = field(default_factory=Loss)
     trainer: Trainer = field(default_factory=Trainer)
+    seeds: list[int] | None = field(default=None, metadata={"help": "train with each on the same dataset: mean, deviation; e.g. [0,1,2]"})
+    export: str | None = option(None, "onnx: write model.onnx beside the student's weights, too")
+
+    @property
+    def training_seed(self) -> int:
+        """The seed of splits, of the new head and of training; `seed` is that of the dataset, too."""
+        return self.seeds[0] if self.seeds else self.seed
 
 
 def register(*schemas: type[Config]) -> None:

@@ -12,12 +12,12 @@ import torch
 from lightning.pytorch import LightningDataModule
 from torch import Tensor
 from torch.utils.data import DataLoader
-from transformers import PreTrainedTokenizerBase
 
 from japagen import check, gold, overlap, reweight, soft, store
-from japagen.batch import Buckets, Phases, Rows, loader, tokenise
+from japagen.batch import Buckets, Phases, Rows, loader
 from japagen.config import Task, TrainConfig, UserError
 from japagen.gold import Example, GoldMissing
+from japagen.tokens import Tokens
 
 log = logging.getLogger(__name__)
 
@@ -50,7 +50,7 @@ def parts(config: TrainConfig) -> Parts:
     if test:
         pools, found = apart(pools, test, config)
     if config.data.num_per_label is not None:
-        pools = {source: few(rows, config.data.num_per_label, config.task, config.seed) for source, rows in pools.items()}
+        pools = {source: few(rows, config.data.num_per_label, config.task, config.training_seed) for source, rows in pools.items()}
     if no_gold:
         pools["synthetic"], test = split(pools["synthetic"], config, "test")
     train, valid = share_out(pools, config)
@@ -63,7 +63,7 @@ def gold_rows(config: TrainConfig) -> list[Example]:
     rows = gold.load(config.task, "train", config.gold_dir)
     if config.data.shots is None:
         return rows
-    drawn = gold.draw_shots(rows, config.task, config.data.shots, config.seed, option="data.shots")
+    drawn = gold.draw_shots(rows, config.task, config.data.shots, config.training_seed, option="data.shots")
     return [row for shots in drawn.values() for row in shots]
 
 
@@ -113,7 +113,9 @@ def share_out(pools: Pools, config: TrainConfig) -> tuple[Pools, list[Example]]:
 def fraction(rows: Sequence[Example], config: TrainConfig) -> list[Example]:
     """data.fraction of the rows of each label, one at least, in their old order; a smaller fraction is a part of a larger."""
     places = [
-        place for level in by_level(rows, config.task, config.seed) for place in level[: math.ceil(len(level) * config.data.fraction)]
+        place
+        for level in by_level(rows, config.task, config.training_seed)
+        for place in level[: math.ceil(len(level) * config.data.fraction)]
     ]
     return [rows[place] for place in sorted(places)]
 
@@ -135,7 +137,7 @@ def few(rows: Sequence[Example], number: int, task: Task, seed: int) -> list[Exa
 def split(rows: Sequence[Example], config: TrainConfig, name: str) -> tuple[list[Example], list[Example]]:
     """(the rest, a share of data.valid of each label), drawn by seed; every label with two rows is in both."""
     taken = set[int]()
-    for places in by_level(rows, config.task, config.seed):
+    for places in by_level(rows, config.task, config.training_seed):
         taken.update(places[: max(min(1, len(places) - 1), round(len(places) * config.data.valid))])
     rest = [row for place, row in enumerate(rows) if place not in taken]
     # Correlations need two rows, and so does a choice between checkpoints.
@@ -165,9 +167,9 @@ def targets(rows: Sequence[Example], task: Task) -> list[float]:
 class DataModule(LightningDataModule):
     """Three tables, tokenised once, as batches of like length."""
 
-    def __init__(self, parts: Parts, config: TrainConfig, tokenizer: PreTrainedTokenizerBase) -> None:
+    def __init__(self, parts: Parts, config: TrainConfig, tokens: Tokens) -> None:
         super().__init__()
-        self.parts, self.config, self.tokenizer = parts, config, tokenizer
+        self.parts, self.config, self.tokens = parts, config, tokens
         # A few rows in large batches would be a few steps: 40 batches in an epoch, or batches of 8.
         self.batch_size = min(config.data.batch_size, max(8, len(parts.train) // 40))
         self.tables: dict[str, Rows] = {}
@@ -177,6 +179,7 @@ class DataModule(LightningDataModule):
         if self.tables:
             return
         cuts = dict[str, int]()
+        self.tokens.add([*self.parts.train, *self.parts.valid, *self.parts.test])
         for name in ("train", "valid", "test"):
             self.tables[name], cuts[name] = self.table(getattr(self.parts, name))
         self.tables["train"].extra.update(self.extra())
@@ -186,9 +189,8 @@ class DataModule(LightningDataModule):
 
     def table(self, rows: Sequence[Example]) -> tuple[Rows, int]:
         """(the rows of one part, tokenised; how many of them were cut)."""
-        columns, cut = tokenise(rows, self.tokenizer, self.config.student)
-        pads = {"input_ids": self.tokenizer.pad_token_id or 0, "token_type_ids": self.tokenizer.pad_token_type_id}
-        return Rows(columns, targets(rows, self.config.task), pads), cut
+        columns, cut = self.tokens.columns(rows)
+        return Rows(columns, targets(rows, self.config.task), self.tokens.pads), cut
 
     def extra(self) -> dict[str, Tensor]:
         """What the loss knows of a training row beside its target: `weight`, how much it counts, and `probabilities`."""
@@ -208,11 +210,12 @@ class DataModule(LightningDataModule):
 
     def train_dataloader(self) -> DataLoader[dict[str, Tensor]]:
         """Batches in a new order each epoch; with data.order=synthetic_first, of synthetic rows, then of gold ones."""
-        rows, epochs = self.tables["train"], self.trainer.max_epochs if self.trainer else 1
+        rows, seed, epochs = self.tables["train"], self.config.training_seed, (self.trainer.max_epochs if self.trainer else None) or 1
+        rank, world = (self.trainer.global_rank, self.trainer.world_size) if self.trainer else (0, 1)
         if self.config.data.order == "together":
-            return loader(rows, Buckets(rows.lengths, self.batch_size, self.config.seed))
-        switch = round(self.config.data.synthetic_share * self.steps() * (epochs or 1))
-        return loader(rows, Phases(rows.lengths, self.parts.golden, self.batch_size, self.config.seed, self.steps(), switch))
+            return loader(rows, Buckets(rows.lengths, self.batch_size, seed, rank, world))
+        switch = round(self.config.data.synthetic_share * self.steps() * epochs)
+        return loader(rows, Phases(rows.lengths, self.parts.golden, switch, self.batch_size, seed, rank, world))
 
     def val_dataloader(self) -> DataLoader[dict[str, Tensor]]:
         """Batches in order of length."""

@@ -1,8 +1,10 @@
-"""How long a student trains, at what precision, and which checkpoint of it stays."""
+"""How long a student trains, at what precision, which checkpoint of it stays, and how a killed training goes on."""
 
 from __future__ import annotations
 
+import logging
 import math
+import shutil
 import signal
 import sys
 from collections.abc import Iterator, Mapping
@@ -10,9 +12,14 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from japagen.config import Trainer
+from japagen.config import TrainConfig, Trainer, UserError
+
+log = logging.getLogger(__name__)
+
+RESUME = "resume.ckpt"
 
 if TYPE_CHECKING:
+    from filelock import FileLock
     from lightning.pytorch import Trainer as LightningTrainer
 
 
@@ -25,13 +32,16 @@ def length(trainer: Trainer, steps: int) -> tuple[int, int]:
 
 
 def make_trainer(trainer: Trainer, steps: int, part: Path) -> LightningTrainer:
-    """Lightning's trainer for `steps` in an epoch; the best checkpoint goes into `part`."""
+    """Lightning's trainer for `steps` in an epoch; the best checkpoint and the one to go on from lie in `part`."""
     from lightning.pytorch import Callback
     from lightning.pytorch import Trainer as LightningTrainer
     from lightning.pytorch.callbacks import EarlyStopping, ModelCheckpoint
 
+    from japagen.resume import Resume
+
     epochs, every = length(trainer, steps)
-    callbacks: list[Callback] = [ModelCheckpoint(part, monitor="choice", mode="max", save_weights_only=True)]
+    best = ModelCheckpoint(part, filename="best", monitor="choice", mode="max", save_weights_only=True, enable_version_counter=False)
+    callbacks: list[Callback] = [best, Resume(part / RESUME, trainer.save_steps)]
     if trainer.patience:
         callbacks.append(EarlyStopping("choice", mode="max", patience=trainer.patience, check_on_train_epoch_end=False))
     ours: dict[str, Any] = {
@@ -43,10 +53,79 @@ def make_trainer(trainer: Trainer, steps: int, part: Path) -> LightningTrainer:
         "enable_model_summary": False,
         # Drawn again at every step, which is a file of its own where the output is one.
         "enable_progress_bar": sys.stdout.isatty(),
-        # The sampler gives whole batches, which Lightning would otherwise try to share out row by row.
+        # Our sampler shares the rows of a batch out among processes, so that a batch is the same whatever their number.
         "use_distributed_sampler": False,
     }
     return LightningTrainer(**{**ours, **trainer.options, "precision": precision(trainer.options)})
+
+
+@contextmanager
+def workplace(folder: Path, name: str) -> Iterator[Path]:
+    """A folder for what one training writes, kept where the job is killed, with the checkpoint to go on from; else removed.
+
+    Beside the finished students, so that the last step is a rename. Raises UserError where another process trains the same.
+    """
+    from filelock import FileLock, Timeout
+
+    part = folder / f".part-{name}"
+    part.mkdir(parents=True, exist_ok=True)
+    lock = FileLock(folder / f".part-{name}.lock")
+    try:
+        if chief():
+            lock.acquire(timeout=0)
+    except Timeout:
+        raise UserError(f"Another process is training the same student ({folder / name}); wait for it, or stop it.") from None
+    try:
+        yield part
+    except KeyboardInterrupt:
+        if not (part / RESUME).exists():
+            remove(part, lock)
+        raise
+    except BaseException:
+        remove(part, lock)
+        raise
+    remove(part, lock)
+
+
+def resumed(part: Path) -> Path | None:
+    """The checkpoint that a killed training left in `part`, or None."""
+    if not (part / RESUME).exists():
+        return None
+    log.info("going on from the checkpoint of a training that was stopped: %s", part / RESUME)
+    return part / RESUME
+
+
+def remove(part: Path, lock: FileLock) -> None:
+    """Leave nothing of a training that ended."""
+    if chief():
+        shutil.rmtree(part, ignore_errors=True)
+        Path(lock.lock_file).unlink(missing_ok=True)
+        lock.release()
+
+
+def chief() -> bool:
+    """Whether this process is the only one or the first of those that train one student together."""
+    from lightning.fabric.utilities.rank_zero import rank_zero_only
+
+    return int(getattr(rank_zero_only, "rank", 0) or 0) == 0
+
+
+@contextmanager
+def memory(config: TrainConfig) -> Iterator[None]:
+    """One message for memory that is used up, on whatever device."""
+    import torch
+
+    try:
+        yield
+    except (torch.OutOfMemoryError, MemoryError, RuntimeError) as error:
+        if isinstance(error, RuntimeError) and "out of memory" not in str(error) and "allocate memory" not in str(error):
+            raise
+        half = max(1, config.data.batch_size // 2)
+        raise UserError(
+            f"Out of memory with data.batch_size={config.data.batch_size} rows of up to student.max_length={config.student.max_length} "
+            f"tokens: add data.batch_size={half} +trainer.options.accumulate_grad_batches=2 (the same training in smaller pieces), "
+            "or lower student.max_length."
+        ) from error
 
 
 def precision(options: Mapping[str, Any]) -> Any:

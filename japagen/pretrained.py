@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import copy
 import string
 from pathlib import Path
-from typing import Any, cast
+from typing import Any, NamedTuple, cast
 
 import torch
 from torch import nn
@@ -13,28 +14,89 @@ from transformers import AutoConfig, AutoModelForSequenceClassification, AutoTok
 from japagen import embedded, trim
 from japagen.config import Student, Task, UserError
 
+MEAN = 10.0  # how much more the mean counts than the first token
 
-def load(student: Student, task: Task) -> tuple[PreTrainedModel, PreTrainedTokenizerBase]:
-    """A pretrained encoder with a fresh head for the task, and its tokenizer."""
+
+class Pretrained(NamedTuple):
+    """A model with the task's head, its tokenizer, and the names of the parameters that no file had."""
+
+    model: PreTrainedModel
+    tokenizer: PreTrainedTokenizerBase
+    new: frozenset[str]
+
+    def fresh(self) -> PreTrainedModel:
+        """A copy of the model with new random values, of torch's present seed, for what no file had."""
+        model = copy.deepcopy(self.model)
+        for name, module in model.named_modules():
+            if any(f"{name}.{key}".lstrip(".") in self.new for key, _ in module.named_parameters(recurse=False)):
+                cast(Any, model)._init_weights(module)
+        return model
+
+
+def load(student: Student, task: Task) -> Pretrained:
+    """A pretrained encoder with a head for the task, and its tokenizer."""
     kind, _, rest = student.pretrained.partition(":")
     if kind == "random":
         if rest != "tiny":
             raise UserError(f"student.pretrained is '{student.pretrained}'; the only random student is random:tiny")
-        return tiny(student.max_length, **head(task), **dropout(student))
+        model, tokenizer = tiny(student.max_length, **head(task), **dropout(student))
+        return Pretrained(model, tokenizer, frozenset(name for name, _ in model.named_parameters()))
     source = str(embedded.student(rest)) if kind == "embedded" else student.pretrained
     local = {"local_files_only": Path(source).exists() or offline(source)}
     try:
         config = AutoConfig.from_pretrained(source, **head(task), **dropout(student), **local)
+        if student.pooling is not None:
+            pool(config, student)
         tokenizer = AutoTokenizer.from_pretrained(source, model_max_length=student.max_length, **local)
         # Without dtype transformers takes the precision of the file, and half precision does not train.
-        options = {"dtype": torch.float32, "ignore_mismatched_sizes": True, **local}
-        model = AutoModelForSequenceClassification.from_pretrained(source, config=config, **options)
+        options: dict[str, Any] = {"dtype": torch.float32, "ignore_mismatched_sizes": True, "output_loading_info": True, **local}
+        model, info = AutoModelForSequenceClassification.from_pretrained(source, config=config, **options)
     except (OSError, ValueError, ImportError) as error:
         raise UserError(cannot_load(student, error)) from error
+    if student.pooling == "mean" and config.model_type == "bert":
+        add_mean_layer(model)
     positions = getattr(config, "max_position_embeddings", None)
     if positions is not None and student.max_length > positions:
         raise UserError(f"student.max_length is {student.max_length}; {student.pretrained} takes {positions} tokens at most")
-    return trim.trim(model, tokenizer) if student.trim else (model, tokenizer)
+    if student.trim:
+        model, tokenizer = trim.trim(model, tokenizer)
+    return Pretrained(model, tokenizer, frozenset([*info["missing_keys"], *(key for key, *_ in info["mismatched_keys"])]))
+
+
+def pool(config: Any, student: Student) -> None:
+    """Set how a head pools that knows several ways; BERT's knows one, and gets its mean from `add_mean_layer`."""
+    if hasattr(config, "classifier_pooling"):
+        config.classifier_pooling = student.pooling
+    elif config.model_type != "bert":
+        raise UserError(
+            f"student.pooling={student.pooling}: the head of {config.model_type} models pools in one way only, and a head of ours "
+            "could not be opened by transformers. Leave student.pooling out; BERT and ModernBERT models take cls and mean."
+        )
+
+
+def add_mean_layer(model: PreTrainedModel) -> None:
+    """Put one more layer on top of a BERT whose first token begins as the mean of all tokens, so that the head, which reads the
+    first token alone, pools the mean, and plain transformers still opens the model.
+
+    Its queries are 0, so every token gets the same attention; values are passed on as they are, MEAN times the first token itself;
+    the feed-forward part adds nothing. All of it is trained like the rest.
+    """
+    from transformers.models.bert.modeling_bert import BertLayer
+
+    layers = cast(Any, model).bert.encoder.layer
+    layer: Any = BertLayer(model.config, layer_idx=len(layers))
+    one, attention = torch.eye(model.config.hidden_size), layer.attention
+    with torch.no_grad():
+        for module in layer.modules():
+            if isinstance(module, nn.Linear) and module is not layer.intermediate.dense:
+                module.weight.zero_()
+                module.bias.zero_()
+        attention.self.key.weight.copy_(one)
+        attention.self.value.weight.copy_(one)
+        attention.output.dense.weight.copy_(MEAN * one)
+        nn.init.normal_(layer.intermediate.dense.weight, std=model.config.initializer_range)
+    layers.append(layer)
+    model.config.num_hidden_layers += 1
 
 
 def offline(model: str) -> bool:

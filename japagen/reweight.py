@@ -32,6 +32,20 @@ class Reweight(Callback):
 
     def __init__(self, step: float) -> None:
         self.step = step
+        self.weights: Tensor | None = None
+
+    def state_dict(self) -> dict[str, Any]:
+        """The weights, for a training that goes on."""
+        return {"weights": self.weights}
+
+    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
+        """The weights of the training that goes on."""
+        self.weights = state_dict["weights"]
+
+    def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        """Begin with the weights of a checkpoint, if there was one."""
+        if self.weights is not None:
+            trainer.datamodule.tables["train"].extra["weight"].copy_(self.weights)  # type: ignore[attr-defined]
 
     def on_train_epoch_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """One outer step."""
@@ -42,7 +56,7 @@ class Reweight(Callback):
             found = agreement(module, [*moved(tables["train"], size, module)], direction)
         weights = tables["train"].extra["weight"]
         weights += self.step * found / found.square().mean().sqrt().clamp(min=1e-12)
-        weights.clamp_(0, 1)
+        self.weights = weights.clamp_(0, 1)
         module.record({"weight/mean": float(weights.mean()), "weight/low": float((weights < START / 2).float().mean())}, module.global_step)
 
 

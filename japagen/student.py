@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import math
+import re
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict
@@ -19,7 +20,7 @@ from transformers import PreTrainedModel
 from japagen import loss, metric, store
 from japagen.batch import OURS
 from japagen.check import SOURCES
-from japagen.config import Task, TrainConfig, UserError
+from japagen.config import Student, Task, TrainConfig, UserError
 from japagen.gold import Example
 from japagen.pretrained import last_layer
 from japagen.reweight import Reweight
@@ -40,7 +41,7 @@ def name(config: TrainConfig, rows: Sequence[Example] = ()) -> str:
     used = [[row.id, row.label, *row.texts] for row in rows]
     text = json.dumps([*groups, task, used, store.fingerprint(config) if synthetic else ""], sort_keys=True, default=str)
     digest = hashlib.sha256(text.encode()).hexdigest()[:6]
-    return f"{config.task.name}-{config.student.name}-{source}-seed{config.seed}-{digest}"
+    return f"{config.task.name}-{config.student.name}-{source}-seed{config.training_seed}-{digest}"
 
 
 class Module(LightningModule):
@@ -89,6 +90,16 @@ class Module(LightningModule):
         self.seconds += time.perf_counter() - self.began
         self.seen += len(batch["row"])
 
+    def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
+        """Keep what was counted since the last validation."""
+        checkpoint["japagen_counts"] = {"seen": self.seen, "seconds": self.seconds, "losses": [float(loss) for loss in self.losses]}
+
+    def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
+        """Count on."""
+        if counts := checkpoint.get("japagen_counts"):
+            self.seen, self.seconds = counts["seen"], counts["seconds"]
+            self.losses = [torch.tensor(loss, device=self.device) for loss in counts["losses"]]
+
     def training_step(self, batch: dict[str, Tensor], step: int) -> Tensor:
         """One batch."""
         loss = self.batch_loss(self(batch), batch)
@@ -135,10 +146,11 @@ class Module(LightningModule):
         """AdamW; the learning rate rises linearly over the warm-up, then falls linearly to 0."""
         steps = int(self.trainer.estimated_stepping_batches)
         fused = self.device.type in ("cpu", "cuda") and self.trainer.precision != "16-mixed"
-        optimizer = torch.optim.AdamW(groups(self.model, self.options.weight_decay), lr=self.options.learning_rate, fused=fused)
+        optimizer = torch.optim.AdamW(groups(self.model, self.options), lr=self.options.learning_rate, fused=fused)
         # Lightning refuses to clip gradients before a fused step, for the sake of a gradient scaler, which only 16-mixed has.
         optimizer._step_supports_amp_scaling = False
-        factor = partial(warm_then_fall, warmup=max(1, math.ceil(steps * self.options.warmup)), steps=steps)
+        warmup = max(1, math.ceil(steps * self.options.warmup))
+        factor = partial(rate, schedule=self.options.schedule, warmup=warmup, steps=steps)
         schedule = torch.optim.lr_scheduler.LambdaLR(optimizer, factor)
         return {"optimizer": optimizer, "lr_scheduler": {"scheduler": schedule, "interval": "step"}}
 
@@ -164,18 +176,39 @@ class Module(LightningModule):
         return model
 
 
-def warm_then_fall(step: int, warmup: int, steps: int) -> float:
-    """The share of the learning rate at `step`: up over the warm-up, down to 0 at the end."""
-    return min((step + 1) / warmup, (steps - step) / max(1, steps - warmup))
+def rate(step: int, schedule: str, warmup: int, steps: int) -> float:
+    """The share of the learning rate at `step`: up over the warm-up, then along the schedule, to 0 at the end but for constant."""
+    if step + 1 < warmup or schedule == "constant":
+        return min(1.0, (step + 1) / warmup)
+    left = (steps - step) / max(1, steps - warmup)
+    return min(1.0, left) if schedule == "linear" else (1 - math.cos(math.pi * min(1.0, left))) / 2
 
 
-def groups(model: nn.Module, decay: float) -> list[dict[str, Any]]:
-    """Weight decay for matrices alone: it would pull biases and the scales of LayerNorm away from their purpose."""
-    trained = [weight for weight in model.parameters() if weight.requires_grad]
+def groups(model: nn.Module, student: Student) -> list[dict[str, Any]]:
+    """Groups for the optimizer. Weight decay for matrices alone: it would pull biases and LayerNorm's scales away from their purpose.
+
+    With layer_decay d, a layer that has n layers above it learns at d^(n+1) times the rate of the head, the embeddings as one
+    more layer below (Howard and Ruder 2018, section 3.2).
+    """
+    found: dict[tuple[int, float], list[nn.Parameter]] = {}
+    depth = depths(model)
+    for name, weight in model.named_parameters():
+        if student.freeze_embeddings and depth[name] == max(depth.values()):
+            weight.requires_grad_(False)
+        if weight.requires_grad:
+            below = depth[name] if student.layer_decay < 1 else 0
+            found.setdefault((below, student.weight_decay if weight.ndim > 1 else 0.0), []).append(weight)
     return [
-        {"params": [weight for weight in trained if weight.ndim > 1], "weight_decay": decay},
-        {"params": [weight for weight in trained if weight.ndim < 2], "weight_decay": 0.0},
+        {"params": weights, "weight_decay": decay, "lr": student.learning_rate * student.layer_decay**below}
+        for (below, decay), weights in sorted(found.items(), key=lambda item: item[0])
     ]
+
+
+def depths(model: nn.Module) -> dict[str, int]:
+    """How far below the head each parameter is: the head 0, the last layer 1, the embeddings the most."""
+    numbers = {name: re.search(r"(?:^|\.)(?:layers?|h)\.(\d+)\.", name) for name, _ in model.named_parameters()}
+    layers = max((int(found[1]) for found in numbers.values() if found), default=-1) + 1
+    return {name: layers - int(found[1]) if found else (layers + 1 if "embeddings" in name else 0) for name, found in numbers.items()}
 
 
 def scale(task: Task) -> tuple[float, float]:

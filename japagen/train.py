@@ -5,7 +5,7 @@ from __future__ import annotations
 import importlib
 import json
 import logging
-import tempfile
+import statistics
 import time
 import warnings
 from collections import Counter
@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any
 
 from omegaconf import DictConfig
 
-from japagen import fit, metric, store, tracking
+from japagen import export, fit, metric, store, tracking
 from japagen.check import SOURCES, check
 from japagen.config import TrainConfig, Trainer
 
@@ -26,7 +26,9 @@ if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerBase
 
     from japagen.data import DataModule, Parts
+    from japagen.pretrained import Pretrained
     from japagen.student import Module
+    from japagen.tokens import Tokens
 
 log = logging.getLogger(__name__)
 
@@ -37,26 +39,58 @@ CHATTER = (r".*does not have many workers", r".*smaller than the logging interva
 
 
 def run(cfg: DictConfig) -> float:
-    """Train the student that `cfg` names, score it on gold and save it; returns the task's metric."""
+    """Train the student that `cfg` names, score it on gold and save it; returns the task's metric, with several seeds its mean."""
     config = check(cfg, TrainConfig)
     with quiet():
-        from lightning.pytorch import seed_everything
+        from japagen import pretrained, tokens
 
-        from japagen import data
+        if not fit.chief():
+            config.logger.name = "none"  # the first of the processes that train together speaks for all
+        seeds = config.seeds or [config.seed]
+        seed_everything(seeds[0])
+        loaded = pretrained.load(config.student, config.task)
+        table = tokens.Tokens(loaded.tokenizer, config.student, tokens.folder())
+        if len(seeds) == 1:
+            return one(config, loaded, table, tags(config))
+        with tracking.run(config, "seeds", tags(config)) as track:
+            parent = {"mlflow.parentRunId": track.id} if track.id else {}
+            found = [one(replace(config, seeds=[seed]), loaded, table, {**tags(config), **parent}) for seed in seeds]
+            return summary(config, found, track)
 
-        seed_everything(config.seed)
-        with tracking.run(config, "train", tags(config)) as track:
-            parts = data.parts(config)
-            announce(config, parts)
-            return work(config, parts, track)
+
+def one(config: TrainConfig, loaded: Pretrained, table: Tokens, about: Mapping[str, str]) -> float:
+    """One training, with the one seed that `config` names; `about` are the tags of its run."""
+    from japagen import data
+
+    seed_everything(config.training_seed)
+    with tracking.run(config, "train", about) as track:
+        parts = data.parts(config)
+        announce(config, parts)
+        return work(config, parts, loaded, table, track)
 
 
-def work(config: TrainConfig, parts: Parts, track: tracking.Run) -> float:
+def seed_everything(seed: int) -> None:
+    """Lightning's, without its log line."""
+    from lightning.pytorch import seed_everything as seed_all
+
+    seed_all(seed, verbose=False)
+
+
+def summary(config: TrainConfig, scores: Sequence[float], track: tracking.Run) -> float:
+    """Mean and standard deviation (of a sample) over the seeds, to tracking and the console."""
+    mean, deviation = statistics.fmean(scores), statistics.stdev(scores)
+    track.metrics({"seeds/mean": mean, "seeds/std": deviation, "seeds/number": float(len(scores))})
+    if fit.chief():
+        shown = ", ".join(f"{seed}: {score:.4f}" for seed, score in zip(config.seeds or [], scores, strict=True))
+        print(f"{config.task.name} {config.task.metric} over {len(scores)} seeds: {mean:.4f} ± {deviation:.4f} ({shown})")
+    return mean
+
+
+def work(config: TrainConfig, parts: Parts, loaded: Pretrained, tokens: Tokens, track: tracking.Run) -> float:
     """From the rows to the saved student and its metrics."""
-    from japagen import data, loss, pretrained, student
+    from japagen import data, loss, student
 
-    model, tokenizer = pretrained.load(config.student, config.task)
-    table = data.DataModule(parts, config, tokenizer)
+    table, called = data.DataModule(parts, config, tokens), student.name(config, [*parts.train, *parts.valid])
     weights = loss.label_weights(data.targets(parts.train, config.task), len(config.task.labels)) if config.loss.class_weights else None
 
     def report(values: Mapping[str, float], step: int) -> None:
@@ -64,18 +98,24 @@ def work(config: TrainConfig, parts: Parts, track: tracking.Run) -> float:
         found = ", ".join(f"{key} {values[key]:.4f}" for key in sorted(values))
         log.info("step %d of %d: %s", step, trainer.estimated_stepping_batches, found)
 
-    module = student.Module(model, config, weights, report)
-    Path(config.student_dir).mkdir(parents=True, exist_ok=True)
-    # Beside the finished students, so that the last step is a rename.
-    with tempfile.TemporaryDirectory(dir=config.student_dir, prefix=".part-") as part:
-        trainer, began = fit.make_trainer(patient(config), table.steps(), Path(part)), time.perf_counter()
+    module = student.Module(loaded.fresh(), config, weights, report)
+    if config.trainer.compile:
+        module.model.compile(dynamic=True)  # in place: names and type stay, so that it is saved as it is
+    with fit.workplace(Path(config.student_dir), called) as part, fit.memory(config):
+        trainer, began = fit.make_trainer(patient(config), table.steps(), part), time.perf_counter()
         with fit.interruptible():
-            trainer.fit(module, datamodule=table)
+            trainer.fit(module, datamodule=table, ckpt_path=fit.resumed(part))
         seconds = time.perf_counter() - began
         rows = predictions(trainer, module, table)
-        folder = save(config, student.name(config, [*parts.train, *parts.valid]), module, tokenizer, rows, Path(part))
-    measured = {**measure(config, parts, rows), **parts.overlap, "train/seconds": seconds, "train/examples_per_second": module.speed()}
+        measured = {**measure(config, parts, rows), **parts.overlap}
+        measured |= {"train/seconds": seconds, "train/examples_per_second": module.speed()}
+        if not fit.chief():
+            return measured[f"{prefix(config, parts)}/{config.task.metric}"]
+        folder = save(config, called, module, loaded.tokenizer, rows, part)
+    if config.export:
+        measured |= export.onnx(folder, config, parts.test)
     record(config, parts, rows, measured, track)
+    track.tags({"folder": str(folder.absolute())})
     show(config, parts, measured, folder, tracking.where(config, track))
     return measured[f"{prefix(config, parts)}/{config.task.metric}"]
 
@@ -131,7 +171,7 @@ def save(config: TrainConfig, name: str, module: Module, tokenizer: PreTrainedTo
     module.finished().save_pretrained(new)
     tokenizer.save_pretrained(new)
     task = {key: getattr(config.task, key) for key in ("name", "kind", "inputs", "metric", "labels")}
-    card = {"task": task, "student": asdict(config.student), "data": asdict(config.data), "seed": config.seed}
+    card = {"task": task, "student": asdict(config.student), "data": asdict(config.data), "seed": config.training_seed}
     (new / "japagen.json").write_text(json.dumps(card, ensure_ascii=False, indent=2) + "\n", encoding="utf-8")
     lines = (json.dumps(row, ensure_ascii=False) + "\n" for row in rows)
     (new / "predictions.jsonl").write_text("".join(lines), encoding="utf-8")
@@ -153,9 +193,10 @@ def measure(config: TrainConfig, parts: Parts, rows: Rows) -> dict[str, float]:
 
 def record(config: TrainConfig, parts: Parts, rows: Rows, measured: Mapping[str, float], track: tracking.Run) -> None:
     """Hand the job's numbers, its rows' digests and the confusion matrix to tracking."""
-    track.metrics(measured)
     from japagen import data
 
+    track.metrics(measured)
+    track.text("".join(json.dumps(row, ensure_ascii=False) + "\n" for row in rows), "predictions.jsonl")
     source = data.source(config)
     for name, context in (("train", "training"), ("valid", "training"), ("test", "evaluation")):
         place = "gold" if name == "test" and not parts.no_gold else source

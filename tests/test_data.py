@@ -10,6 +10,7 @@ from japagen import batch, data, gold, overlap, pretrained, store
 from japagen.check import check
 from japagen.config import Student, TrainConfig, UserError
 from japagen.gold import Example, GoldMissing
+from japagen.tokens import Tokens
 
 Compose = Callable[..., DictConfig]
 
@@ -123,7 +124,7 @@ def test_tokens_are_the_tokenizers_own_and_cut_to_max_length(texts: int) -> None
     student = Student(name="tiny", max_length=16, prefix="問:")
     tokenizer = pretrained.characters(16)
     examples = [Example("0", ("短い文",) * texts, "a"), Example("1", ("とても長い文" * 9,) * texts, "a")]
-    columns, cut = batch.tokenise(examples, tokenizer, student)
+    columns, cut = Tokens(tokenizer, student, None).columns(examples)
     assert cut == 1
     assert [len(ids) for ids in columns["input_ids"]] == [7 if texts == 1 else 11, 16]
     assert tokenizer.decode(columns["input_ids"][0]).replace(" ", "").startswith("[CLS]問:短い文[SEP]")
@@ -132,7 +133,9 @@ def test_tokens_are_the_tokenizers_own_and_cut_to_max_length(texts: int) -> None
 
 def test_a_batch_is_padded_to_its_own_longest_row(config: TrainConfig) -> None:
     examples = [Example(str(n), ("あ" * (n + 1),), config.task.labels[n % 2]) for n in range(20)]
-    module = data.DataModule(data.Parts(examples, examples[:5], examples[5:]), config, pretrained.characters(64))
+    module = data.DataModule(
+        data.Parts(examples, examples[:5], examples[5:]), config, Tokens(pretrained.characters(64), config.student, None)
+    )
     module.setup("fit")
     batches = list(module.predict_dataloader())
     assert [batch["input_ids"].shape for batch in batches] == [(8, 15), (7, 22)]
@@ -199,14 +202,14 @@ def test_gold_that_comes_last_is_what_valid_is_of(config: TrainConfig, sources: 
 
 def test_gold_rows_weigh_more(config: TrainConfig, sources: dict[str, list[Example]]) -> None:
     config.data.gold_weight = 3.0
-    module = data.DataModule(mixture(config, sources, 5), config, pretrained.characters(64))
+    module = data.DataModule(mixture(config, sources, 5), config, Tokens(pretrained.characters(64), config.student, None))
     module.setup("fit")
     assert module.tables["train"][[0, 71, 72, 81]]["weight"].tolist() == [1, 1, 3, 3]
     assert "weight" not in module.tables["valid"][[0]]
 
 
 def test_phases_are_synthetic_rows_then_gold_ones() -> None:
-    phases = batch.Phases([5] * 50, golden=10, batch_size=8, seed=0, steps=7, switch=11)
+    phases = batch.Phases([5] * 50, golden=10, switch=11, batch_size=8, seed=0)
     found = []
     for epoch in range(3):
         phases.set_epoch(epoch)

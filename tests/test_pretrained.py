@@ -31,11 +31,11 @@ def test_the_tiny_tokenizer_knows_japanese_and_ascii_characters() -> None:
 
 def test_the_head_follows_the_task(composed: Compose) -> None:
     news = config(composed, "task=news")
-    model, _ = pretrained.load(news.student, news.task)
+    model, *_ = pretrained.load(news.student, news.task)
     assert model.config.id2label == dict(enumerate(news.task.labels))
     assert pretrained.last_layer(model).out_features == 9
     jsts = config(composed, "task=jsts")
-    model, _ = pretrained.load(jsts.student, jsts.task)
+    model, *_ = pretrained.load(jsts.student, jsts.task)
     assert model.config.problem_type == "regression"
     assert pretrained.last_layer(model).out_features == 1
 
@@ -51,7 +51,7 @@ def test_the_same_seed_gives_the_same_tiny_student(composed: Compose) -> None:
 
 
 def test_dropout_is_the_models_own_unless_given(composed: Compose) -> None:
-    model, _ = pretrained.load(config(composed, "task=jcola").student, config(composed, "task=jcola").task)
+    model, *_ = pretrained.load(config(composed, "task=jcola").student, config(composed, "task=jcola").task)
     assert model.config.hidden_dropout_prob == 0.1
     without = config(composed, "task=jcola", "student.dropout=0.0")
     assert pretrained.load(without.student, without.task)[0].config.hidden_dropout_prob == 0.0
@@ -82,7 +82,7 @@ def test_a_missing_mecab_is_named() -> None:
 
 
 def test_max_length_beyond_the_models_positions_is_an_error(tmp_path: Path) -> None:
-    model, tokenizer = pretrained.load(Student(name="x", pretrained="random:tiny", max_length=32), TASK)
+    model, tokenizer, _ = pretrained.load(Student(name="x", pretrained="random:tiny", max_length=32), TASK)
     model.save_pretrained(tmp_path)
     tokenizer.save_pretrained(tmp_path)
     with pytest.raises(UserError, match=r"student.max_length is 64; .* takes 32 tokens at most"):
@@ -91,7 +91,7 @@ def test_max_length_beyond_the_models_positions_is_an_error(tmp_path: Path) -> N
 
 @pytest.mark.slow
 def test_the_embedded_student_gets_a_head() -> None:
-    model, tokenizer = pretrained.load(Student(name="e5_small_ja", pretrained="embedded:e5_small_ja"), TASK)
+    model, tokenizer, _ = pretrained.load(Student(name="e5_small_ja", pretrained="embedded:e5_small_ja"), TASK)
     assert model.dtype == torch.float32
     assert tokenizer.model_max_length == 128
     assert model(**tokenizer("犬が公園を走っている。", return_tensors="pt")).logits.shape == (1, 2)

@@ -6,7 +6,7 @@ from types import SimpleNamespace
 import pytest
 import torch
 
-from japagen import data, loss, pretrained, reweight, student
+from japagen import data, loss, pretrained, reweight, student, tokens
 from japagen.check import check
 from japagen.config import TrainConfig
 from japagen.gold import Example
@@ -28,7 +28,7 @@ def rows(number: int, wrong: int, seed: int) -> list[Example]:
 
 def made(config: TrainConfig, train: list[Example], valid: list[Example]) -> tuple[student.Module, data.DataModule]:
     torch.manual_seed(0)
-    table = data.DataModule(data.Parts(train, valid, valid), config, pretrained.characters(64))
+    table = data.DataModule(data.Parts(train, valid, valid), config, tokens.Tokens(pretrained.characters(64), config.student, None))
     table.setup("fit")
     return student.Module(pretrained.load(config.student, config.task)[0], config, None, lambda values, step: None), table
 
@@ -62,10 +62,21 @@ def test_rows_with_a_wrong_label_come_to_weigh_less(config: TrainConfig) -> None
             optimizer.step()
         callback.on_train_epoch_end(trainer, module)  # type: ignore[arg-type]
     weights = table.tables["train"].extra["weight"]
-    print(weights[:20].mean(), weights[20:].mean())
+    assert callback.weights is weights
     assert weights.min() >= 0
     assert weights.max() <= 1
     assert float(weights[:20].mean()) < float(weights[20:].mean()) - 0.3
+
+
+def test_a_training_that_goes_on_has_its_weights(config: TrainConfig) -> None:
+    module, table = made(config, rows(9, 0, 0), rows(4, 0, 1))
+    trainer, callback = SimpleNamespace(datamodule=table), reweight.Reweight(0.2)
+    callback.on_train_start(trainer, module)  # type: ignore[arg-type]
+    assert table.tables["train"].extra["weight"].tolist() == [reweight.START] * 9
+    callback.load_state_dict({"weights": torch.full([9], 0.25)})
+    callback.on_train_start(trainer, module)  # type: ignore[arg-type]
+    assert table.tables["train"].extra["weight"].tolist() == [0.25] * 9
+    assert callback.state_dict()["weights"].tolist() == [0.25] * 9
 
 
 def test_only_sungen_reweights(config: TrainConfig, composed: Compose) -> None:

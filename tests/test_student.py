@@ -8,9 +8,10 @@ from omegaconf import DictConfig
 
 from japagen import pretrained, student
 from japagen.check import check
-from japagen.config import TrainConfig
+from japagen.config import Student, Task, TrainConfig
 
 Compose = Callable[..., DictConfig]
+TASK = Task(name="t", inputs=["sentence"], labels=["a", "b", "c"])
 
 
 def config(composed: Compose, *overrides: str) -> TrainConfig:
@@ -51,14 +52,48 @@ def test_labels_are_read_with_their_probability(composed: Compose) -> None:
 
 def test_only_matrices_decay() -> None:
     model = torch.nn.Sequential(torch.nn.Linear(2, 3), torch.nn.LayerNorm(3))
-    decayed, plain = student.groups(model, 0.1)
+    plain, decayed = student.groups(model, Student(name="x", pretrained="x", weight_decay=0.1))
     assert (decayed["weight_decay"], plain["weight_decay"]) == (0.1, 0.0)
     assert [tuple(weight.shape) for weight in decayed["params"]] == [(3, 2)]
     assert len(plain["params"]) == 3
 
 
+def test_lower_layers_learn_more_slowly_and_embeddings_can_be_frozen() -> None:
+    model = pretrained.load(Student(name="tiny", pretrained="random:tiny"), TASK).model
+    rates: dict[str, float] = {}
+    names = {id(weight): name for name, weight in model.named_parameters()}
+    for group in student.groups(model, Student(name="x", pretrained="x", learning_rate=1.0, layer_decay=0.5)):
+        rates |= {names[id(weight)]: group["lr"] for weight in group["params"]}
+    assert len(rates) == len(names)
+    assert rates["classifier.weight"] == rates["bert.pooler.dense.bias"] == 1.0
+    assert rates["bert.encoder.layer.1.output.dense.weight"] == 0.5
+    assert rates["bert.encoder.layer.0.attention.self.query.weight"] == 0.25
+    assert rates["bert.embeddings.word_embeddings.weight"] == rates["bert.embeddings.LayerNorm.bias"] == 0.125
+    student.groups(model, Student(name="x", pretrained="x", freeze_embeddings=True))
+    frozen = [name for name, weight in model.named_parameters() if not weight.requires_grad]
+    assert frozen
+    assert all(name.startswith("bert.embeddings.") for name in frozen)
+
+
+def test_a_fresh_copy_differs_with_the_seed_where_no_file_had_values() -> None:
+    loaded = pretrained.load(Student(name="tiny", pretrained="random:tiny"), TASK)
+    copies = []
+    for seed in (1, 1, 2):
+        torch.manual_seed(seed)
+        copies.append(loaded._replace(new=frozenset({"classifier.weight", "classifier.bias"})).fresh().state_dict())
+    assert torch.equal(copies[0]["classifier.weight"], copies[1]["classifier.weight"])
+    assert not torch.equal(copies[0]["classifier.weight"], copies[2]["classifier.weight"])
+    word = "bert.embeddings.word_embeddings.weight"
+    assert torch.equal(copies[0][word], copies[2][word])
+    assert torch.equal(copies[0][word], loaded.model.state_dict()[word])
+
+
 def test_the_learning_rate_rises_then_falls_to_nothing() -> None:
-    rates = [student.warm_then_fall(step, 10, 100) for step in range(101)]
+    rates = [student.rate(step, "linear", 10, 100) for step in range(101)]
     assert rates[0] == pytest.approx(0.1)
     assert max(rates) == rates[9] == 1.0
     assert rates[100] == 0.0
+    cosine = [student.rate(step, "cosine", 10, 100) for step in range(101)]
+    assert cosine[55] == pytest.approx(0.5)
+    assert cosine[100] == 0.0
+    assert [student.rate(step, "constant", 10, 100) for step in (0, 9, 100)] == [0.1, 1.0, 1.0]
