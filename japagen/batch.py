@@ -54,6 +54,7 @@ class Buckets(Sampler[list[int]]):
         # Sorting all of a small set would put the same rows together in every epoch.
         batches = math.ceil(len(lengths) / batch_size)
         self.window = max(1, min(WINDOW, batches // 8)) * batch_size
+        # A checkpoint in the middle of an epoch keeps how many batches were given, and the next epoch skips those.
         self.skip, self.given = 0, 0
 
     def set_epoch(self, epoch: int) -> None:
@@ -107,20 +108,6 @@ class Phases(Buckets):
         return found
 
 
-class Loader(DataLoader[dict[str, Tensor]]):
-    """A loader whose place in the epoch goes into a checkpoint: Lightning calls these two methods."""
-
-    def state_dict(self) -> dict[str, int]:
-        """How many batches of this epoch were handed out."""
-        sampler = self.sampler
-        return {"given": sampler.given % len(sampler)} if isinstance(sampler, Buckets) else {}
-
-    def load_state_dict(self, state: Mapping[str, int]) -> None:
-        """Begin the next epoch behind those."""
-        if isinstance(self.sampler, Buckets):
-            self.sampler.skip = state["given"]
-
-
 def chunks(rows: Sequence[int], size: int) -> list[list[int]]:
     """`rows` in lists of `size`, the last one shorter."""
     return [list(rows[start : start + size]) for start in range(0, len(rows), size)]
@@ -129,4 +116,4 @@ def chunks(rows: Sequence[int], size: int) -> list[list[int]]:
 def loader(rows: Rows, batches: Sampler[list[int]] | list[list[int]]) -> DataLoader[dict[str, Tensor]]:
     """A batch is one item of `rows`, so that Lightning finds set_epoch on the loader's sampler."""
     # A die of its own: each epoch throws one, which must not change what dropout throws after a checkpoint.
-    return Loader(rows, sampler=batches, batch_size=None, generator=torch.Generator())
+    return DataLoader(rows, sampler=batches, batch_size=None, generator=torch.Generator())

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import torch
 from lightning.pytorch import LightningModule, Trainer
 from lightning.pytorch.callbacks import Checkpoint
+
+from japagen.batch import Buckets
 
 
 class Resume(Checkpoint):
@@ -18,16 +20,17 @@ class Resume(Checkpoint):
 
     def __init__(self, path: Path, steps: int) -> None:
         self.path, self.steps, self.last = path, steps, 0
-        self.dice: dict[str, Any] = {}
+        self.state: dict[str, Any] = {}
 
     def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        """Throw the dice on from where the checkpoint was written."""
+        """Throw the dice on from where the checkpoint was written, and skip the batches that this epoch already had."""
         self.last = trainer.global_step
-        if self.dice:
-            torch.set_rng_state(self.dice["cpu"])
-            if torch.cuda.is_available() and self.dice["cuda"]:
-                torch.cuda.set_rng_state_all(self.dice["cuda"])
-            self.dice = {}
+        if self.state:
+            torch.set_rng_state(self.state["cpu"])
+            if torch.cuda.is_available() and self.state["cuda"]:
+                torch.cuda.set_rng_state_all(self.state["cuda"])
+            buckets(trainer).skip = self.state["given"]
+            self.state = {}
 
     def on_train_batch_end(self, trainer: Trainer, pl_module: LightningModule, outputs: Any, batch: Any, batch_idx: int) -> None:
         """After some steps, but not in the middle of an accumulated one, nor at an epoch's end, which has its own."""
@@ -49,10 +52,17 @@ class Resume(Checkpoint):
         self.last = trainer.global_step
 
     def on_save_checkpoint(self, trainer: Trainer, pl_module: LightningModule, checkpoint: dict[str, Any]) -> None:
-        """Put the state of the dice into the checkpoint."""
+        """Put the state of the dice and the place in the epoch into the checkpoint."""
         cuda = torch.cuda.get_rng_state_all() if torch.cuda.is_available() else []
-        checkpoint["japagen_dice"] = {"cpu": torch.get_rng_state(), "cuda": cuda}
+        sampler = buckets(trainer)
+        checkpoint["japagen"] = {"cpu": torch.get_rng_state(), "cuda": cuda, "given": sampler.given % len(sampler)}
 
     def on_load_checkpoint(self, trainer: Trainer, pl_module: LightningModule, checkpoint: dict[str, Any]) -> None:
         """Remember the state until training begins: what comes in between throws dice, too."""
-        self.dice = checkpoint.get("japagen_dice", {})
+        self.state = checkpoint.get("japagen", {})
+
+
+def buckets(trainer: Trainer) -> Buckets:
+    """The sampler of the training batches."""
+    loader: Any = trainer.train_dataloader
+    return cast(Buckets, loader.sampler)

@@ -36,6 +36,8 @@ log = logging.getLogger(__name__)
 Rows = Sequence[Mapping[str, Any]]
 # Advice against what is meant here: small tables in memory, and no logger of Lightning's.
 CHATTER = (r".*does not have many workers", r".*smaller than the logging interval", r".*isinstance\(treespec, LeafSpec\)")
+# Resuming is ours: resume.py goes on in the middle of an epoch, in a folder that is not empty.
+CHATTER += (r"You're resuming from a checkpoint that ended before", r"Checkpoint directory .* exists and is not empty")
 
 
 def run(cfg: DictConfig) -> float:

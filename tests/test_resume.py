@@ -1,0 +1,86 @@
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+from japagen.config import CONF
+from tests.test_train import sentences, write
+
+OPTIONS = [
+    "task=jcola",
+    "data=gold",
+    "student=tiny",
+    "trainer=cpu",
+    "trainer.max_epochs=6",
+    "trainer.min_steps=120",
+    "trainer.save_steps=7",
+]
+
+
+def command(gold: Path, *extra: str) -> list[str]:
+    paths = [f"gold_dir={gold}", "hydra.run.dir=outputs", "logger=none", "trainer.options.precision=32-true"]
+    return [sys.executable, str(CONF.parent / "train.py"), *OPTIONS, *paths, *extra]
+
+
+def student(folder: Path) -> tuple[bytes, list[str]]:
+    """(weights, lines of predictions) of the one student in `folder`; nothing else lies there."""
+    (found,) = (folder / "students").iterdir()
+    return (found / "model.safetensors").read_bytes(), (found / "predictions.jsonl").read_text(encoding="utf-8").splitlines()
+
+
+@pytest.mark.slow
+def test_training_killed_three_times_ends_with_the_same_weights(tmp_path: Path) -> None:
+    for part, number, seed in (("train", 160, 0), ("valid", 40, 1)):
+        rows = [{"uid": n, "sentence": text, "label": label} for n, (text, label) in enumerate(sentences(number, seed))]
+        write(tmp_path / f"gold/jcola-v1.0/in_domain_{part}-v1.0.json", rows)
+    environment = {**os.environ, "OMP_NUM_THREADS": "1", "JAPAGEN_CACHE": str(tmp_path / "cache")}
+    whole, killed = tmp_path / "whole", tmp_path / "killed"
+    for folder in (whole, killed):
+        folder.mkdir()
+    subprocess.run(command(tmp_path / "gold"), cwd=whole, env=environment, check=True, capture_output=True)
+    for saved in (1, 3, 5):
+        kill_after(saved, killed, command(tmp_path / "gold"), environment)
+    done = subprocess.run(command(tmp_path / "gold"), cwd=killed, env=environment, check=True, capture_output=True, text=True)
+    assert "going on from the checkpoint" in done.stdout
+    assert student(killed) == student(whole)
+    assert json.loads(student(whole)[1][0])["gold"] in ("acceptable", "unacceptable")
+
+
+def kill_after(saves: int, folder: Path, words: list[str], environment: dict[str, str]) -> None:
+    """Start the job and kill it with SIGKILL when its checkpoint was written `saves` times anew."""
+    seen: set[int] = set()
+    with subprocess.Popen(words, cwd=folder, env=environment, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL) as job:
+        while len(seen) <= saves:
+            assert job.poll() is None, "the job ended before it was killed"
+            for path in (folder / "students").glob(".part-*/resume.ckpt"):
+                seen.add(path.stat().st_mtime_ns)
+            time.sleep(0.002)
+        job.send_signal(signal.SIGKILL)
+    assert list((folder / "students").glob(".part-*/resume.ckpt"))
+
+
+def test_a_folder_of_another_training_is_not_taken(tmp_path: Path) -> None:
+    from japagen import fit
+    from japagen.config import UserError
+
+    with fit.workplace(tmp_path, "one") as part:
+        assert fit.resumed(part) is None
+        (part / fit.RESUME).write_bytes(b"x")
+        assert fit.resumed(part) == part / fit.RESUME
+        with pytest.raises(UserError, match="Another process is training the same student"), fit.workplace(tmp_path, "one"):
+            pass
+        assert part.exists()
+    assert list(tmp_path.iterdir()) == []
+    with pytest.raises(KeyboardInterrupt), fit.workplace(tmp_path, "two") as part:
+        (part / fit.RESUME).write_bytes(b"x")
+        raise KeyboardInterrupt
+    assert part.exists()
+    shutil.rmtree(part)
