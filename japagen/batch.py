@@ -11,16 +11,19 @@ from torch import Tensor
 from torch.nn.utils.rnn import pad_sequence
 from torch.utils.data import DataLoader, Dataset, Sampler
 
+OURS = ("target", "row", "weight", "probabilities")  # what a batch has that is no input of the model
 WINDOW = 50  # batches sorted by length together: nearly no padding, and batches still differ from epoch to epoch
 
 
 class Rows(Dataset[dict[str, Tensor]]):
-    """Tokenised rows. An item is a batch: the rows asked for, padded to the longest of them, with `target` and `row`."""
+    """Tokenised rows. An item is a batch: the rows asked for, padded to the longest of them, with `target`, `row` and `extra`."""
 
     def __init__(self, columns: Mapping[str, list[list[int]]], targets: Sequence[float], pads: Mapping[str, int]) -> None:
         self.columns = {name: [torch.tensor(ids) for ids in column] for name, column in columns.items()}
         self.targets, self.pads = torch.tensor(targets), pads
         self.lengths = [len(ids) for ids in columns["input_ids"]]
+        # What else of a row the loss knows, by name in OURS, a row of a tensor each.
+        self.extra: dict[str, Tensor] = {}
 
     def __len__(self) -> int:
         return len(self.lengths)
@@ -34,7 +37,8 @@ class Rows(Dataset[dict[str, Tensor]]):
             name: pad_sequence([column[row] for row in rows], batch_first=True, padding_value=self.pads.get(name, 0))
             for name, column in self.columns.items()
         }
-        return {**batch, "target": self.targets[list(rows)], "row": torch.tensor(rows)}
+        extra = {name: values[list(rows)] for name, values in self.extra.items()}
+        return {**batch, **extra, "target": self.targets[list(rows)], "row": torch.tensor(rows)}
 
 
 class Buckets(Sampler[list[int]]):
@@ -78,6 +82,30 @@ class Buckets(Sampler[list[int]]):
         batches = chunks(ordered, self.batch_size)
         draw.shuffle(batches)
         return batches
+
+
+class Phases(Buckets):
+    """Batches of all but the last `golden` rows for the first `switch` batches of the training, then of those rows alone.
+
+    An epoch has as many batches as both together would have, so a phase goes through its rows as often as there is room.
+    """
+
+    def __init__(self, lengths: Sequence[int], golden: int, switch: int, batch_size: int, seed: int, rank: int = 0, world: int = 1) -> None:
+        super().__init__(lengths, batch_size, seed, rank, world)
+        self.first, self.switch = len(lengths) - golden, switch
+        self.phases = [Buckets(part, batch_size, seed) for part in (lengths[: self.first], lengths[self.first :])]
+
+    def batches(self) -> list[list[int]]:
+        """All batches of the present epoch."""
+        found, turns = list[list[int]](), dict[tuple[int, int], list[list[int]]]()
+        for step in range(self.epoch * len(self), (self.epoch + 1) * len(self)):
+            late = int(step >= self.switch)
+            turn, place = divmod(step - late * self.switch, len(self.phases[late]))
+            if (late, turn) not in turns:
+                self.phases[late].set_epoch(turn)
+                turns[late, turn] = [[row + late * self.first for row in rows] for rows in self.phases[late].batches()]
+            found.append(turns[late, turn][place])
+        return found
 
 
 def chunks(rows: Sequence[int], size: int) -> list[list[int]]:

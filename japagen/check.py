@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from typing import TypeVar, cast
 
 from omegaconf import DictConfig, OmegaConf
 
 from japagen import published
-from japagen.config import Config, GenerateConfig, Loss, Student, Task, TrainConfig, UserError, did_you_mean, is_number
+from japagen.config import Config, Data, GenerateConfig, Loss, Student, Task, TrainConfig, UserError, did_you_mean, is_number
 
 C = TypeVar("C", bound=Config)
 
@@ -134,14 +134,11 @@ def option_problems(config: Config) -> Iterator[str]:
 def training_problems(config: TrainConfig) -> Iterator[str]:
     """What is wrong with the options of train.py alone."""
     yield from loss_problems(config.loss, config.task)
-    if config.data.name not in SOURCES:
-        yield f"data is '{config.data.name}'; allowed: {', '.join(SOURCES)}{did_you_mean(config.data.name, SOURCES)}"
-    if config.data.num_per_label is not None and config.data.num_per_label < 2:
-        yield f"data.num_per_label is {config.data.num_per_label}; it must be 2 or more, or null for all rows"
-    if config.data.batch_size < 1:
-        yield f"data.batch_size is {config.data.batch_size}; it must be 1 or more"
-    if not 0 < config.data.valid < 1:
-        yield f"data.valid is {config.data.valid}; it is a share between 0 and 1, e.g. data.valid=0.1"
+    yield from data_problems(config.data)
+    if config.loss.name == "soft" and "synthetic" not in SOURCES.get(config.data.name, ("synthetic",)):
+        yield f"loss=soft is for the labels of an LLM; data={config.data.name} has none: use data=synthetic or data=mixed"
+    if config.loss.name == "sungen" and config.data.gold_weight != 1:
+        yield "loss=sungen learns the weight of each row: drop data.gold_weight"
     if config.trainer.max_epochs < 1:
         yield f"trainer.max_epochs is {config.trainer.max_epochs}; it must be 1 or more"
     if config.student.max_length < 8:
@@ -153,6 +150,52 @@ def training_problems(config: TrainConfig) -> Iterator[str]:
     if config.export not in (None, "onnx"):
         yield f"export is '{config.export}'; allowed: onnx"
     yield from student_problems(config.student)
+
+
+# A value of `data` -> where its rows come from.
+SOURCES = {"synthetic": ("synthetic",), "gold": ("gold",), "few_gold": ("gold",), "mixed": ("synthetic", "gold")}
+ORDERS = ("together", "synthetic_first")
+
+
+def data_problems(data: Data) -> Iterator[str]:
+    """What is wrong with the rows that are asked for."""
+    if data.name not in SOURCES:
+        yield f"data is '{data.name}'; allowed: {', '.join(SOURCES)}{did_you_mean(data.name, SOURCES)}"
+    if data.num_per_label is not None and data.num_per_label < 2:
+        yield f"data.num_per_label is {data.num_per_label}; it must be 2 or more, or null for all rows"
+    if data.batch_size < 1:
+        yield f"data.batch_size is {data.batch_size}; it must be 1 or more"
+    for key in ("valid", "synthetic_share"):
+        if not 0 < getattr(data, key) < 1:
+            yield f"data.{key} is {getattr(data, key)}; it is a share between 0 and 1, e.g. data.{key}={getattr(Data, key)}"
+    if not 0 < data.fraction <= 1:
+        yield f"data.fraction is {data.fraction}; it is a share above 0, at most 1, e.g. data.fraction=0.5"
+    if not 0 <= data.near_duplicate <= 1:
+        yield f"data.near_duplicate is {data.near_duplicate}; it is a similarity from 0 to 1, 0 for none, e.g. 0.9"
+    yield from shots_problems(data)
+    yield from mixture_problems(data)
+
+
+def shots_problems(data: Data) -> Iterator[str]:
+    """Shots are for data=few_gold, which needs them, and data=mixed."""
+    if data.shots is None and data.name == "few_gold":
+        yield "data=few_gold needs data.shots, the gold rows of each label, e.g. data.shots=16; data=gold has all rows"
+    elif data.shots is not None and data.shots < 1:
+        yield f"data.shots is {data.shots}; it must be 1 or more, or null for all gold rows"
+    elif data.shots is not None and data.name in ("synthetic", "gold"):
+        yield f"data.shots is for data=few_gold and data=mixed, not data={data.name}; the LLM's shots are `shots`"
+
+
+def mixture_problems(data: Data) -> Iterator[str]:
+    """Order and weight belong to data=mixed, and to each other."""
+    if data.order not in ORDERS:
+        yield f"data.order is '{data.order}'; allowed: {', '.join(ORDERS)}{did_you_mean(data.order, ORDERS)}"
+    elif data.order != "together" and data.name != "mixed":
+        yield f"data.order={data.order} is for data=mixed, not data={data.name}"
+    if data.gold_weight <= 0:
+        yield f"data.gold_weight is {data.gold_weight}; it must be above 0, e.g. data.gold_weight=2"
+    elif data.gold_weight != 1 and (data.name != "mixed" or data.order != "together"):
+        yield "data.gold_weight is for data=mixed data.order=together, where a batch has rows of both sources"
 
 
 def student_problems(student: Student) -> Iterator[str]:
@@ -171,11 +214,27 @@ def student_problems(student: Student) -> Iterator[str]:
 SCHEDULES = ("linear", "cosine", "constant")
 POOLINGS = ("cls", "mean")
 
-# Where the rows come from that a student is trained on.
-SOURCES = ("synthetic", "gold")
 
 # Loss -> the kind of task it is for; the first of a kind is its `auto`.
-LOSSES = {"cross_entropy": "classification", "mse": "regression"}
+LOSSES = {
+    "cross_entropy": "classification",
+    "label_smoothing": "classification",
+    "generalized_ce": "classification",
+    "symmetric_ce": "classification",
+    "soft": "classification",
+    "sungen": "classification",
+    "mse": "regression",
+    "huber": "regression",
+}
+# Option of a loss -> (what is allowed in words, whether a value is).
+LOSS_OPTIONS: dict[str, tuple[str, Callable[[float], bool]]] = {
+    "epsilon": ("0 or more and below 1", lambda x: 0 <= x < 1),
+    "q": ("above 0, at most 1", lambda x: 0 < x <= 1),
+    "alpha": ("0 or more", lambda x: x >= 0),
+    "beta": ("0 or more", lambda x: x >= 0),
+    "delta": ("above 0", lambda x: x > 0),
+    "step": ("above 0, at most 1", lambda x: 0 < x <= 1),
+}
 
 
 def loss_problems(loss: Loss, task: Task) -> Iterator[str]:
@@ -185,6 +244,11 @@ def loss_problems(loss: Loss, task: Task) -> Iterator[str]:
         yield f"loss is '{loss.name}'; allowed for {task.kind}: {', '.join(allowed)}{did_you_mean(loss.name, allowed)}"
     if loss.class_weights and task.kind != "classification":
         yield f"loss.class_weights is for classification; task {task.name} is {task.kind}"
+    for key, (words, allows) in LOSS_OPTIONS.items():
+        if not allows(getattr(loss, key)):
+            yield f"loss.{key} is {getattr(loss, key)}; it must be {words}, e.g. loss.{key}={getattr(Loss, key)}"
+    if loss.alpha == loss.beta == 0:
+        yield "loss.alpha and loss.beta are both 0: nothing would be trained; e.g. loss.alpha=0.1 loss.beta=1"
 
 
 def prompt_problems(config: Config) -> Iterator[str]:

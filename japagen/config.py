@@ -133,6 +133,7 @@ class Filter:
 class Student:
     """A compact encoder. `pretrained`: a hub id, a folder, `embedded:NAME` or `random:NAME`.
 
+    `trim`: keep the part of a multilingual vocabulary that Japanese text may need; the tokens of such text stay the same.
     `pooling` cls or mean, for the families whose own head knows both; null keeps the model's own. `layer_decay`: the learning
     rate of each layer is this times that of the layer above. `schedule` after the warm-up: linear, cosine or constant.
     """
@@ -148,6 +149,7 @@ class Student:
     layer_decay: float = 1.0
     freeze_embeddings: bool = False
     dropout: float | None = None
+    trim: bool = False
     pooling: str | None = None
 
 
@@ -155,24 +157,43 @@ class Student:
 class Data:
     """What the student is trained on. `valid` is the share of it kept for choosing the checkpoint.
 
-    `num_per_label`: train on at most so many rows of a label, drawn by seed; null for all.
+    `num_per_label`: at most so many rows of a label of each source, drawn by seed; null for all. `fraction`: train on this
+    share of the rows of each label, a smaller one a part of a larger; the valid rows are the same for all.
+    `shots`: gold rows of each label, drawn as those of few-shot prompts; null for all gold.
+    `near_duplicate`: from which similarity to a gold test row on (0 to 1) a row is not trained on; 0: only where it is the same.
+    Of data=mixed: `gold_weight`, how much a gold row counts beside a synthetic one; `order`: together, or synthetic_first, where
+    the first `synthetic_share` of the steps are on synthetic rows and the rest on gold.
     """
 
     name: str = MISSING
     batch_size: int = 32
     valid: float = 0.1
     num_per_label: int | None = None
+    fraction: float = 1.0
+    shots: int | None = None
+    near_duplicate: float = 0.9
+    gold_weight: float = 1.0
+    order: str = "together"
+    synthetic_share: float = 0.5
 
 
 @dataclass
 class Loss:
     """The training loss; `auto` is cross entropy for classification, mean squared error for regression.
 
-    `class_weights`: a rare label's rows weigh more, so that every label counts the same.
+    `class_weights`: a rare label's rows weigh more, so that every label counts the same. The others belong to the losses of
+    conf/loss/: `epsilon` label_smoothing; `q` generalized_ce; `alpha` and `beta` symmetric_ce; `delta` huber, in shares of
+    the distance from the lowest level to the highest; `step` sungen, how far a weight may go after an epoch.
     """
 
     name: str = "auto"
     class_weights: bool = False
+    epsilon: float = 0.1
+    q: float = 0.7
+    alpha: float = 0.1
+    beta: float = 1.0
+    delta: float = 0.2
+    step: float = 0.1
 
 
 @dataclass

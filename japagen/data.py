@@ -1,4 +1,4 @@
-"""Synthetic or gold rows, split for training -> LightningDataModule."""
+"""Synthetic rows, gold rows, a few of them or a mixture, split for training -> LightningDataModule."""
 
 from __future__ import annotations
 
@@ -6,14 +6,15 @@ import logging
 import math
 import random
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
+import torch
 from lightning.pytorch import LightningDataModule
 from torch import Tensor
 from torch.utils.data import DataLoader
 
-from japagen import gold, store
-from japagen.batch import Buckets, Rows, loader
+from japagen import check, gold, overlap, reweight, soft, store
+from japagen.batch import Buckets, Phases, Rows, loader
 from japagen.config import Task, TrainConfig, UserError
 from japagen.gold import Example, GoldMissing
 from japagen.tokens import Tokens
@@ -23,51 +24,109 @@ log = logging.getLogger(__name__)
 
 @dataclass(frozen=True)
 class Parts:
-    """The rows of one training. `no_gold` says why `test` is held out of the training source; empty where it is gold."""
+    """The rows of one training. `no_gold` says why `test` is held out of the training source; empty where it is gold.
+
+    `golden`: how many of train, its last ones, are gold; `overlap`: metrics of the rows that were too like the test rows.
+    """
 
     train: list[Example]
     valid: list[Example]
     test: list[Example]
     no_gold: str = ""
+    golden: int = 0
+    overlap: dict[str, float] = field(default_factory=dict)
 
 
 def parts(config: TrainConfig) -> Parts:
-    """Read all rows; valid, and test where there is no gold, are drawn by seed out of the training source."""
-    rows, test, no_gold = SOURCES[config.data.name](config), list[Example](), ""
+    """Read all rows; valid, and test where there is no gold, are drawn by seed out of the training sources."""
+    pools = {source: SOURCES[source](config) for source in check.SOURCES[config.data.name]}
+    test, no_gold, found = list[Example](), "", dict[str, float]()
     try:
         test = gold.load(config.task, "test", config.gold_dir)
     except GoldMissing as missing:
-        if config.data.name == "gold":
+        if "gold" in pools:
             raise
         no_gold = str(missing)
+    if test:
+        pools, found = apart(pools, test, config)
     if config.data.num_per_label is not None:
-        rows = few(rows, config.data.num_per_label, config.task, config.training_seed)
+        pools = {source: few(rows, config.data.num_per_label, config.task, config.training_seed) for source, rows in pools.items()}
     if no_gold:
-        rows, test = split(rows, config, "test")
-    train, valid = split(rows, config, "valid")
-    check_labels(train, config)
-    return Parts(train, valid, test, no_gold)
+        pools["synthetic"], test = split(pools["synthetic"], config, "test")
+    train, valid = share_out(pools, config)
+    check_labels([row for rows in train.values() for row in rows], config)
+    return Parts([row for rows in train.values() for row in rows], valid, test, no_gold, len(train.get("gold", [])), found)
 
 
-# One function a value of `data`: all the rows that a student may be trained on.
-SOURCES: dict[str, Callable[[TrainConfig], list[Example]]] = {
-    "synthetic": store.read,
-    "gold": lambda config: gold.load(config.task, "train", config.gold_dir),
-}
+def gold_rows(config: TrainConfig) -> list[Example]:
+    """All gold rows for training, or data.shots of each label: those that a prompt of as many shots shows."""
+    rows = gold.load(config.task, "train", config.gold_dir)
+    if config.data.shots is None:
+        return rows
+    drawn = gold.draw_shots(rows, config.task, config.data.shots, config.training_seed, option="data.shots")
+    return [row for shots in drawn.values() for row in shots]
+
+
+# One function a source: all the rows that a student may be trained on.
+SOURCES: dict[str, Callable[[TrainConfig], list[Example]]] = {"synthetic": store.read, "gold": gold_rows}
+
+Pools = dict[str, list[Example]]
+
+
+def source(config: TrainConfig) -> str:
+    """Where the training rows come from, in words."""
+    number = f"{config.data.shots} gold rows of each label" if config.data.shots else "gold"
+    places = {"synthetic": str(store.folder(config)), "gold": number}
+    return " and ".join(places[name] for name in check.SOURCES[config.data.name])
+
+
+def apart(pools: Pools, test: Sequence[Example], config: TrainConfig) -> tuple[Pools, dict[str, float]]:
+    """(the pools without rows of the test set or very like them, the metrics overlap/...)."""
+    kept, found = Pools(), {"overlap/train": 0.0, "overlap/near": 0.0}
+    for name, rows in pools.items():
+        kept[name], counts = overlap.without(rows, test, config.data.near_duplicate)
+        overlap.report(name, len(rows), counts)
+        found["overlap/train"] += counts["same"]
+        found["overlap/near"] += counts["near"]
+    return kept, found
+
+
+def share_out(pools: Pools, config: TrainConfig) -> tuple[Pools, list[Example]]:
+    """(train rows by source, valid rows). Few shots are all trained on: a validation on one row of a label would be chance.
+
+    Valid is then the rest of a mixture's rows or, where nothing else is there, the training rows themselves. Gold that is
+    trained on last is what valid is for, so where it can spare rows all of them are gold.
+    """
+    train, valid = Pools(), Pools()
+    for name, rows in pools.items():
+        spares = name != "gold" or config.data.shots is None or round(config.data.shots * config.data.valid) >= 2
+        train[name], valid[name] = split(rows, config, "valid") if spares else (rows, [])
+        train[name] = fraction(train[name], config)
+    if config.data.order == "synthetic_first" and valid["gold"]:
+        valid["synthetic"] = []
+    chosen = [row for rows in valid.values() for row in rows]
+    if not chosen:
+        log.warning("data.shots=%s leaves no rows for validation: valid/* is of the training rows themselves", config.data.shots)
+    return train, chosen or [row for rows in train.values() for row in rows]
+
+
+def fraction(rows: Sequence[Example], config: TrainConfig) -> list[Example]:
+    """data.fraction of the rows of each label, one at least, in their old order; a smaller fraction is a part of a larger."""
+    places = [
+        place
+        for level in by_level(rows, config.task, config.training_seed)
+        for place in level[: math.ceil(len(level) * config.data.fraction)]
+    ]
+    return [rows[place] for place in sorted(places)]
 
 
 def by_level(rows: Sequence[Example], task: Task, seed: int) -> Iterator[list[int]]:
     """Positions in `rows` of each label (of each nearest label for regression), shuffled by seed."""
-    near = {text: text if task.kind == "classification" else nearest(text, task) for text in {row.label for row in rows}}
+    near = {text: text if task.kind == "classification" else gold.nearest(text, task) for text in {row.label for row in rows}}
     for label in task.labels:
         places = [place for place, row in enumerate(rows) if near[row.label] == label]
         random.Random(f"{seed} {label}").shuffle(places)
         yield places
-
-
-def nearest(score: str, task: Task) -> str:
-    """The level of a regression task nearest to a score."""
-    return min(task.labels, key=lambda label: abs(float(label) - float(score)))
 
 
 def few(rows: Sequence[Example], number: int, task: Task, seed: int) -> list[Example]:
@@ -123,6 +182,7 @@ class DataModule(LightningDataModule):
         self.tokens.add([*self.parts.train, *self.parts.valid, *self.parts.test])
         for name in ("train", "valid", "test"):
             self.tables[name], cuts[name] = self.table(getattr(self.parts, name))
+        self.tables["train"].extra.update(self.extra())
         if any(cuts.values()):
             shares = ", ".join(f"{name} {100 * cut / len(self.tables[name]):.1f} %" for name, cut in cuts.items())
             log.info("rows cut to student.max_length=%d tokens: %s", self.config.student.max_length, shares)
@@ -132,15 +192,30 @@ class DataModule(LightningDataModule):
         columns, cut = self.tokens.columns(rows)
         return Rows(columns, targets(rows, self.config.task), self.tokens.pads), cut
 
+    def extra(self) -> dict[str, Tensor]:
+        """What the loss knows of a training row beside its target: `weight`, how much it counts, and `probabilities`."""
+        rows, golden, weight = self.parts.train, self.parts.golden, self.config.data.gold_weight
+        found = dict[str, Tensor]()
+        if self.config.loss.name == "soft":
+            found["probabilities"] = soft.probabilities(rows, golden, self.config)
+        if self.config.loss.name == "sungen":
+            found["weight"] = torch.full([len(rows)], reweight.START)
+        elif weight != 1:
+            found["weight"] = torch.tensor([1.0] * (len(rows) - golden) + [weight] * golden)
+        return found
+
     def steps(self) -> int:
         """Training batches in an epoch."""
         return math.ceil(len(self.parts.train) / self.batch_size)
 
     def train_dataloader(self) -> DataLoader[dict[str, Tensor]]:
-        """Batches in a new order each epoch."""
-        rows = self.tables["train"]
+        """Batches in a new order each epoch; with data.order=synthetic_first, of synthetic rows, then of gold ones."""
+        rows, seed, epochs = self.tables["train"], self.config.training_seed, (self.trainer.max_epochs if self.trainer else None) or 1
         rank, world = (self.trainer.global_rank, self.trainer.world_size) if self.trainer else (0, 1)
-        return loader(rows, Buckets(rows.lengths, self.batch_size, self.config.training_seed, rank, world))
+        if self.config.data.order == "together":
+            return loader(rows, Buckets(rows.lengths, self.batch_size, seed, rank, world))
+        switch = round(self.config.data.synthetic_share * self.steps() * epochs)
+        return loader(rows, Phases(rows.lengths, self.parts.golden, switch, self.batch_size, seed, rank, world))
 
     def val_dataloader(self) -> DataLoader[dict[str, Tensor]]:
         """Batches in order of length."""

@@ -184,10 +184,11 @@ def nearest(score: str, task: Task) -> str:
     return min(task.labels, key=lambda level: abs(float(level) - float(score)))
 
 
-def draw_shots(examples: Sequence[Example], task: Task, shots: int, seed: int) -> dict[str, list[Example]]:
+def draw_shots(examples: Sequence[Example], task: Task, shots: int, seed: int, option: str = "shots") -> dict[str, list[Example]]:
     """`shots` examples of each label, drawn by seed; more shots keep those of fewer.
 
-    For regression a row belongs to the level nearest to its score. Raises UserError if a label has too few rows.
+    For regression a row belongs to the level nearest to its score. Raises UserError, with the name of the `option` to
+    lower, if a label has too few rows.
     """
     pools: dict[str, list[Example]] = {label: [] for label in task.labels}
     for example in examples:
@@ -197,8 +198,8 @@ def draw_shots(examples: Sequence[Example], task: Task, shots: int, seed: int) -
         counts = ", ".join(f"{label} {len(pool)}" for label, pool in pools.items())
         fewest = min(len(pool) for pool in pools.values())
         raise UserError(
-            f"shots={shots} needs {shots} gold rows of each label; task {task.name} has too few of {', '.join(short)} "
-            f"(rows of each label: {counts}); allowed: shots={fewest} or fewer, or add gold rows"
+            f"{option}={shots} needs {shots} gold rows of each label; task {task.name} has too few of {', '.join(short)} "
+            f"(rows of each label: {counts}); allowed: {option}={fewest} or fewer, or add gold rows"
         )
     for label, pool in pools.items():
         random.Random(f"{seed} {label}").shuffle(pool)

@@ -11,7 +11,7 @@ import torch
 from torch import nn
 from transformers import AutoConfig, AutoModelForSequenceClassification, AutoTokenizer, PreTrainedModel, PreTrainedTokenizerBase
 
-from japagen import embedded
+from japagen import embedded, trim
 from japagen.config import Student, Task, UserError
 
 MEAN = 10.0  # how much more the mean counts than the first token
@@ -58,6 +58,8 @@ def load(student: Student, task: Task) -> Pretrained:
     positions = getattr(config, "max_position_embeddings", None)
     if positions is not None and student.max_length > positions:
         raise UserError(f"student.max_length is {student.max_length}; {student.pretrained} takes {positions} tokens at most")
+    if student.trim:
+        model, tokenizer = trim.trim(model, tokenizer)
     return Pretrained(model, tokenizer, frozenset([*info["missing_keys"], *(key for key, *_ in info["mismatched_keys"])]))
 
 
@@ -82,7 +84,7 @@ def add_mean_layer(model: PreTrainedModel) -> None:
     from transformers.models.bert.modeling_bert import BertLayer
 
     layers = cast(Any, model).bert.encoder.layer
-    layer: Any = BertLayer(model.config, layer_idx=len(layers))
+    layer = cast(Any, BertLayer)(model.config, layer_idx=len(layers))
     one, attention = torch.eye(model.config.hidden_size), layer.attention
     with torch.no_grad():
         for module in layer.modules():
@@ -121,8 +123,9 @@ def head(task: Task) -> dict[str, Any]:
 
 
 def dropout(student: Student) -> dict[str, float]:
-    """The rate for all that models of the BERT family call dropout; nothing keeps the model's own."""
-    keys = ("hidden_dropout_prob", "attention_probs_dropout_prob", "classifier_dropout")
+    """The rate for all that BERT, DeBERTa and ModernBERT call dropout; nothing keeps the model's own."""
+    keys = ["hidden_dropout_prob", "attention_probs_dropout_prob", "classifier_dropout", "pooler_dropout", "cls_dropout"]
+    keys += ["attention_dropout", "embedding_dropout", "mlp_dropout"]
     return {} if student.dropout is None else dict.fromkeys(keys, student.dropout)
 
 

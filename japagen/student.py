@@ -13,14 +13,17 @@ from functools import partial
 from typing import Any, cast
 
 import torch
-from lightning.pytorch import LightningModule
+from lightning.pytorch import Callback, LightningModule
 from torch import Tensor, nn
 from transformers import PreTrainedModel
 
 from japagen import loss, metric, store
+from japagen.batch import OURS
+from japagen.check import SOURCES
 from japagen.config import Student, Task, TrainConfig, UserError
 from japagen.gold import Example
 from japagen.pretrained import last_layer
+from japagen.reweight import Reweight
 
 Record = Callable[[dict[str, float], int], None]
 CHECK_EVERY = 20  # steps between looks at whether the loss is still a number: a look makes a GPU wait
@@ -28,8 +31,11 @@ CHECK_EVERY = 20  # steps between looks at whether the loss is still a number: a
 
 def name(config: TrainConfig, rows: Sequence[Example] = ()) -> str:
     """A readable name that differs where anything that changes the student differs; `rows` are those it was trained and chosen on."""
-    synthetic = config.data.name != "gold"
-    source = f"{config.llm.name}-{config.prompt.name}-{config.shots}shot-{config.num_per_label}" if synthetic else "gold"
+    sources = SOURCES[config.data.name]
+    synthetic = "synthetic" in sources
+    words = {"synthetic": f"{config.llm.name}-{config.prompt.name}-{config.shots}shot-{config.num_per_label}"}
+    words["gold"] = f"{config.data.shots}gold" if config.data.shots else "gold"
+    source = "-".join(words[name] for name in sources)
     groups = [asdict(group) for group in (config.student, config.data, config.loss, config.trainer)]
     task = [config.task.inputs, config.task.labels, config.task.kind, config.task.metric]
     used = [[row.id, row.label, *row.texts] for row in rows]
@@ -50,6 +56,7 @@ class Module(LightningModule):
         self.model = model.train()  # from_pretrained leaves it in eval mode, and Lightning leaves it as it is
         self.task, self.options, self.record = config.task, config.student, record
         self.loss = loss.choose(config.loss, config.task.kind)
+        self.step = config.loss.step if config.loss.name == "sungen" else 0.0
         self.register_buffer("weights", weights, persistent=False)
         self.low, self.span = scale(config.task)
         if config.task.kind == "regression" and last_layer(model).bias is not None:
@@ -60,14 +67,19 @@ class Module(LightningModule):
 
     def forward(self, batch: Mapping[str, Tensor]) -> Tensor:
         """Logits (rows, labels), or scores from 0 to 1 (rows, 1)."""
-        inputs = {name: column for name, column in batch.items() if name not in ("target", "row")}
+        inputs = {name: column for name, column in batch.items() if name not in OURS}
         return cast(Tensor, self.model(**inputs).logits)
 
     def batch_loss(self, logits: Tensor, batch: Mapping[str, Tensor]) -> Tensor:
         """The mean loss of a batch."""
         target = batch["target"]
         target = (target - self.low) / self.span if self.task.kind == "regression" else target
-        return self.loss(logits, target, cast("Tensor | None", self.weights))
+        losses = self.loss(logits, batch.get("probabilities", target))
+        return loss.mean(losses, batch["target"], cast("Tensor | None", self.weights), batch.get("weight"))
+
+    def configure_callbacks(self) -> list[Callback]:
+        """What a loss does between epochs."""
+        return [Reweight(self.step)] if self.step else []
 
     def on_train_batch_start(self, batch: Any, batch_idx: int) -> None:
         """Start the clock."""

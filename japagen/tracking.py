@@ -24,7 +24,7 @@ from typing import TYPE_CHECKING, Any
 from filelock import FileLock
 from omegaconf import OmegaConf
 
-from japagen.config import Config, TrainConfig, UserError
+from japagen.config import Config, Data, TrainConfig, UserError
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -136,7 +136,8 @@ def start(config: Config, stage: str, tags: Mapping[str, str]) -> Run:
         recorded.id = created.info.run_id
     params = dict(flat(plain))
     # A student of gold data alone has no llm, prompt or shots to be grouped by.
-    grouping = ("task", "data", "student", *(("llm", "prompt", "shots") if params.get("data") != "gold" else ()))
+    alone = params.get("data") in ("gold", "few_gold")
+    grouping = ("task", "data", "data.shots", "data.fraction", "loss", "student", *(() if alone else ("llm", "prompt", "shots")))
     recorded.tags({**{key: str(params[key]) for key in grouping if key in params}, **tags})
     recorded.params(params)
     with guard(recorded):
@@ -235,10 +236,19 @@ def run_name(config: Config, stage: str) -> str:
     kept = "" if config.filter.name == "none" else f" {config.filter.name}"
     source = f"{config.prompt.name} {config.shots}-shot{kept} · {config.llm.name}"
     if isinstance(config, TrainConfig):
-        data = config.data.name
-        source = {"synthetic": source, "gold": data}.get(data, f"{data} · {source}") + f" -> {config.student.name}"
+        source = f"{source_name(config.data, source)} -> {config.student.name}"
     subject = f" · {stage} {getattr(config, 'subject', '')}".rstrip() if stage in ("evaluate", "estimate") else ""
     return f"{config.task.name}{subject} · {source} · seed {config.seed}"
+
+
+def source_name(data: Data, synthetic: str) -> str:
+    """What a student is trained on, for people: e.g. `mixed 16 synthetic_first · zero_shot 0-shot · fake`."""
+    words = [data.name, str(data.shots or ""), "" if data.order == "together" else data.order]
+    words += [f"x{data.fraction:g}" if data.fraction != 1 else ""]
+    told = " ".join(word for word in words if word)
+    if data.name in ("gold", "few_gold"):
+        return told
+    return synthetic if told == "synthetic" else f"{told} · {synthetic}"
 
 
 def safe(values: Mapping[str, Any]) -> list[tuple[str, Any]]:

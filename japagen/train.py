@@ -18,8 +18,8 @@ from typing import TYPE_CHECKING, Any
 from omegaconf import DictConfig
 
 from japagen import export, fit, metric, store, tracking
-from japagen.check import check
-from japagen.config import TrainConfig
+from japagen.check import SOURCES, check
+from japagen.config import TrainConfig, Trainer
 
 if TYPE_CHECKING:
     from lightning.pytorch import Trainer as LightningTrainer
@@ -35,9 +35,14 @@ log = logging.getLogger(__name__)
 # What a file of predictions has in a line: id, gold, predicted and, for labels, probability.
 Rows = Sequence[Mapping[str, Any]]
 # Advice against what is meant here: small tables in memory, and no logger of Lightning's.
-CHATTER = (r".*does not have many workers", r".*smaller than the logging interval", r".*isinstance\(treespec, LeafSpec\)")
-# Resuming is ours: resume.py goes on in the middle of an epoch, in a folder that is not empty.
-CHATTER += (r"You're resuming from a checkpoint that ended before", r"Checkpoint directory .* exists and is not empty")
+CHATTER = (
+    r".*does not have many workers",
+    r".*smaller than the logging interval",
+    r".*isinstance\(treespec, LeafSpec\)",
+    # Resuming is ours: resume.py goes on in the middle of an epoch, in a folder that is not empty.
+    r"You're resuming from a checkpoint that ended before",
+    r"Checkpoint directory .* exists and is not empty",
+)
 
 
 def run(cfg: DictConfig) -> float:
@@ -104,12 +109,13 @@ def work(config: TrainConfig, parts: Parts, loaded: Pretrained, tokens: Tokens, 
     if config.trainer.compile:
         module.model.compile(dynamic=True)  # in place: names and type stay, so that it is saved as it is
     with fit.workplace(Path(config.student_dir), called) as part, fit.memory(config):
-        trainer, began = fit.make_trainer(config.trainer, table.steps(), part), time.perf_counter()
+        trainer, began = fit.make_trainer(patient(config), table.steps(), part), time.perf_counter()
         with fit.interruptible():
             trainer.fit(module, datamodule=table, ckpt_path=fit.resumed(part))
         seconds = time.perf_counter() - began
         rows = predictions(trainer, module, table)
-        measured = {**measure(config, parts, rows), "train/seconds": seconds, "train/examples_per_second": module.speed()}
+        measured = {**measure(config, parts, rows), **parts.overlap}
+        measured |= {"train/seconds": seconds, "train/examples_per_second": module.speed()}
         if not fit.chief():
             return measured[f"{prefix(config, parts)}/{config.task.metric}"]
         folder = save(config, called, module, loaded.tokenizer, rows, part)
@@ -121,6 +127,11 @@ def work(config: TrainConfig, parts: Parts, loaded: Pretrained, tokens: Tokens, 
     return measured[f"{prefix(config, parts)}/{config.task.metric}"]
 
 
+def patient(config: TrainConfig) -> Trainer:
+    """The trainer's options; without early stop where it could come before the gold rows do."""
+    return replace(config.trainer, patience=0) if config.data.order == "synthetic_first" else config.trainer
+
+
 def prefix(config: TrainConfig, parts: Parts) -> str:
     """What the test metrics are called: `test` is all of gold and nothing else."""
     if config.trainer.options.get("fast_dev_run"):
@@ -130,18 +141,20 @@ def prefix(config: TrainConfig, parts: Parts) -> str:
 
 def announce(config: TrainConfig, parts: Parts) -> None:
     """Say what was read, and how many rows of each label, before anything takes time."""
-    source = "gold" if config.data.name == "gold" else str(store.folder(config))
-    log.info("task %s, student %s, trained on %s", config.task.name, config.student.name, source)
+    from japagen import data
+
+    log.info("task %s, student %s, trained on %s", config.task.name, config.student.name, data.source(config))
     for name, rows in (("train", parts.train), ("valid", parts.valid), ("test", parts.test)):
         counts = Counter(row.label for row in rows)
         labels = ", ".join(f"{label} {counts[label]}" for label in config.task.labels) if config.task.kind == "classification" else ""
         kind = f", held out of {config.data.name}" if name == "valid" or (name == "test" and parts.no_gold) else ""
+        kind = ", the training rows themselves" if name == "valid" and parts.valid == parts.train else kind
         log.info("%s: %d rows%s%s", name, len(rows), kind, f" ({labels})" if labels else "")
 
 
 def tags(config: TrainConfig) -> dict[str, str]:
     """What ties this run to the run that wrote its dataset."""
-    if config.data.name == "gold":
+    if "synthetic" not in SOURCES[config.data.name]:
         return {}
     fingerprint = store.fingerprint(config)
     return {"fingerprint": fingerprint, "generating_run": tracking.latest(config, "generate", fingerprint)}
@@ -187,9 +200,11 @@ def measure(config: TrainConfig, parts: Parts, rows: Rows) -> dict[str, float]:
 
 def record(config: TrainConfig, parts: Parts, rows: Rows, measured: Mapping[str, float], track: tracking.Run) -> None:
     """Hand the job's numbers, its rows' digests and the confusion matrix to tracking."""
+    from japagen import data
+
     track.metrics(measured)
     track.text("".join(json.dumps(row, ensure_ascii=False) + "\n" for row in rows), "predictions.jsonl")
-    source = "gold" if config.data.name == "gold" else str(store.folder(config))
+    source = data.source(config)
     for name, context in (("train", "training"), ("valid", "training"), ("test", "evaluation")):
         place = "gold" if name == "test" and not parts.no_gold else source
         track.dataset(list(store.rows(getattr(parts, name), config.task)), f"{config.task.name} {name}", place, context)

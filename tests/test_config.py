@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import inspect
 import logging
 import os
 import signal
@@ -18,7 +19,7 @@ from hydra.utils import get_class
 
 from japagen import job
 from japagen.check import check
-from japagen.config import CONF, GenerateConfig, TrainConfig, UserError
+from japagen.config import CONF, GenerateConfig, Loss, TrainConfig, UserError
 from tests.conftest import Compose
 
 ROOT = CONF.parent
@@ -29,6 +30,9 @@ NEEDED = {
     "vllm": ["llm.model=x"],
     "server": ["llm.model=x"],
     "llamacpp": ["llm.model=x"],
+    "mse": ["task=jsts"],
+    "huber": ["task=jsts"],
+    "hub": ["student.pretrained=x"],
     "japagen_json": [f"prompt.path={Path(__file__).parent / 'published.json'}"],
 }
 GROUPS = {"generate": GenerateConfig, "train": TrainConfig}
@@ -46,9 +50,23 @@ def test_every_yaml_composes_and_passes_check(composed: Compose, name: str) -> N
             assert getattr(config, group).name == choice
 
 
-@pytest.mark.parametrize("name", sorted(path.stem for path in (CONF / "llm").glob("*.yaml")))
-def test_every_llm_names_a_class(composed: Compose, name: str) -> None:
-    assert get_class(composed("generate", f"llm={name}", *NEEDED.get(name, [])).llm._target_).__module__.startswith("japagen.llm.")
+@pytest.mark.parametrize("name", [name for name in YAMLS if name.startswith("llm/")])
+def test_every_llm_names_a_class_that_takes_its_options(composed: Compose, name: str) -> None:
+    choice = Path(name).stem
+    llm = check(composed("generate", f"llm={choice}", *NEEDED.get(choice, [])), GenerateConfig).llm
+    named = get_class(llm._target_)
+    assert named.__module__.startswith("japagen.llm.")
+    inspect.signature(named).bind(llm)
+
+
+def test_only_llms_name_a_class() -> None:
+    assert {name.split("/")[0] for name in YAMLS if "_target_" in (CONF / name).read_text(encoding="utf-8")} == {"llm"}
+
+
+@pytest.mark.parametrize("name", [name for name in YAMLS if name.startswith("loss/")])
+def test_a_loss_has_the_same_options_with_and_without_its_yaml(composed: Compose, name: str) -> None:
+    choice = Path(name).stem
+    assert check(composed("train", f"loss={choice}", *NEEDED.get(choice, [])), TrainConfig).loss == Loss(choice)
 
 
 @pytest.mark.parametrize(
@@ -80,6 +98,35 @@ def test_check_names_the_problem(composed: Compose, override: str, message: str)
         check(composed("generate", *overrides), GenerateConfig)
     text = str(caught.value)
     assert all(part in text for part in message.split(".*"))
+
+
+@pytest.mark.parametrize(
+    ("override", "message"),
+    [
+        ("data=few_gold data.shots=null", "data=few_gold needs data.shots"),
+        ("data=few_gold data.shots=0", "data.shots is 0; it must be 1 or more"),
+        ("data=gold data.shots=3", "data.shots is for data=few_gold and data=mixed"),
+        ("data.fraction=0", "data.fraction is 0.0; it is a share above 0"),
+        ("data.valid=1", "data.valid is 1.0; it is a share between 0 and 1, e.g. data.valid=0.1"),
+        ("data.near_duplicate=2", "data.near_duplicate is 2.0; it is a similarity"),
+        ("data=mixed data.order=gold_first", "data.order is 'gold_first'; allowed: together, synthetic_first"),
+        ("data.order=synthetic_first", "data.order=synthetic_first is for data=mixed, not data=synthetic"),
+        ("data=mixed data.gold_weight=0", "data.gold_weight is 0.0; it must be above 0"),
+        ("loss=generalized_ce loss.q=0", "loss.q is 0.0; it must be above 0, at most 1, e.g. loss.q=0.7"),
+        ("loss=label_smoothing loss.epsilon=1", "loss.epsilon is 1.0; it must be 0 or more and below 1"),
+        ("loss=symmetric_ce loss.alpha=0 loss.beta=0", "loss.alpha and loss.beta are both 0"),
+        ("loss=huber", "loss is 'huber'; allowed for classification: auto, cross_entropy"),
+        ("loss=huber task=jsts loss.delta=0", "loss.delta is 0.0; it must be above 0"),
+        ("loss=sungen loss.step=2", "loss.step is 2.0"),
+        ("loss=sungen data=mixed data.gold_weight=2", "loss=sungen learns the weight of each row"),
+        ("loss=soft data=gold", "loss=soft is for the labels of an LLM; data=gold has none"),
+        ("data=mixed data.gold_weight=2 data.order=synthetic_first", "data.gold_weight is for data=mixed data.order=together"),
+    ],
+)
+def test_check_names_the_problem_of_a_training(composed: Compose, override: str, message: str) -> None:
+    with pytest.raises(UserError) as caught:
+        check(composed("train", *override.split()), TrainConfig)
+    assert message in str(caught.value)
 
 
 def test_check_reports_all_problems_at_once(composed: Compose) -> None:

@@ -474,6 +474,9 @@ def test_from_a_store_to_the_files(tmp_path: Path, monkeypatch: pytest.MonkeyPat
 
 
 def test_help_loads_nothing_heavy() -> None:
-    code = "import sys; from japagen.report import __main__ as report; report.parser()\nprint([n for n in ('mlflow', 'numpy', 'scipy') if n in sys.modules])"
+    code = (
+        "import sys; from japagen.report import __main__ as report; report.parser()\n"
+        "print([n for n in ('mlflow', 'numpy', 'scipy') if n in sys.modules])"
+    )
     done = subprocess.run([sys.executable, "-c", code], cwd=CONF.parent, capture_output=True, text=True, timeout=60, check=True)
     assert done.stdout == "[]\n"

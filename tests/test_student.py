@@ -29,6 +29,10 @@ def test_the_name_changes_with_whatever_changes_the_student(composed: Compose) -
     assert names[0].startswith("jcola-tiny-fake-zero_shot-0shot-16-seed0-")
     assert len(set(names)) == 1 + len(overrides)
     assert student.name(config(composed, "task=jcola", "data=gold")).startswith("jcola-tiny-gold-seed0-")
+    assert student.name(config(composed, "task=jcola", "data=few_gold", "data.shots=5")).startswith("jcola-tiny-5gold-seed0-")
+    mixed = student.name(config(composed, "task=jcola", "data=mixed"))
+    assert mixed.startswith("jcola-tiny-fake-zero_shot-0shot-16-gold-seed0-")
+    assert student.name(config(composed, "task=jcola", "data=mixed", "data.order=synthetic_first")) != mixed
 
 
 def test_a_saved_regression_student_speaks_the_tasks_scale(composed: Compose) -> None:

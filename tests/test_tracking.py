@@ -259,7 +259,15 @@ def test_an_experiment_deleted_in_the_ui_comes_back() -> None:
         (made(), "generate", "jnli · zero_shot 0-shot · fake · seed 3"),
         (made(shots=5, filter=Filter(name="basic")), "generate", "jnli · zero_shot 5-shot basic · fake · seed 3"),
         (made(TrainConfig, data=Data(name="gold")), "train", "jnli · gold -> tiny · seed 3"),
-        (made(TrainConfig, data=Data(name="all")), "train", "jnli · all · zero_shot 0-shot · fake -> tiny · seed 3"),
+        (made(TrainConfig, data=Data(name="few_gold", shots=8)), "train", "jnli · few_gold 8 -> tiny · seed 3"),
+        (made(TrainConfig, data=Data(name="gold", fraction=0.1)), "train", "jnli · gold x0.1 -> tiny · seed 3"),
+        (
+            made(TrainConfig, data=Data(name="mixed", shots=8, order="synthetic_first")),
+            "train",
+            "jnli · mixed 8 synthetic_first · zero_shot 0-shot · fake -> tiny · seed 3",
+        ),
+        (made(TrainConfig, data=Data(name="mixed")), "train", "jnli · mixed · zero_shot 0-shot · fake -> tiny · seed 3"),
+        (made(TrainConfig, data=Data(name="mixed", shots=8)), "train", "jnli · mixed 8 · zero_shot 0-shot · fake -> tiny · seed 3"),
         (made(), "evaluate", "jnli · evaluate · zero_shot 0-shot · fake · seed 3"),
     ],
 )
