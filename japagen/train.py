@@ -76,6 +76,8 @@ def work(config: TrainConfig, parts: Parts, track: tracking.Run) -> float:
         folder = save(config, student.name(config, [*parts.train, *parts.valid]), module, tokenizer, rows, Path(part))
     measured = {**measure(config, parts, rows), "train/seconds": seconds, "train/examples_per_second": module.speed()}
     record(config, parts, rows, measured, track)
+    track.tags({"folder": str(folder.absolute())})
+    track.file(folder / "predictions.jsonl")
     show(config, parts, measured, folder, tracking.where(config, track))
     return measured[f"{prefix(config, parts)}/{config.task.metric}"]
 
@@ -124,7 +126,7 @@ def save(config: TrainConfig, name: str, module: Module, tokenizer: PreTrainedTo
     module.finished().save_pretrained(new)
     tokenizer.save_pretrained(new)
     task = {key: getattr(config.task, key) for key in ("name", "kind", "inputs", "metric", "labels")}
-    card = {"task": task, "student": asdict(config.student), "data": asdict(config.data), "seed": config.seed}
+    card = {"task": task, "student": asdict(config.student), "data": asdict(config.data), "seed": config.seed, "source": origin(config)}
     (new / "japagen.json").write_text(json.dumps(card, ensure_ascii=False, indent=2) + "\n", encoding="utf-8")
     lines = (json.dumps(row, ensure_ascii=False) + "\n" for row in rows)
     (new / "predictions.jsonl").write_text("".join(lines), encoding="utf-8")
@@ -132,6 +134,14 @@ def save(config: TrainConfig, name: str, module: Module, tokenizer: PreTrainedTo
         folder.rename(part / "old")
     new.rename(folder)
     return folder
+
+
+def origin(config: TrainConfig) -> dict[str, str | int]:
+    """What wrote the rows that the student was trained on; nothing for gold."""
+    if config.data.name == "gold":
+        return {}
+    named: dict[str, str | int] = {"llm": config.llm.name, "prompt": config.prompt.name, "filter": config.filter.name}
+    return {**named, "shots": config.shots, "num_per_label": config.num_per_label, "fingerprint": store.fingerprint(config)}
 
 
 def measure(config: TrainConfig, parts: Parts, rows: Rows) -> dict[str, float]:

@@ -20,7 +20,7 @@ import pytest
 from aiohttp import web
 from omegaconf import OmegaConf
 
-from japagen import generate, llm, store
+from japagen import flight, generate, llm, store
 from japagen.check import check
 from japagen.config import LLM, GenerateConfig, UserError
 from japagen.llm import keep, reply, server
@@ -44,7 +44,7 @@ def quick(monkeypatch: pytest.MonkeyPatch) -> list[tuple[int, float | None]]:
         asked.append((failed, retry_after))
         return 0.02
 
-    monkeypatch.setattr(generate, "pause", pause)
+    monkeypatch.setattr(flight, "pause", pause)
     return asked
 
 
@@ -277,11 +277,11 @@ def test_when_to_come_back() -> None:
     assert reply.retry_after({"Retry-After": "7"}) == 7
     assert reply.retry_after({"retry-after-ms": "1500", "Retry-After": "9"}) == 1.5
     assert reply.retry_after({}) is reply.retry_after({"Retry-After": "soon"}) is None
-    assert 0.75 <= generate.pause(1, None) <= 1.25
-    assert 3 <= generate.pause(3, None) <= 5
-    assert generate.pause(60, None) <= 75
-    assert 7 <= generate.pause(1, 7) <= 8.75
-    assert generate.pause(1, 1e9) <= 750
+    assert 0.75 <= flight.pause(1, None) <= 1.25
+    assert 3 <= flight.pause(3, None) <= 5
+    assert flight.pause(60, None) <= 75
+    assert 7 <= flight.pause(1, 7) <= 8.75
+    assert flight.pause(1, 1e9) <= 750
 
 
 def test_every_ready_model_is_in_the_documentation() -> None:
