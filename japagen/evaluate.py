@@ -72,7 +72,7 @@ def prompt(config: EvaluateConfig, rows: Sequence[Example], name: str) -> Found:
     metrics = {f"{name}/unparsed": unparsed / len(rows), "prompt_tokens": float(tokens[0]), "completion_tokens": float(tokens[1])}
     metrics["cost/dollars_per_1000"] = 1000 * prompting.dollars(config, tokens) / len(rows)
     seconds, number = answers.spent
-    if number:
+    if seconds > 0 and number:
         metrics |= {"evaluate/examples_per_second": number / seconds, "cost/seconds_per_1000": 1000 * seconds / number}
     if answers.new:
         # A run that found all there spent nothing: sums over runs must not count the same time twice.

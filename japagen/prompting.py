@@ -141,7 +141,7 @@ async def ask_all(
     try:
         await in_flight(engine, config.llm.concurrency, worker)
     finally:
-        keep(journal, answers, {"seconds": round(time.monotonic() - begin, 3), "answers": answers.new})
+        keep(journal, answers, {"seconds": round(time.monotonic() - begin, 6), "answers": answers.new})
 
 
 def keep(journal: store.Journal, answers: Answers, entry: Entry) -> None:

@@ -52,7 +52,12 @@ def request(task: Task, texts: Texts, shots: Sequence[tuple[Texts, str]], chat: 
     """The question about `texts`, after `shots` with their labels; as messages, or as a text whose next word is the answer."""
     keys = {label: key for key, label in choices(task).items()}
     asked, turns = wording(task), [(shown(row, max_chars), keys[label]) for row, label in shots]
-    held: dict[str, Any] = {"seed": seed, "choices": tuple(keys.values()), "temperature": 0.0, "top": TOP if task.kind == "regression" else 0}
+    held: dict[str, Any] = {
+        "seed": seed,
+        "choices": tuple(keys.values()),
+        "temperature": 0.0,
+        "top": TOP if task.kind == "regression" else 0,
+    }
     last = shown(texts, max_chars)
     if not chat:
         parts = [f"{instruction(task)}\n", *(f"{row}\n{ANSWER}{key}\n" for row, key in turns), f"{last}\n{ANSWER}"]
