@@ -114,6 +114,9 @@ def question_problems(task: Task) -> Iterator[str]:
     for label in task.labels:
         if not task.question.labels.get(label, "").strip():
             yield f"{where}.labels has no text for label '{label}': add `{label}: ...`"
+    answers = [task.question.answers.get(label, "").strip() for label in task.labels]
+    if task.question.answers and (not all(answers) or len(set(answers)) < len(answers)):
+        yield f"{where}.answers must have a word of its own for each label, or be left out, got {task.question.answers}"
     for label in set(task.question.labels) - set(task.labels):
         yield f"{where}.labels has '{label}', which is not in labels{did_you_mean(label, task.labels)}"
 

@@ -40,11 +40,15 @@ class Knowledge:
 
 @dataclass
 class Question:
-    """What an LLM is asked that is to answer the task itself: `asked` about the texts, and a text for each label to choose from."""
+    """What an LLM is asked that is to answer the task itself: `asked` about the texts, and a text for each label to choose from.
+
+    `answers`: the word that stands for each label in a reply; without them labels are answered by number, levels by themselves.
+    """
 
     system: str = "あなたは日本語の文章を注意深く読んで分類する専門家です。"
     asked: str = MISSING
     labels: dict[str, str] = field(default_factory=dict)
+    answers: dict[str, str] = field(default_factory=dict)
 
 
 @dataclass

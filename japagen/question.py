@@ -30,16 +30,23 @@ def wording(task: Task) -> Question:
     return Question(asked=asked, labels=dict(task.wording.labels))
 
 
+def words(task: Task) -> dict[str, str]:
+    """The words that stand for the labels, or none."""
+    return task.question.answers if task.question is not None else {}
+
+
 def choices(task: Task) -> dict[str, str]:
-    """What may be answered, and the label that it stands for: a level itself, else numbers from 1."""
+    """What may be answered, and the label that it stands for: its word, a level itself, or a number from 1."""
+    if found := words(task):
+        return {found[label]: label for label in task.labels}
     return {label if task.kind == "regression" else str(number): label for number, label in enumerate(task.labels, 1)}
 
 
 def instruction(task: Task) -> str:
     """What is asked of every row, so that it can stand first, where an engine's prefix cache keeps it."""
-    asked = wording(task)
-    only = "数字だけで答えてください。" if task.kind == "regression" else "番号だけで答えてください。"
-    return "\n".join([asked.asked + only, *(f"{key}. {asked.labels[label]}" for key, label in choices(task).items())])
+    asked, known = wording(task), choices(task)
+    only = f"「{'」「'.join(known)}」のどれか一つ" if words(task) else "数字"
+    return "\n".join([f"{asked.asked}{only}だけで答えてください。", *(f"{key}：{asked.labels[label]}" for key, label in known.items())])
 
 
 def shown(texts: Texts, max_chars: int) -> str:
@@ -72,15 +79,18 @@ def read(reply: str, task: Task) -> str | None:
     """The label, or for regression the score, that a reply names; None where it names none, or several."""
     text = unicodedata.normalize("NFKC", re.sub(r"(?s)^.*</think>", "", reply)).strip()
     known = choices(task)
+    if words(task):
+        found = {key for key in known if unicodedata.normalize("NFKC", key) in text}
+        # 「独身女性」 names one label, though 「女性」 is in it.
+        whole = [key for key in found if not any(key in other for other in found - {key})]
+        return known[whole[0]] if len(whole) == 1 else None
     # "文1" names a sentence, and "1. ..." an answer.
     numbers = re.findall(r"-?\d+(?:\.\d+)?", re.sub(r"文\s*\d", "", text))
     answers = set(numbers[:1]) if re.match(r"-?\d", text) else {number for number in numbers if number in known}
-    if len(answers) == 1:
-        (answer,) = answers
-        return known.get(answer) or score(answer, task)
-    asked = wording(task)
-    named = {label for label in task.labels if label in text or unicodedata.normalize("NFKC", asked.labels[label]).rstrip("。") in text}
-    return named.pop() if len(named) == 1 and not answers else None
+    if len(answers) != 1:
+        return None
+    (answer,) = answers
+    return known.get(answer) or score(answer, task)
 
 
 def score(answer: str, task: Task) -> str | None:

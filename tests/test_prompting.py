@@ -155,7 +155,7 @@ def test_shots_of_all_labels_are_shown_in_a_mixed_order(composed: Compose, gold_
     cfg = composed("evaluate", f"gold_dir={gold_dir}", "shots=4", "limit=2")
     evaluate.run(cfg)
     answers = [message["content"] for message in asked[0].messages if message["role"] == "assistant"]
-    assert Counter(answers) == {"1": 4, "2": 4, "3": 4}
+    assert Counter(answers) == {"含意": 4, "矛盾": 4, "中立": 4}
     assert answers != sorted(answers)
     assert all("trainの前提" in message["content"] for message in asked[0].messages[1:-1] if message["role"] == "user")
     assert asked[0].messages[:-1] == asked[1].messages[:-1], "what is shown before is the same, so that a prefix cache holds"
@@ -249,5 +249,5 @@ def test_the_embedded_models_answer_with_a_label(
     assert recorded["evaluate/examples_per_second"] > 0
     answers = [line for line in lines(cfg, "journal.jsonl") if "reply" in line]
     assert len(answers) == 20
-    assert all(line["tokens"][1] == 1 for line in answers)
+    assert "task=jsts" not in words or all(line["tokens"][1] == 1 for line in answers)
     assert all(("top" in line) == ("task=jsts" in words) for line in answers)

@@ -33,7 +33,7 @@ def test_every_task_asks_with_every_label_and_shows_the_shots_before(composed: C
     roles = [message["role"] for message in chat.messages]
     assert roles == ["system", "user", "assistant", "user"]
     assert all(
-        f"{key}. {question.wording(asked).labels[label]}" in chat.messages[0]["content"] for key, label in question.choices(asked).items()
+        f"{key}：{question.wording(asked).labels[label]}" in chat.messages[0]["content"] for key, label in question.choices(asked).items()
     )
     assert (chat.messages[2]["content"], "丙の文。" in chat.messages[1]["content"]) == (keys[-1], True)
     assert texts[-1] in chat.messages[3]["content"]
@@ -59,8 +59,6 @@ def test_long_texts_are_cut_so_that_the_answer_stays_in_view(composed: Compose) 
         ("答えは2です。", "contradiction"),
         ("文1と文2を比べると、3です。", "neutral"),
         ("<think>1か2か。</think>\n2", "contradiction"),
-        ("neutral", "neutral"),
-        ("文2も必ず本当である。", "entailment"),
         ("1か2のどちらか", "entailment"),
         ("番号は1か2です", None),
         ("7", None),
@@ -69,7 +67,25 @@ def test_long_texts_are_cut_so_that_the_answer_stays_in_view(composed: Compose) 
     ],
 )
 def test_a_reply_is_a_label_or_nothing(composed: Compose, reply: str, label: str | None) -> None:
-    assert question.read(reply, task(composed, "jnli")) == label
+    jnli = task(composed, "jnli")
+    assert jnli.question is not None
+    jnli.question.answers = {}
+    assert question.read(reply, jnli) == label
+
+
+@pytest.mark.parametrize(
+    ("reply", "label"),
+    [
+        ("女性", "peachy"),
+        ("独身女性。", "dokujo-tsushin"),
+        ("答えは「映画」です。", "movie-enter"),
+        ("映画か話題", None),
+        ("1", None),
+        ("", None),
+    ],
+)
+def test_a_word_is_found_in_its_whole_length(composed: Compose, reply: str, label: str | None) -> None:
+    assert question.read(reply, task(composed, "news")) == label
 
 
 def test_a_level_is_a_number_and_the_probabilities_give_the_mean(composed: Compose) -> None:
@@ -88,6 +104,7 @@ def test_a_level_is_a_number_and_the_probabilities_give_the_mean(composed: Compo
     [
         ("~task.question.labels.neutral", "question.labels has no text for label 'neutral'"),
         ("+task.question.labels.neutrl=x", "question.labels has 'neutrl', which is not in labels; did you mean 'neutral'?"),
+        ("task.question.answers.neutral='矛盾'", "question.answers must have a word of its own for each label, or be left out"),
         ("subject=promptin", "subject is 'promptin'; allowed: prompting, student, dataset; did you mean 'prompting'?"),
         ("subject=student", "subject=student needs the student: add student.path=FOLDER"),
         ("limit=0", "limit is 0"),
