@@ -9,7 +9,19 @@ from typing import TypeVar, cast
 from omegaconf import DictConfig, OmegaConf
 
 from japagen import published
-from japagen.config import Config, Data, GenerateConfig, Loss, Student, Task, TrainConfig, UserError, did_you_mean, is_number
+from japagen.config import (
+    Config,
+    Data,
+    EvaluateConfig,
+    GenerateConfig,
+    Loss,
+    Student,
+    Task,
+    TrainConfig,
+    UserError,
+    did_you_mean,
+    is_number,
+)
 
 C = TypeVar("C", bound=Config)
 
@@ -67,6 +79,7 @@ def task_problems(task: Task, from_file: bool = False) -> Iterator[str]:
         yield f"{where}: labels must be two or more different names, got {task.labels}"
     if task.kind == "regression":
         yield from (f"{where}: label '{y}' is not a number, which kind: regression needs" for y in task.labels if not is_number(y))
+    yield from question_problems(task)
     yield from wording_problems(task, {"label", "slot"} if from_file else {"label"})
     if not from_file:
         yield from knowledge_problems(task)
@@ -105,6 +118,21 @@ def knowledge_problems(task: Task) -> Iterator[str]:
         yield f"{where} has neither values nor labels: give one of them or drop it"
 
 
+def question_problems(task: Task) -> Iterator[str]:
+    """A question offers every label and no other."""
+    if task.question is None:
+        return
+    where = f"task {task.name}: question"
+    for label in task.labels:
+        if not task.question.labels.get(label, "").strip():
+            yield f"{where}.labels has no text for label '{label}': add `{label}: ...`"
+    answers = [task.question.answers.get(label, "").strip() for label in task.labels]
+    if task.question.answers and (not all(answers) or len(set(answers)) < len(answers)):
+        yield f"{where}.answers must have a word of its own for each label, or be left out, got {task.question.answers}"
+    for label in set(task.question.labels) - set(task.labels):
+        yield f"{where}.labels has '{label}', which is not in labels{did_you_mean(label, task.labels)}"
+
+
 def option_problems(config: Config) -> Iterator[str]:
     """What is wrong with the top-level options."""
     if config.num_per_label < 1:
@@ -129,6 +157,24 @@ def option_problems(config: Config) -> Iterator[str]:
         yield f"max_shortfall is {config.max_shortfall}; it is a share, from 0 to 1"
     if isinstance(config, TrainConfig):
         yield from training_problems(config)
+    if isinstance(config, EvaluateConfig):
+        yield from evaluating_problems(config)
+
+
+def evaluating_problems(config: EvaluateConfig) -> Iterator[str]:
+    """What is wrong with the options of evaluate.py alone."""
+    if config.subject not in SUBJECTS:
+        yield f"subject is '{config.subject}'; allowed: {', '.join(SUBJECTS)}{did_you_mean(config.subject, SUBJECTS)}"
+    if config.subject == "student" and not config.student.path:
+        yield "subject=student needs the student: add student.path=FOLDER, as train.py printed it, or the id of its MLflow run"
+    if config.limit is not None and config.limit < 2:
+        yield f"limit is {config.limit}; it must be 2 or more rows, or null for all"
+    if config.limit is not None and config.subject == "dataset":
+        yield "limit is for subject=prompting and subject=student; num_per_label says how much of a dataset is looked at"
+    if config.max_chars < 1:
+        yield f"max_chars is {config.max_chars}; it must be 1 or more, e.g. max_chars=400"
+    if config.student.batch_size < 1:
+        yield f"student.batch_size is {config.student.batch_size}; it must be 1 or more"
 
 
 def training_problems(config: TrainConfig) -> Iterator[str]:
@@ -151,6 +197,9 @@ def training_problems(config: TrainConfig) -> Iterator[str]:
         yield f"export is '{config.export}'; allowed: onnx"
     yield from student_problems(config.student)
 
+
+# What evaluate.py can look at.
+SUBJECTS = ("prompting", "student", "dataset")
 
 # A value of `data` -> where its rows come from.
 SOURCES = {"synthetic": ("synthetic",), "gold": ("gold",), "few_gold": ("gold",), "mixed": ("synthetic", "gold")}

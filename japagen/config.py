@@ -39,6 +39,19 @@ class Knowledge:
 
 
 @dataclass
+class Question:
+    """What an LLM is asked that is to answer the task itself: `asked` about the texts, and a text for each label to choose from.
+
+    `answers`: the word that stands for each label in a reply; without them labels are answered by number, levels by themselves.
+    """
+
+    system: str = "あなたは日本語の文章を注意深く読んで分類する専門家です。"
+    asked: str = MISSING
+    labels: dict[str, str] = field(default_factory=dict)
+    answers: dict[str, str] = field(default_factory=dict)
+
+
+@dataclass
 class Clean:
     """Which replies are kept. Lengths in characters, ratios from 0 to 1."""
 
@@ -75,6 +88,7 @@ class Task:
     labels: list[str] = MISSING
     wording: Wording = field(default_factory=Wording)
     knowledge: Knowledge | None = None
+    question: Question | None = None
     clean: Clean = field(default_factory=Clean)
     gold: Gold | None = None
 
@@ -216,6 +230,14 @@ class Trainer:
 
 
 @dataclass
+class Saved:
+    """A student that train.py saved: its folder, or the id of the MLflow run that trained it."""
+
+    path: str | None = None
+    batch_size: int = 32
+
+
+@dataclass
 class Logger:
     """Where runs are recorded: mlflow or none."""
 
@@ -276,12 +298,24 @@ class TrainConfig(Config):
         return self.seeds[0] if self.seeds else self.seed
 
 
+@dataclass
+class EvaluateConfig(Config):
+    """Options of evaluate.py."""
+
+    subject: str = option("prompting", "what is evaluated: prompting (the LLM itself), student or dataset")
+    student: Saved = field(default_factory=Saved, metadata={"help": "student.path=FOLDER, or the id of the MLflow run that trained it"})
+    limit: int | None = option(None, "only so many gold rows, drawn by seed; the score is then called partial")
+    max_chars: int = option(400, "of each text that the LLM is shown; the rest is cut off")
+    answer_dir: str = option("answers", "folder of the LLM's answers to gold rows")
+    dry_run: bool = option(False, "print the first questions and call no LLM")
+
+
 def register(*schemas: type[Config]) -> None:
     """Put the schemas of the commands, or of `schemas` alone, into Hydra's ConfigStore.
 
     Hydra copies the whole store again and again for --help, so a command registers only its own.
     """
-    names = {GenerateConfig: "generate_schema", TrainConfig: "train_schema"}
+    names = {GenerateConfig: "generate_schema", TrainConfig: "train_schema", EvaluateConfig: "evaluate_schema"}
     for schema in schemas or names:
         ConfigStore.instance().store(name=names[schema], node=schema)
 

@@ -6,7 +6,6 @@ import asyncio
 import dataclasses
 import functools
 import logging
-import random
 import time
 from pathlib import Path
 from typing import Any
@@ -17,12 +16,10 @@ from japagen import accept, estimate, llm, show, store, tracking
 from japagen.check import check
 from japagen.config import GenerateConfig, UserError
 from japagen.draw import Premises, draw
+from japagen.flight import answer, in_flight
 from japagen.plan import Plan, make
 
 log = logging.getLogger(__name__)
-
-TRIES = 5  # of one request whose engine fails, with pauses of 1, 2, 4 ... seconds between them
-WAITS = 100  # of one request where the engine says how long to wait: a rate limit, a server that starts again
 
 
 def run(cfg: DictConfig) -> None:
@@ -122,9 +119,6 @@ class Synthesis:
         engine = llm.load(self.config.llm)
         changed = asyncio.Event()
 
-        async def ask(request: llm.Request) -> llm.Completion:
-            return await answer(engine, request)
-
         async def worker() -> None:
             while not self.stopped:
                 work = self.state.take()
@@ -132,20 +126,13 @@ class Synthesis:
                     await changed.wait()
                     continue
                 self.taken += 1
-                self.arrive(await draw(self.plan, ask, self.premises, *work))
+                self.arrive(await draw(self.plan, functools.partial(answer, engine), self.premises, *work))
                 progress.update(self.state)
                 changed.set()
                 changed.clear()
 
         with show.Progress(self.plan.size) as progress:
-            workers = [asyncio.ensure_future(worker()) for _ in range(self.config.llm.concurrency)]
-            try:
-                await asyncio.gather(*workers)
-            finally:
-                for task in workers:
-                    task.cancel()
-                await asyncio.gather(*workers, return_exceptions=True)
-                await engine.close()
+            await in_flight(engine, self.config.llm.concurrency, worker)
 
     def arrive(self, entry: dict[str, Any]) -> None:
         """Keep a reply, decide what it decides, and stop at the spending limit."""
@@ -162,36 +149,6 @@ class Synthesis:
                 f"{self.state.accepted} of {self.state.size} examples accepted. All replies are kept; "
                 f"go on with llm.max_cost={2 * limit:g}"
             )
-
-
-async def answer(engine: llm.Engine, request: llm.Request) -> llm.Completion:
-    """The engine's completion; a request that fails is tried TRIES times, and WAITS times where the engine says when to come back."""
-    failed = waited = 0
-    while True:
-        try:
-            return await engine.complete(request)
-        except llm.EngineError as error:
-            failed, waited = (failed + 1, waited) if error.retry_after is None else (failed, waited + 1)
-            if failed == TRIES or waited == WAITS:
-                raise UserError(
-                    f"The LLM failed {failed + waited} times on one request: {error}\n"
-                    "All replies so far are kept; mend the cause and type the same command."
-                ) from error
-            tell(str(error), int(time.monotonic() / 10))
-            await asyncio.sleep(pause(failed, error.retry_after))
-
-
-@functools.lru_cache(maxsize=64)
-def tell(reason: str, _period: int) -> None:
-    """Log a failure; cached, so that all requests in flight tell the same one once in each period."""
-    log.warning("the LLM failed, trying again: %s", reason)
-
-
-def pause(failed: int, retry_after: float | None) -> float:
-    """Seconds until the next try: as long as the engine asks for, else 1, 2, 4 ...; jittered, so that not all come back at once."""
-    if retry_after is None:
-        return min(60.0, 2.0 ** (failed - 1)) * random.uniform(0.75, 1.25)
-    return min(600.0, retry_after) * random.uniform(1.0, 1.25)
 
 
 def check_shortfall(config: GenerateConfig, state: accept.Acceptor) -> None:

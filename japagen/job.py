@@ -116,14 +116,14 @@ def help_lines(schema: type[Config], told: str) -> Iterator[str]:
     script, argv = Path(sys.argv[0]).name, sys.argv[1:]
     yield f"{told}\n\nusage: python {script} [NAME=VALUE ...]      with -m a sweep: NAME=VALUE,VALUE ...\n\nGroups, one YAML each in conf/:"
     fields = dataclasses.fields(schema)
-    groups = {item.name: sorted(group_choices(item.name, argv)) for item in fields}
+    groups = {item.name: sorted(group_choices(item.name, argv)) for item in fields if "help" not in item.metadata}
     for name, choices in groups.items():
         if choices:
             yield textwrap.fill(" ".join(choices), 110, initial_indent=f"  {name:<18}", subsequent_indent=" " * 20)
     yield "\nOptions:"
     for item in fields:
         if "help" in item.metadata:
-            default = "" if item.default is None else f" [{item.default}]"
+            default = "" if item.default in (None, dataclasses.MISSING) else f" [{item.default}]"
             yield f"  {item.name:<18}{item.metadata['help']}{default}"
     yield f"""
 Every key of a group can be set, too: {script} task.clean.max_chars=80; +llm.sampling.top_k=40 adds one.

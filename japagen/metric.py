@@ -9,13 +9,18 @@ from japagen.config import Task
 
 
 def scores(task: Task, gold: Sequence[str], predicted: Sequence[str]) -> dict[str, float]:
-    """The metrics of the task's kind by name, the task's own among them; labels, or numbers as text, in the same order."""
+    """The metrics of the task's kind by name, the task's own among them; labels, or numbers as text, in the same order.
+
+    A prediction that is no label of the task is wrong, and no label of its own in the mean over labels.
+    """
     if task.kind == "regression":
         numbers = [float(label) for label in gold], [float(label) for label in predicted]
         return {"pearson": correlation("pearsonr", *numbers), "spearman": correlation("spearmanr", *numbers)}
     from sklearn.metrics import accuracy_score, f1_score, matthews_corrcoef
 
-    found = {"accuracy": accuracy_score(gold, predicted), "macro_f1": f1_score(gold, predicted, average="macro", zero_division=0.0)}
+    labels = sorted({*gold, *predicted} & set(task.labels))
+    macro_f1 = f1_score(gold, predicted, labels=labels, average="macro", zero_division=0.0)
+    found = {"accuracy": accuracy_score(gold, predicted), "macro_f1": macro_f1}
     if task.metric == "mcc":
         found["mcc"] = matthews_corrcoef(gold, predicted)
     return {name: float(value) for name, value in found.items()}

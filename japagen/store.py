@@ -18,7 +18,7 @@ from typing import IO, Any
 from hydra.core.hydra_config import HydraConfig
 
 from japagen import __version__
-from japagen.config import Config, Task, UserError
+from japagen.config import LLM, Config, Task, UserError
 from japagen.gold import Example
 
 log = logging.getLogger(__name__)
@@ -39,14 +39,11 @@ def identity(config: Config) -> dict[str, Any]:
     keys = ["name", "kind", "inputs", "labels", "wording", "clean"]
     if config.prompt.knowledge:
         keys.append("knowledge")
-    llm = {key: getattr(config.llm, key) for key in ("_target_", "model", "chat", "sampling")}
-    if engine := {key: value for key, value in config.llm.engine.items() if key in TEXTUAL}:
-        llm["engine"] = engine
     return {
         "format": FORMAT,
         "task": {key: task[key] for key in keys},
         "prompt": {key: getattr(config.prompt, key) for key in ("name", "knowledge", "premise", "joint")},
-        "llm": llm,
+        "llm": llm_identity(config.llm),
         "filter": dataclasses.asdict(config.filter),
         "shots": config.shots,
         "shots_scope": config.shots_scope,
@@ -54,9 +51,22 @@ def identity(config: Config) -> dict[str, Any]:
     }
 
 
+def llm_identity(llm: LLM) -> dict[str, Any]:
+    """All of an LLM that changes what it says."""
+    kept = {key: getattr(llm, key) for key in ("_target_", "model", "chat", "sampling")}
+    if engine := {key: value for key, value in llm.engine.items() if key in TEXTUAL}:
+        kept["engine"] = engine
+    return kept
+
+
 def fingerprint(config: Config) -> str:
     """Ten hexadecimal digits that differ where anything in identity(config) differs."""
-    text = json.dumps(identity(config), sort_keys=True, ensure_ascii=False, default=str)
+    return digest(identity(config))
+
+
+def digest(named: Mapping[str, Any]) -> str:
+    """Ten hexadecimal digits that differ where anything in `named` differs."""
+    text = json.dumps(named, sort_keys=True, ensure_ascii=False, default=str)
     return hashlib.sha256(text.encode()).hexdigest()[:10]
 
 

@@ -24,7 +24,7 @@ from typing import TYPE_CHECKING, Any
 from filelock import FileLock
 from omegaconf import OmegaConf
 
-from japagen.config import Config, Data, TrainConfig, UserError
+from japagen.config import Config, Data, EvaluateConfig, TrainConfig, UserError
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -135,9 +135,10 @@ def start(config: Config, stage: str, tags: Mapping[str, str]) -> Run:
         created = recorded.client.create_run(recorded.experiment, tags={"stage": stage}, run_name=recorded.name)
         recorded.id = created.info.run_id
     params = dict(flat(plain))
-    # A student of gold data alone has no llm, prompt or shots to be grouped by.
-    alone = params.get("data") in ("gold", "few_gold")
-    grouping = ("task", "data", "data.shots", "data.fraction", "loss", "student", *(() if alone else ("llm", "prompt", "shots")))
+    # A student of gold data alone has no llm, prompt or shots to be grouped by; a saved one has those of its training.
+    without = params.get("data") in ("gold", "few_gold") or params.get("subject") == "student"
+    kinds = ("task", "data", "data.shots", "data.fraction", "loss", "student", "subject")
+    grouping = (*kinds, *(() if without else ("llm", "prompt", "shots")))
     recorded.tags({**{key: str(params[key]) for key in grouping if key in params}, **tags})
     recorded.params(params)
     with guard(recorded):
@@ -153,6 +154,15 @@ def latest(config: Config, stage: str, fingerprint: str) -> str:
             client, experiment = connect(config)
             for found in client.search_runs([experiment], wanted, max_results=1, order_by=["start_time DESC"]):
                 return str(found.info.run_id)
+    return ""
+
+
+def folder_of(config: Config, run_id: str) -> str:
+    """The tag `folder` of the run with this id, or "" where there is none."""
+    path = database(config.mlflow_uri)
+    if path is None or path.exists():
+        with guard(Run()):
+            return str(connect(config)[0].get_run(run_id).data.tags.get("folder", ""))
     return ""
 
 
@@ -237,7 +247,10 @@ def run_name(config: Config, stage: str) -> str:
     source = f"{config.prompt.name} {config.shots}-shot{kept} · {config.llm.name}"
     if isinstance(config, TrainConfig):
         source = f"{source_name(config.data, source)} -> {config.student.name}"
-    subject = f" · {stage} {getattr(config, 'subject', '')}".rstrip() if stage in ("evaluate", "estimate") else ""
+    subject = f" · {stage}" if stage in ("evaluate", "estimate") else ""
+    if isinstance(config, EvaluateConfig):
+        asked = {"prompting": f"{config.shots}-shot · {config.llm.name}", "student": Path(config.student.path or "").name}
+        subject, source = f"{subject} {config.subject}", asked.get(config.subject, source)
     return f"{config.task.name}{subject} · {source} · seed {config.seed}"
 
 
@@ -260,7 +273,7 @@ def flat(value: object, key: str = "") -> Iterator[tuple[str, object]]:
     """Scalars with dotted keys, without a task's texts; the name of a group's choice has the group's key: `llm`."""
     if isinstance(value, Mapping):
         for name, inner in value.items():
-            if (path := f"{key}.{name}".lstrip(".")) not in ("task.wording", "task.knowledge", "task.gold"):
+            if (path := f"{key}.{name}".lstrip(".")) not in ("task.wording", "task.knowledge", "task.question", "task.gold"):
                 yield from flat(inner, path)
     elif value is not None and not isinstance(value, list):
         yield re.sub(r"^(\w+)\.name$", r"\1", key), value

@@ -179,6 +179,7 @@ def save(config: TrainConfig, name: str, module: Module, tokenizer: PreTrainedTo
     tokenizer.save_pretrained(new)
     task = {key: getattr(config.task, key) for key in ("name", "kind", "inputs", "metric", "labels")}
     card = {"task": task, "student": asdict(config.student), "data": asdict(config.data), "seed": config.training_seed}
+    card["source"] = origin(config)
     (new / "japagen.json").write_text(json.dumps(card, ensure_ascii=False, indent=2) + "\n", encoding="utf-8")
     lines = (json.dumps(row, ensure_ascii=False) + "\n" for row in rows)
     (new / "predictions.jsonl").write_text("".join(lines), encoding="utf-8")
@@ -186,6 +187,14 @@ def save(config: TrainConfig, name: str, module: Module, tokenizer: PreTrainedTo
         folder.rename(part / "old")
     new.rename(folder)
     return folder
+
+
+def origin(config: TrainConfig) -> dict[str, str | int]:
+    """What wrote the rows that the student was trained on; nothing for gold."""
+    if config.data.name in ("gold", "few_gold"):
+        return {}
+    named: dict[str, str | int] = {"llm": config.llm.name, "prompt": config.prompt.name, "filter": config.filter.name}
+    return {**named, "shots": config.shots, "num_per_label": config.num_per_label, "fingerprint": store.fingerprint(config)}
 
 
 def measure(config: TrainConfig, parts: Parts, rows: Rows) -> dict[str, float]:

@@ -19,7 +19,7 @@ from hydra.utils import get_class
 
 from japagen import job
 from japagen.check import check
-from japagen.config import CONF, GenerateConfig, Loss, TrainConfig, UserError
+from japagen.config import CONF, EvaluateConfig, GenerateConfig, Loss, TrainConfig, UserError
 from tests.conftest import Compose
 
 ROOT = CONF.parent
@@ -35,7 +35,7 @@ NEEDED = {
     "hub": ["student.pretrained=x"],
     "japagen_json": [f"prompt.path={Path(__file__).parent / 'published.json'}"],
 }
-GROUPS = {"generate": GenerateConfig, "train": TrainConfig}
+GROUPS = {"generate": GenerateConfig, "train": TrainConfig, "evaluate": EvaluateConfig}
 
 
 @pytest.mark.parametrize("name", YAMLS)
@@ -216,10 +216,11 @@ def test_disk_trouble_becomes_one_message(code: int, caplog: pytest.LogCaptureFi
         raise OSError(code, os.strerror(code), "synthetic/x")
 
 
-def test_help_is_quick_and_imports_nothing_heavy(tmp_path: Path) -> None:
-    done = type_in(tmp_path, "-X", "importtime", str(ROOT / "generate.py"), "--help")
+@pytest.mark.parametrize(("script", "option"), [("generate.py", "max_attempts"), ("evaluate.py", "student.path=FOLDER")])
+def test_help_is_quick_and_imports_nothing_heavy(tmp_path: Path, script: str, option: str) -> None:
+    done = type_in(tmp_path, "-X", "importtime", str(ROOT / script), "--help")
     assert done.returncode == 0
-    assert "num_per_label" in done.stdout
+    assert option in done.stdout
     imported = {line.rpartition("|")[2].strip() for line in done.stderr.splitlines() if line.startswith("import time:")}
     assert "hydra" in imported
     assert not imported & {"torch", "transformers", "mlflow", "lightning", "numpy", "pandas"}

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import math
 import sys
 import types
 from pathlib import Path
@@ -110,6 +111,27 @@ def test_without_llama_cpp_the_command_that_installs_it_is_named(gguf: Path, mon
 def test_an_error_of_llama_cpp_is_worth_another_try() -> None:
     with pytest.raises(EngineError, match="context is full"):
         llamacpp.completion({"error": {"message": "context is full"}})
+
+
+def test_a_context_that_is_too_small_is_no_matter_of_trying_again() -> None:
+    message = "request (600 tokens) exceeds the available context size (512 tokens), try increasing it"
+    with pytest.raises(UserError, match=r"600 tokens.*raise llm\.engine\.n_ctx"):
+        llamacpp.completion({"error": {"message": message, "type": "exceed_context_size_error"}})
+
+
+def test_likeliest_first_tokens_are_asked_for_and_read(gguf: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    first = {"top_logprobs": [{"token": "1", "logprob": math.log(0.5)}, {"token": " 1", "logprob": math.log(0.25)}]}
+    choice = {**CHAT_REPLY["choices"][0], "logprobs": {"content": [first]}}
+    monkeypatch.setattr(
+        StandIn, "handle_chat_completions", lambda self, body: (self.asked.append(body), {**CHAT_REPLY, "choices": [choice]})[1]
+    )
+    engine = llamacpp.LlamaCpp(options(gguf))
+    server = engine.server
+    chat, _ = ask(engine, Request(messages=(MESSAGE,), choices=("1", "2"), top=7), Request(text="むかし", choices=("はい",), top=7))
+    assert chat.top == pytest.approx({"1": math.log(0.75)})
+    said, base = sorted(server.asked, key=lambda body: "prompt" in body)
+    assert (said["logprobs"], said["top_logprobs"], said["max_tokens"]) == (True, 7, 1)
+    assert (base["n_probs"], base["n_predict"]) == (7, -1)
 
 
 @pytest.mark.slow

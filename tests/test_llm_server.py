@@ -20,7 +20,7 @@ import pytest
 from aiohttp import web
 from omegaconf import OmegaConf
 
-from japagen import generate, llm, store
+from japagen import flight, generate, llm, store
 from japagen.check import check
 from japagen.config import LLM, GenerateConfig, UserError
 from japagen.llm import keep, reply, server
@@ -44,7 +44,7 @@ def quick(monkeypatch: pytest.MonkeyPatch) -> list[tuple[int, float | None]]:
         asked.append((failed, retry_after))
         return 0.02
 
-    monkeypatch.setattr(generate, "pause", pause)
+    monkeypatch.setattr(flight, "pause", pause)
     return asked
 
 
@@ -271,17 +271,37 @@ def test_a_wrong_path_is_named() -> None:
         ask(loopback.url.removesuffix("/v1"), llm.Request(text="a"))
 
 
+def test_the_likeliest_first_tokens_in_both_forms() -> None:
+    message = {"role": "user", "content": "番号で。"}
+    tokens = [{"token": "1", "logprob": -0.1, "bytes": [49]}, {"token": "2", "logprob": -2.5, "bytes": [50]}]
+    chat = {"content": [{"token": "1", "logprob": -0.1, "top_logprobs": tokens}]}
+    plain = {"tokens": ["1"], "token_logprobs": [-0.1], "top_logprobs": [{"1": -0.1, "2": -2.5}]}
+
+    async def script(_server: Loopback, n: int, _request: web.Request) -> web.Response:
+        choice = {"message": {"content": "1"}, "text": "1", "finish_reason": "stop", "logprobs": (chat, plain, None)[n]}
+        return good(n, choices=[choice])
+
+    with Loopback(script) as loopback:
+        replies = [
+            ask(loopback.url, llm.Request(messages=(message,), top=5)),
+            ask(loopback.url, llm.Request(text="番号", top=5), chat=False),
+        ]
+        assert ask(loopback.url, llm.Request(messages=(message,), top=5)).top == {}
+    assert all(reply.top == pytest.approx({"1": -0.1, "2": -2.5}) for reply in replies)
+    assert (loopback.bodies[0]["logprobs"], loopback.bodies[0]["top_logprobs"], loopback.bodies[1]["logprobs"]) == (True, 5, 5)
+
+
 def test_when_to_come_back() -> None:
     later = format_datetime(datetime.now(timezone.utc) + timedelta(seconds=30), usegmt=True)
     assert 25 < (reply.retry_after({"Retry-After": later}) or 0) <= 30
     assert reply.retry_after({"Retry-After": "7"}) == 7
     assert reply.retry_after({"retry-after-ms": "1500", "Retry-After": "9"}) == 1.5
     assert reply.retry_after({}) is reply.retry_after({"Retry-After": "soon"}) is None
-    assert 0.75 <= generate.pause(1, None) <= 1.25
-    assert 3 <= generate.pause(3, None) <= 5
-    assert generate.pause(60, None) <= 75
-    assert 7 <= generate.pause(1, 7) <= 8.75
-    assert generate.pause(1, 1e9) <= 750
+    assert 0.75 <= flight.pause(1, None) <= 1.25
+    assert 3 <= flight.pause(3, None) <= 5
+    assert flight.pause(60, None) <= 75
+    assert 7 <= flight.pause(1, 7) <= 8.75
+    assert flight.pause(1, 1e9) <= 750
 
 
 def test_every_ready_model_is_in_the_documentation() -> None:

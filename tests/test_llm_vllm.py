@@ -121,6 +121,9 @@ def test_structured_output_a_base_model_and_a_seed(model: Path) -> None:
     passed = {"max_tokens": 16, "structured_outputs": {"choice": ["はい", "いいえ"]}}
     assert asyncio.run(ask(tiny(model, sampling=passed), llm.Request(**chat))).text in ("はい", "いいえ")
     assert asyncio.run(ask(tiny(model), llm.Request(**chat, choices=("1", "2"), temperature=0.0))).text in ("1", "2")
+    told = asyncio.run(ask(tiny(model), llm.Request(**chat, choices=("1", "2"), temperature=0.0, top=20)))
+    assert 0 < len(told.top) <= 20
+    assert max(told.top.values()) <= 0
     schema = {"type": "object", "properties": {"a": {"enum": ["い", "ろ"]}}, "required": ["a"], "additionalProperties": False}
     held = asyncio.run(ask(tiny(model, sampling={"max_tokens": 60}), llm.Request(**chat, schema=schema)))
     assert held.finish == "length" or json.loads(held.text)["a"] in ("い", "ろ")

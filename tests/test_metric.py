@@ -33,3 +33,9 @@ def test_the_correlation_with_a_constant_is_nothing() -> None:
 
 def test_majority() -> None:
     assert metric.majority(["a", "b", "a", "c"]) == 0.5
+
+
+def test_an_answer_that_is_no_label_is_wrong_and_no_label_of_its_own() -> None:
+    task = Task(name="t", inputs=["a"], labels=["yes", "no"])
+    found = metric.scores(task, ["yes", "yes", "no", "no"], ["yes", "", "no", "no"])
+    assert found == pytest.approx({"accuracy": 0.75, "macro_f1": (2 / 3 + 1) / 2})

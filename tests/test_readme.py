@@ -14,13 +14,13 @@ import pytest
 from hydra.core.override_parser.overrides_parser import OverridesParser
 
 from japagen.check import check
-from japagen.config import CONF, GenerateConfig, TrainConfig
+from japagen.config import CONF, EvaluateConfig, GenerateConfig, TrainConfig
 from tests.conftest import Compose
 
 ROOT = CONF.parent
 README = (ROOT / "README.md").read_text(encoding="utf-8")
 DOCUMENTS = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *sorted((ROOT / "docs").glob("*.md"))]
-COMMANDS = {"generate": GenerateConfig, "train": TrainConfig}
+COMMANDS = {"generate": GenerateConfig, "train": TrainConfig, "evaluate": EvaluateConfig}
 NEEDED = {"llm=server": "llm.model=x", "llm=vllm": "llm.model=x"}
 
 
@@ -29,7 +29,7 @@ def commands() -> list[tuple[str, str]]:
     found = []
     for path in DOCUMENTS:
         text = path.read_text(encoding="utf-8").replace("\\\n", " ")
-        for line in re.findall(r"python (?:generate|train)\.py[^\n`&|]*", text):
+        for line in re.findall(r"python (?:generate|train|evaluate)\.py[^\n`&|]*", text):
             found.append((path.name, re.sub(r"\s#.*|\s{2,}.*", "", re.sub(r"(\.py) {2,}", r"\1 ", line)).strip()))
     return sorted(set(found))
 

@@ -18,10 +18,12 @@ from japagen.config import (
     LLM,
     Config,
     Data,
+    EvaluateConfig,
     Filter,
     GenerateConfig,
     Logger,
     Prompt,
+    Saved,
     Student,
     Task,
     TrainConfig,
@@ -268,7 +270,9 @@ def test_an_experiment_deleted_in_the_ui_comes_back() -> None:
         ),
         (made(TrainConfig, data=Data(name="mixed")), "train", "jnli · mixed · zero_shot 0-shot · fake -> tiny · seed 3"),
         (made(TrainConfig, data=Data(name="mixed", shots=8)), "train", "jnli · mixed 8 · zero_shot 0-shot · fake -> tiny · seed 3"),
-        (made(), "evaluate", "jnli · evaluate · zero_shot 0-shot · fake · seed 3"),
+        (made(EvaluateConfig, shots=5), "evaluate", "jnli · evaluate prompting · 5-shot · fake · seed 3"),
+        (made(EvaluateConfig, subject="dataset"), "evaluate", "jnli · evaluate dataset · zero_shot 0-shot · fake · seed 3"),
+        (made(EvaluateConfig, subject="student", student=Saved(path="students/a-b")), "evaluate", "jnli · evaluate student · a-b · seed 3"),
     ],
 )
 def test_run_names(config: Config, stage: str, name: str) -> None:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import math
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
 from typing import Any, Protocol
 
 from hydra.utils import get_class
@@ -29,7 +31,7 @@ class Request:
     """One call: `messages` for a chat model, `text` for a base model, and the seed of its sampling.
 
     The reply must be one of `choices`, or a JSON object of `schema`, where an engine can hold the model to it.
-    `temperature` goes before the one in llm.sampling.
+    `temperature` goes before the one in llm.sampling. `top`: so many of the likeliest first tokens are wanted, too.
     """
 
     messages: tuple[Message, ...] = ()
@@ -39,16 +41,21 @@ class Request:
     choices: tuple[str, ...] = ()
     schema: Schema | None = None
     temperature: float | None = None
+    top: int = 0
 
 
 @dataclass(frozen=True)
 class Completion:
-    """The reply. `finish`: "stop", or "length" where the token limit cut it off. Tokens are counts."""
+    """The reply. `finish`: "stop", or "length" where the token limit cut it off. Tokens are counts.
+
+    `top`: log-probabilities of the likeliest first tokens, before they are held to a form; empty where the engine gives none.
+    """
 
     text: str
     finish: str
     prompt_tokens: int
     completion_tokens: int
+    top: Mapping[str, float] = field(default_factory=dict)
 
 
 class Engine(Protocol):
@@ -59,6 +66,24 @@ class Engine(Protocol):
 
     async def close(self) -> None:
         """Free what the job does not need any more; awaited in the loop in which `complete` was."""
+
+
+def likeliest(choice: Mapping[str, Any]) -> dict[str, float]:
+    """The first token's log-probabilities in a choice of an OpenAI-compatible reply, chat or completion; none where it has none."""
+    told = choice.get("logprobs") or {}
+    if content := told.get("content"):
+        pairs = [(token["token"], token["logprob"]) for token in content[0].get("top_logprobs") or []]
+    else:
+        pairs = list(((told.get("top_logprobs") or [None])[0] or {}).items())
+    return summed(pairs)
+
+
+def summed(pairs: Iterable[tuple[str, float]]) -> dict[str, float]:
+    """Log-probabilities by token, where "1" and " 1" are the same token."""
+    found: dict[str, float] = {}
+    for token, value in pairs:
+        found[token.strip()] = found.get(token.strip(), 0.0) + math.exp(value)
+    return {token: math.log(share) for token, share in found.items() if share > 0}
 
 
 def load(llm: LLM) -> Engine:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import math
 import random
 
 from japagen.config import LLM, UserError
@@ -42,7 +43,10 @@ class Fake:
         prompt = request.text + "".join(message["content"] for message in request.messages)
         draw = random.Random(f"{request.seed} {prompt}")
         text = draw.choice(MALFORMED) if draw.random() < self.malformed_rate else reply(request, draw)
-        return Completion(text, "stop", len(prompt), len(text))
+        # Half sure of its answer, and of all others alike.
+        rest = 0.5 / max(1, len(request.choices) - 1)
+        top = {choice: math.log(0.5 if choice == text else rest) for choice in request.choices} if request.top else {}
+        return Completion(text, "stop", len(prompt), len(text), top if text in top else {})
 
     async def close(self) -> None:
         """Nothing to free."""

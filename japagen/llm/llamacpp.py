@@ -11,7 +11,7 @@ from typing import Any
 
 from japagen import embedded
 from japagen.config import LLM, UserError, did_you_mean
-from japagen.llm import Completion, EngineError, Request
+from japagen.llm import Completion, EngineError, Request, likeliest
 
 
 class LlamaCpp:
@@ -47,6 +47,10 @@ class LlamaCpp:
 def constraint(request: Request) -> dict[str, Any]:
     """What holds llama.cpp to the reply's form: a grammar of the choices, a JSON schema, a temperature."""
     held: dict[str, Any] = {}
+    if request.choices and all(len(choice) == 1 and choice.isascii() for choice in request.choices):
+        held["max_tokens"] = 1  # the token that ends the reply would take as long as the answer
+    if request.top:
+        held |= {"logprobs": True, "top_logprobs": request.top} if request.messages else {"n_probs": request.top}
     if request.choices:
         held["grammar"] = "root ::= " + " | ".join(json.dumps(choice, ensure_ascii=False) for choice in request.choices)
     if request.schema is not None:
@@ -58,12 +62,14 @@ def constraint(request: Request) -> dict[str, Any]:
 
 def completion(reply: Any) -> Completion:
     """A Completion from llama.cpp's answer in either of its two forms."""
+    if isinstance(reply, dict) and "exceed_context_size" in str(reply.get("error")):
+        raise UserError(f"{reply['error'].get('message')}: raise llm.engine.n_ctx, or show the LLM less: fewer shots, shorter texts")
     if not isinstance(reply, dict) or "error" in reply:
         raise EngineError(f"llama.cpp: {reply}")
     if "choices" in reply:
         choice, usage = reply["choices"][0], reply["usage"]
         text = choice["message"]["content"] if "message" in choice else choice["text"]
-        return Completion(text or "", choice["finish_reason"], usage["prompt_tokens"], usage["completion_tokens"])
+        return Completion(text or "", choice["finish_reason"], usage["prompt_tokens"], usage["completion_tokens"], likeliest(choice))
     finish = "length" if reply.get("stop_type") == "limit" else "stop"
     return Completion(reply["content"], finish, reply["tokens_evaluated"], reply["tokens_predicted"])
 

@@ -10,7 +10,7 @@ from datetime import datetime, timezone
 from email.utils import parsedate_to_datetime
 from typing import Any
 
-from japagen.llm import Completion, EngineError
+from japagen.llm import Completion, EngineError, likeliest
 
 KEY_LIKE = re.compile(r"\b(?:sk|key)-[\w*.-]{6,}")
 
@@ -24,8 +24,9 @@ def completion(payload: bytes) -> Completion:
     try:
         choice, usage = reply["choices"][0], reply["usage"]
         text = choice["message"]["content"] if "message" in choice else choice["text"]
-        return Completion(str(text or ""), str(choice["finish_reason"]), int(usage["prompt_tokens"]), int(usage["completion_tokens"]))
-    except (LookupError, TypeError, ValueError):
+        counts = int(usage["prompt_tokens"]), int(usage["completion_tokens"])
+        return Completion(str(text or ""), str(choice["finish_reason"]), *counts, likeliest(choice))
+    except (LookupError, TypeError, ValueError, AttributeError):
         raise EngineError(defect(reply)) from None
 
 

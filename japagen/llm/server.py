@@ -157,11 +157,14 @@ def body(llm: LLM, request: Request) -> bytes:
 
 def form(llm: LLM, request: Request) -> dict[str, Any]:
     """What holds the model to the reply's form. Only vLLM has a field for choices, and others may refuse it."""
+    told: dict[str, Any] = {}
+    if request.top:
+        told = {"logprobs": True, "top_logprobs": request.top} if llm.chat else {"logprobs": request.top}
     if request.choices and llm.serve:
-        return {"structured_outputs": {"choice": request.choices}}
+        return {"structured_outputs": {"choice": request.choices}, **told}
     if request.schema is not None and (llm.chat or llm.serve):
         return {"response_format": {"type": "json_schema", "json_schema": {"name": "reply", "strict": True, "schema": request.schema}}}
-    return {}
+    return told
 
 
 def api_key(llm: LLM) -> str:

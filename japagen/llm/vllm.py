@@ -15,7 +15,7 @@ from collections.abc import Coroutine, Mapping
 from typing import Any, TypeVar
 
 from japagen.config import LLM, UserError, did_you_mean
-from japagen.llm import Completion, EngineError, Request, watch
+from japagen.llm import Completion, EngineError, Request, summed, watch
 from japagen.llm.keep import KEPT
 
 T = TypeVar("T")
@@ -62,6 +62,8 @@ class VLLM:
         options["stop"] = [*request.stop, *([stop] if isinstance(stop, str) else stop)]
         if request.temperature is not None:
             options["temperature"] = request.temperature
+        if request.top:
+            options["logprobs"] = request.top
         if request.choices or request.schema is not None:
             options["structured_outputs"] = {"choice": list(request.choices)} if request.choices else {"json": request.schema}
         try:
@@ -110,7 +112,9 @@ class Running:
         if not outputs or not outputs[-1].outputs:
             raise EngineError("vLLM ended the request without a reply")
         reply = outputs[-1].outputs[0]
-        return Completion(reply.text, str(reply.finish_reason), len(outputs[-1].prompt_token_ids or ()), len(reply.token_ids))
+        first = [(token.decoded_token or "", token.logprob) for token in reply.logprobs[0].values()] if reply.logprobs else []
+        counts = len(outputs[-1].prompt_token_ids or ()), len(reply.token_ids)
+        return Completion(reply.text, str(reply.finish_reason), *counts, summed(first))
 
     def alive(self) -> bool:
         """Whether the engine can still answer."""

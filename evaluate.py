@@ -1,0 +1,21 @@
+"""Score on gold: the LLM prompted for the answer, a saved student, or a synthetic dataset."""
+
+import hydra
+from omegaconf import DictConfig
+
+from japagen import config, job
+
+config.register(config.EvaluateConfig)
+
+
+@hydra.main(version_base="1.3", config_path="conf", config_name="evaluate")
+def main(cfg: DictConfig) -> None:
+    with job.job():
+        from japagen.evaluate import run
+
+        run(cfg)
+
+
+if __name__ == "__main__":
+    with job.command(config.EvaluateConfig, __doc__):
+        main()
