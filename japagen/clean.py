@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import operator
 import re
 import unicodedata
 from collections.abc import Sequence
@@ -138,19 +139,39 @@ def leaks(text: str, asked: str, words: Sequence[str]) -> bool:
     """Whether `text` has one of `words`, a blank such as （場所） or ECHO characters in a row of what was asked."""
     if any(word in text for word in words) or any(blank in text for blank in blanks(asked)):
         return True
+    # So many characters in a row hold a whole block of half as many, wherever they begin.
+    if not any(text[i : i + ECHO // 2] in asked for i in range(0, len(text) - ECHO // 2 + 1, ECHO // 2)):
+        return False
     return any(text[i : i + ECHO] in asked for i in range(len(text) - ECHO + 1))
 
 
 def repeats(text: str) -> bool:
     """Whether words follow themselves at once (大きな大きな大きな), or the text goes round in circles."""
-    if SHORT_LOOP.search(text):
+    # Both patterns are slow, and few texts need them.
+    if (may_loop_short(text) and SHORT_LOOP.search(text)) or (may_loop(text) and LOOP.search(text)):
         return True
-    grams = [text[i : i + GRAM] for i in range(len(text) - GRAM + 1)]
-    different = len(set(grams))
-    # LOOP is slow, and a chunk of 3 characters that stands three times in a row repeats three 4-grams at least.
-    if len(grams) - different >= 3 and LOOP.search(text):
-        return True
-    return len(text) > 5 * GRAM and different < VARIED * len(grams)
+    grams = len(text) - GRAM + 1
+    return len(text) > 5 * GRAM and len({text[i : i + GRAM] for i in range(grams)}) < VARIED * grams
+
+
+def may_loop_short(text: str) -> bool:
+    """Whether four characters in a row are those two places before them, as in every SHORT_LOOP."""
+    return b"\1\1\1\1" in bytes(map(operator.eq, text, text[2:]))
+
+
+def may_loop(text: str) -> bool:
+    """Whether a chunk of 3 to 40 characters stands twice in a row, as in every LOOP.
+
+    The second and third chunk of n characters have at least 2n - 3 places in a row, so one of every three, whose 4-gram stands n before too.
+    """
+    for here in range(3, len(text) - GRAM + 1, 3):
+        gram, there = text[here : here + GRAM], here
+        while (there := text.rfind(gram, max(0, here - 40), there + GRAM - 1)) >= 0:
+            chunk = text[there:here]
+            # Where n characters repeat for 2n around a place, they do for n before it or for n after it.
+            if len(chunk) >= 3 and (text.startswith(chunk, here) or text.endswith(chunk, 0, there)):
+                return True
+    return False
 
 
 def is_japanese(text: str, share: float) -> bool:
@@ -160,7 +181,8 @@ def is_japanese(text: str, share: float) -> bool:
         return False
     if sum(map(len, KANA.findall(text))) < 0.1 * visible:
         return False
-    return CHINESE.search(text) is None and encodable("".join(HAN.findall(text)))
+    # Most texts fit as a whole; a wave dash or an emoji does not, and is no Chinese character.
+    return CHINESE.search(text) is None and (encodable(text) or encodable("".join(HAN.findall(text))))
 
 
 def encodable(characters: str) -> bool:
