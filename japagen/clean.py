@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import operator
 import re
 import unicodedata
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from japagen.config import Clean
@@ -47,7 +46,8 @@ HAN = re.compile(r"[一-鿿]+")
 # Chinese words whose characters Japanese has too: eyes, picnic, clothes, pond; cloud and leaf as nouns.
 CHINESE = re.compile(r"眼睛|野餐|衣着|水塘|[云叶](?=[がをにはのとも、。])")
 # A chunk of three or more characters three times in a row, one of two four times, one character six times; not 1000000 or ……
-LOOP = re.compile(r"([^\s\d]{3,40}?)\1{2}")
+LONGEST = 40
+LOOP = re.compile(rf"([^\s\d]{{3,{LONGEST}}}?)\1{{2}}")
 SHORT_LOOP = re.compile(r"([^\W\d]{2})\1{3}|([^\W\d])\2{5}")
 CONTROL = re.compile(r"[\x00-\x09\x0b-\x1f\x7f-\x9f]")
 BRACKETS = re.compile(r"[（）()【】]")
@@ -147,29 +147,27 @@ def leaks(text: str, asked: str, words: Sequence[str]) -> bool:
 
 def repeats(text: str) -> bool:
     """Whether words follow themselves at once (大きな大きな大きな), or the text goes round in circles."""
-    # Both patterns are slow, and few texts need them.
-    if (may_loop_short(text) and SHORT_LOOP.search(text)) or (may_loop(text) and LOOP.search(text)):
+    grams = [text[at : at + GRAM] for at in range(len(text) - GRAM + 1)]
+    last = {gram: at for at, gram in enumerate(grams)}
+    # The patterns are slow, and few texts need them.
+    if len(last) < len(grams) and may_loop(text, grams, last) and (SHORT_LOOP.search(text) or LOOP.search(text)):
         return True
-    grams = len(text) - GRAM + 1
-    return len(text) > 5 * GRAM and len({text[i : i + GRAM] for i in range(grams)}) < VARIED * grams
+    return len(text) > 5 * GRAM and len(last) < VARIED * len(grams)
 
 
-def may_loop_short(text: str) -> bool:
-    """Whether four characters in a row are those two places before them, as in every SHORT_LOOP."""
-    return b"\1\1\1\1" in bytes(map(operator.eq, text, text[2:]))
+def may_loop(text: str, grams: Sequence[str], last: Mapping[str, int]) -> bool:
+    """False only where neither LOOP nor SHORT_LOOP is in `text`; `last` has the last place of each 4-gram.
 
-
-def may_loop(text: str) -> bool:
-    """Whether a chunk of 3 to 40 characters stands twice in a row, as in every LOOP.
-
-    The second and third chunk of n characters have at least 2n - 3 places in a row, so one of every three, whose 4-gram stands n before too.
+    Two 4-grams in a row at least stand again n places later, where n is the length of the chunk: so one at an even place does.
     """
-    for here in range(3, len(text) - GRAM + 1, 3):
-        gram, there = text[here : here + GRAM], here
-        while (there := text.rfind(gram, max(0, here - 40), there + GRAM - 1)) >= 0:
-            chunk = text[there:here]
-            # Where n characters repeat for 2n around a place, they do for n before it or for n after it.
-            if len(chunk) >= 3 and (text.startswith(chunk, here) or text.endswith(chunk, 0, there)):
+    for at in range(0, len(grams), 2):
+        if last[grams[at]] == at:
+            continue
+        again = at
+        while 0 <= (again := text.find(grams[at], again + 1, at + LONGEST + GRAM)):
+            chunk = text[at:again]
+            # Where characters are those n before them for 2n in a row, they are so for n before each of these places or for n after it.
+            if len(chunk) < 3 or text.startswith(chunk, again) or text.endswith(chunk, 0, at):
                 return True
     return False
 
