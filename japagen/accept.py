@@ -62,7 +62,9 @@ class Acceptor:
         """Take in a reply, then decide every example whose turn has come; the reason against the reply, or ""."""
         k, attempt, texts = entry["k"], entry["attempt"], tuple(entry["texts"])
         self.replies += 1
-        self.tokens = [have + new for have, new in zip(self.tokens, entry["tokens"], strict=True)]
+        prompt, completion = entry["tokens"]
+        self.tokens[0] += prompt
+        self.tokens[1] += completion
         self.out.discard(k)
         # A duplicate of an accepted example is one at its turn too: it is drawn again without waiting for its turn.
         reason: str = entry["reason"] or self.seen.reason(texts)

@@ -30,6 +30,8 @@ FORMAT = 1
 # Engine options that choose other weights, another tokenizer or another template; the rest change speed alone.
 TEXTUAL = {"quantization", "dtype", "revision", "tokenizer", "tokenizer_revision", "hf_overrides", "chat_template", "lora_adapters"}
 
+LINE = json.JSONEncoder(ensure_ascii=False)  # json.dumps would make one for each line
+
 JOURNAL, TABLE, MANIFEST, CARD = "journal.jsonl", "train.jsonl", "manifest.json", "README.md"
 
 
@@ -206,7 +208,7 @@ class Journal:
         with self.path.open("rb") as file:
             for row, line in enumerate(file, 1):
                 try:
-                    entry = json.loads(line)
+                    entry = json.loads(line.decode())
                 except ValueError as error:
                     mend = "Delete the line to go on without that reply."
                     raise UserError(f"{self.path}, line {row} is damaged ({error}). {mend}") from error
@@ -221,7 +223,7 @@ class Journal:
         """Append one line and hand it to the operating system at once."""
         if self.file is None:
             raise RuntimeError("the journal is not open")
-        self.file.write(json.dumps(entry, ensure_ascii=False).encode() + b"\n")
+        self.file.write(LINE.encode(entry).encode() + b"\n")
         self.file.flush()
 
 
@@ -237,7 +239,7 @@ def writer(table: IO[str], name: Callable[[int], str], task: Task) -> Callable[[
     def write(k: int, texts: Sequence[str]) -> None:
         identifier = name(k)
         row = {"id": identifier, **dict(zip(task.inputs, texts, strict=True)), "label": identifier.rpartition("-")[0]}
-        table.write(json.dumps(row, ensure_ascii=False) + "\n")
+        table.write(LINE.encode(row) + "\n")
 
     return write
 
