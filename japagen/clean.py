@@ -25,7 +25,7 @@ REASONS = {
     "duplicate": "the same example was accepted before",
     "near_duplicate": "nearly the same example was accepted before (task.clean.near_duplicate)",
     "not_json": "prompt.joint: not the JSON object that was asked for",
-    "disagreed": "filter=verified: asked again, the LLM gave another label",
+    "disagreed": "filter=verified: the LLM, asked again, or filter.student gave another label",
     "no_verdict": "filter=verified: asked again, the LLM gave no label",
 }
 

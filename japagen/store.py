@@ -32,7 +32,7 @@ TEXTUAL = {"quantization", "dtype", "revision", "tokenizer", "tokenizer_revision
 
 LINE = json.JSONEncoder(ensure_ascii=False)  # json.dumps would make one for each line
 
-JOURNAL, TABLE, MANIFEST, CARD = "journal.jsonl", "train.jsonl", "manifest.json", "README.md"
+JOURNAL, TABLE, SOFT, MANIFEST, CARD = "journal.jsonl", "train.jsonl", "soft.jsonl", "manifest.json", "README.md"
 
 
 def identity(config: Config) -> dict[str, Any]:
@@ -49,11 +49,18 @@ def identity(config: Config) -> dict[str, Any]:
         "task": {key: task[key] for key in keys},
         "prompt": {key: getattr(config.prompt, key) for key in ("name", "knowledge", "premise", "joint")},
         "llm": llm,
-        "filter": dataclasses.asdict(config.filter),
+        "filter": filtering(config),
         "shots": config.shots,
         "shots_scope": config.shots_scope,
         "seed": config.seed,
     }
+
+
+def filtering(config: Config) -> dict[str, Any]:
+    """The filter in the identity: a student by the name of its folder, which says what made it, wherever it lies."""
+    options = dataclasses.asdict(config.filter)
+    student = options.pop("student")
+    return {**options, "student": Path(student).name} if student else options
 
 
 def fingerprint(config: Config) -> str:
@@ -242,6 +249,33 @@ def writer(table: IO[str], name: Callable[[int], str], task: Task) -> Callable[[
         table.write(LINE.encode(row) + "\n")
 
     return write
+
+
+class Soft:
+    """soft.jsonl: for each example the judge's probability of every label, in the order of task.labels; no file where none are known."""
+
+    def __init__(self, folder: Path) -> None:
+        self.part, self.whole = folder / f"{SOFT}.part", folder / SOFT
+        self.file: IO[str] | None = None
+
+    def write(self, identifier: str, probabilities: Sequence[float]) -> None:
+        """Append the probabilities of one accepted example."""
+        self.file = self.file or self.part.open("w", encoding="utf-8")
+        self.file.write(LINE.encode({"id": identifier, "probabilities": probabilities}) + "\n")
+
+    def __enter__(self) -> Soft:
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+        if self.file is not None:
+            self.file.close()
+
+    def finish(self) -> None:
+        """Make what was written the dataset's file."""
+        if self.file is not None:
+            self.file.flush()
+            os.fsync(self.file.fileno())
+            self.part.replace(self.whole)
 
 
 def finish(config: Config, table: IO[str], report: Mapping[str, Any]) -> dict[str, Any]:
