@@ -85,17 +85,17 @@ def clean(reply: str, finish: str, rules: Clean, asked: str = "", labels: Sequen
 
 def reason(text: str, truncated: bool, rules: Clean, asked: str, labels: Sequence[str]) -> str:
     """The first reason against `text`, or ""."""
-    checks = (
-        ("truncated", truncated),
-        ("empty", not text),
-        ("chatter", CHATTER.search(text) is not None),
-        ("leak", leaks(text, asked, [*rules.forbidden, *(label for label in labels if len(label) >= 4)])),
-        ("repetition", repeats(text)),
-        ("too_long", len(text) > rules.max_chars),
-        ("not_japanese", not is_japanese(text, rules.min_japanese)),
-        ("too_short", len(text) < rules.min_chars),
+    checks: tuple[tuple[str, Callable[[], object]], ...] = (
+        ("truncated", lambda: truncated),
+        ("empty", lambda: not text),
+        ("chatter", lambda: CHATTER.search(text)),
+        ("leak", lambda: leaks(text, asked, told(tuple(rules.forbidden), tuple(labels)))),
+        ("repetition", lambda: repeats(text)),
+        ("too_long", lambda: len(text) > rules.max_chars),
+        ("not_japanese", lambda: not is_japanese(text, rules.min_japanese)),
+        ("too_short", lambda: len(text) < rules.min_chars),
     )
-    return next((name for name, found in checks if found), "")
+    return next((name for name, found in checks if found()), "")
 
 
 def trim(reply: str, lines: int) -> tuple[str, bool]:
@@ -128,9 +128,10 @@ def last_end(text: str) -> int:
     return max(text.rfind(mark) for mark in "。！？") + 1
 
 
-def blanks(asked: str) -> list[str]:
+@functools.lru_cache(maxsize=1024)
+def blanks(asked: str) -> tuple[str, ...]:
     """The blanks of the form in an instruction; none where it has no form."""
-    return BLANK.findall(asked.partition(FORM)[2])
+    return tuple(BLANK.findall(asked.partition(FORM)[2]))
 
 
 def fill(text: str) -> str:
@@ -138,9 +139,16 @@ def fill(text: str) -> str:
     return BRACKETS.sub("", text)
 
 
-def leaks(text: str, asked: str, words: Sequence[str]) -> bool:
+@functools.cache
+def told(forbidden: tuple[str, ...], labels: tuple[str, ...]) -> re.Pattern[str]:
+    """What finds a forbidden word or a label's name of four or more characters; where there are none, nothing."""
+    words = [*forbidden, *(label for label in labels if len(label) >= 4)]
+    return re.compile("|".join(map(re.escape, words)) or r"(?!)")
+
+
+def leaks(text: str, asked: str, words: re.Pattern[str]) -> bool:
     """Whether `text` has one of `words`, a blank such as （場所） or ECHO characters in a row of what was asked."""
-    if any(word in text for word in words) or any(blank in text for blank in blanks(asked)):
+    if words.search(text) or any(blank in text for blank in blanks(asked)):
         return True
     # So many characters in a row hold a whole block of half as many, wherever they begin.
     if not any(text[i : i + ECHO // 2] in asked for i in range(0, len(text) - ECHO // 2 + 1, ECHO // 2)):
@@ -163,11 +171,9 @@ def may_loop(text: str, pieces: Sequence[str], last: Mapping[str, int]) -> bool:
 
     Two 4-grams in a row at least stand again n places later, where n is the length of the chunk: so one at an even place does.
     """
-    for at in range(0, len(pieces), 2):
-        if last[pieces[at]] == at:
-            continue
+    for at, place in zip(range(0, len(pieces), 2), map(last.__getitem__, pieces[::2]), strict=True):
         again = at
-        while (again := text.find(pieces[at], again + 1, at + LONGEST + GRAM)) >= 0:
+        while again < place and (again := text.find(pieces[at], again + 1, at + LONGEST + GRAM)) >= 0:
             chunk = text[at:again]
             # Where characters are those n before them for 2n in a row, they are so for n before each of these places or for n after it.
             if len(chunk) < 3 or text.startswith(chunk, again) or text.endswith(chunk, 0, at):

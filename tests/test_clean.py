@@ -171,7 +171,7 @@ def test_the_short_cuts_change_no_verdict() -> None:
         asked = text[::-1][3:40] + text[5 : 5 + random.Random(text).randrange(9, 16)] + FORM
         found = {
             "repeats": (clean.repeats(text), plain_repeats(text)),
-            "leaks": (clean.leaks(text, asked, []), plain_leaks(text, asked)),
+            "leaks": (clean.leaks(text, asked, clean.told((), ())), plain_leaks(text, asked)),
             "japanese": (clean.is_japanese(text, 0.6), plain_is_japanese(text, 0.6)),
             "loop": (clean.LOOP.search(text) is not None, False),
         }
@@ -187,3 +187,11 @@ def test_the_short_cuts_change_no_verdict() -> None:
 def test_grams(length: int, size: int) -> None:
     text = "".join(chr(0x3041 + at % 80) for at in range(length))
     assert list(clean.grams(text, size)) == [text[at : at + size] for at in range(max(1, length - size + 1))]
+
+
+@pytest.mark.parametrize("text", ["a(b", "犬がいる", "この記事は", "entailment", "犬", ""])
+def test_told_is_every_forbidden_word_and_every_long_label(text: str) -> None:
+    forbidden, labels = ("この記事", "a(b", "."), ("犬", "entailment")
+    words = [*forbidden, *(label for label in labels if len(label) >= 4)]
+    assert bool(clean.told(forbidden, labels).search(text)) == any(word in text for word in words)
+    assert not clean.told((), ("犬",)).search(text)
