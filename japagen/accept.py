@@ -17,7 +17,7 @@ class Acceptor:
     """The state of a synthesis, a function of the journal's entries alone.
 
     An example is decided only when all before it are, so which of two equal examples stays does not depend on arrival.
-    `keep(k, texts)` is called once for each accepted example, in plan order.
+    `keep(k, texts)` is called once for each accepted example, in plan order; then `soften(k, probabilities)` where a judge gave some.
     """
 
     def __init__(
@@ -33,6 +33,10 @@ class Acceptor:
         self.rejected: dict[str, Counter[str]] = {}
         self.missing: Counter[str] = Counter()
         self.tokens = [0, 0]
+        self.soften: Callable[[int, Sequence[float]], None] = lambda k, probabilities: None
+        self.soft: dict[int, Sequence[float]] = {}
+        self.clean: Counter[str] = Counter()
+        self.judging = [0.0, 0.0, 0.0]  # prompt tokens, completion tokens and seconds of the filter's questions
 
     @property
     def done(self) -> bool:
@@ -62,8 +66,12 @@ class Acceptor:
         """Take in a reply, then decide every example whose turn has come; the reason against the reply, or ""."""
         k, attempt, texts = entry["k"], entry["attempt"], tuple(entry["texts"])
         self.replies += 1
-        self.tokens = [have + new for have, new in zip(self.tokens, entry["tokens"], strict=True)]
+        prompt, completion = entry["tokens"]
+        self.tokens[0] += prompt
+        self.tokens[1] += completion
         self.out.discard(k)
+        if "judged" in entry:
+            self.take_verdict(entry)
         # A duplicate of an accepted example is one at its turn too: it is drawn again without waiting for its turn.
         reason: str = entry["reason"] or self.seen.reason(texts)
         if reason:
@@ -72,6 +80,14 @@ class Acceptor:
             self.ready[k] = (attempt, texts)
         self.decide()
         return reason
+
+    def take_verdict(self, entry: Mapping[str, Any]) -> None:
+        """Count what a judge said of a reply, and remember its probabilities until the example's turn comes."""
+        self.judging = [have + new for have, new in zip(self.judging, entry["judged"], strict=True)]
+        if not entry["reason"]:
+            self.clean[self.label(entry["k"])] += 1
+            if "soft" in entry:
+                self.soft[entry["k"]] = entry["soft"]
 
     def reject(self, k: int, attempt: int, reason: str) -> None:
         """Count a rejected reply and ask for another, or give the example up."""
@@ -100,6 +116,20 @@ class Acceptor:
                 self.accepted += 1
                 self.seen.add(waiting[1])
                 self.keep(k, waiting[1])
+            if k in self.soft:
+                soft = self.soft.pop(k)
+                if waiting is not None:
+                    self.soften(k, soft)
+
+    def verified(self) -> dict[str, Any]:
+        """For the manifest: the share of each label's clean replies to which the judge gave that label, and what asking took."""
+        against = {label: sum(counts[reason] for reason in ("disagreed", "no_verdict")) for label, counts in self.rejected.items()}
+        asked = {label: self.clean[label] + against.get(label, 0) for label in (*self.clean, *against)}
+        if not any(self.judging):
+            return {}
+        rates = {label: round(self.clean[label] / count, 4) for label, count in asked.items() if count}
+        prompt, completion, seconds = self.judging
+        return {"verified": rates, "verify_tokens": int(prompt + completion), "verify_seconds": round(seconds, 2)}
 
     def report(self) -> dict[str, Any]:
         """Counts for the manifest."""
@@ -112,6 +142,7 @@ class Acceptor:
             "rejected_by_reason": dict(by_reason.most_common()),
             "prompt_tokens": self.tokens[0],
             "completion_tokens": self.tokens[1],
+            **self.verified(),
         }
 
 

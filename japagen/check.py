@@ -143,6 +143,8 @@ def option_problems(config: Config) -> Iterator[str]:
         yield f"shots_scope is '{config.shots_scope}'; allowed: label, all"
     if config.filter.tolerance < 0:
         yield f"filter.tolerance is {config.filter.tolerance}; it must be 0 or more levels"
+    if config.filter.student is not None and not config.filter.verify:
+        yield "filter.student is asked by filter=verified alone: add filter=verified"
     if config.llm.max_cost is not None and not (config.llm.price_prompt or config.llm.price_completion):
         yield "llm.max_cost needs prices: give llm.price_prompt and llm.price_completion in US dollars per million tokens"
     if config.seed < 0:

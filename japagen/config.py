@@ -135,12 +135,13 @@ class LLM:
 class Filter:
     """Which clean replies stay: all, or, with `verify`, those to which the LLM, asked again, gives their own label.
 
-    For regression the answer may be `tolerance` levels away.
+    `student`: the folder of a student trained before, which is asked instead. For regression the answer may be `tolerance` levels away.
     """
 
     name: str = "none"
     verify: bool = False
     tolerance: int = 0
+    student: str | None = None
 
 
 @dataclass

@@ -5,14 +5,17 @@ from __future__ import annotations
 import asyncio
 import json
 import re
+import time
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
 from japagen import clean, llm
+from japagen.judge import Verdict
 from japagen.plan import Plan
 
 Ask = Callable[[llm.Request], Awaitable[llm.Completion]]
+Judge = Callable[[Sequence[str]], Awaitable[Verdict]]
 
 
 @dataclass
@@ -23,6 +26,8 @@ class Draft:
     raw: list[str] = field(default_factory=list)
     tokens: list[int] = field(default_factory=lambda: [0, 0])
     reason: str = ""
+    judged: list[float] = field(default_factory=list)
+    soft: tuple[float, ...] = ()
 
     def count(self, reply: llm.Completion) -> None:
         """Remember a paid-for reply."""
@@ -32,7 +37,13 @@ class Draft:
     def entry(self, k: int, attempt: int, label: str) -> dict[str, Any]:
         """The journal's entry; raw replies stand in it where they differ from the texts."""
         entry = {"k": k, "attempt": attempt, "label": label, "reason": self.reason, "texts": self.texts, "tokens": self.tokens}
-        return entry if self.raw == self.texts else {**entry, "raw": self.raw}
+        if self.raw != self.texts:
+            entry["raw"] = self.raw
+        if self.judged:
+            entry["judged"] = self.judged
+        if self.soft:
+            entry["soft"] = self.soft
+        return entry
 
 
 class Premises:
@@ -49,15 +60,15 @@ class Premises:
                 del numbers[number]
 
 
-async def draw(plan: Plan, ask: Ask, premises: Premises, k: int, attempt: int) -> dict[str, Any]:
-    """One attempt at example k: the journal's entry for it."""
+async def draw(plan: Plan, ask: Ask, premises: Premises, k: int, attempt: int, judge: Judge | None = None) -> dict[str, Any]:
+    """One attempt at example k: the journal's entry for it. The filter asks `judge`, or else the LLM."""
     draft = Draft()
     if plan.config.prompt.joint:
         await write_joint(plan, ask, k, attempt, draft)
     else:
         await write_turns(plan, ask, premises, k, attempt, draft)
     if not draft.reason and plan.config.filter.verify:
-        await verify(plan, ask, k, draft)
+        await verify(plan, ask, k, draft, judge)
     return draft.entry(k, attempt, plan.label(k))
 
 
@@ -137,17 +148,23 @@ def keep(plan: Plan, k: int, draft: Draft, reply: str, finish: str) -> None:
     draft.texts.append(cleaned.text)
 
 
-async def verify(plan: Plan, ask: Ask, k: int, draft: Draft) -> None:
-    """Reject the draft unless the LLM, asked which label its texts have, gives the one it was written for."""
+async def verify(plan: Plan, ask: Ask, k: int, draft: Draft, judge: Judge | None) -> None:
+    """Reject the draft unless the judge, asked which label its texts have, gives the one it was written for."""
+    labels, before, began = plan.config.task.labels, list(draft.tokens), time.perf_counter()
+    verdict = await (judge(draft.texts) if judge else ask_llm(plan, ask, draft))
+    # Seconds of one question; others are asked meanwhile.
+    seconds = round(time.perf_counter() - began, 4)
+    draft.judged, draft.soft = [draft.tokens[0] - before[0], draft.tokens[1] - before[1], seconds], verdict.probabilities
+    away = abs(labels.index(plan.label(k)) - verdict.label)
+    if not 0 <= verdict.label < len(labels):
+        draft.reason = "no_verdict"
+    elif away > (plan.config.filter.tolerance if plan.config.task.kind == "regression" else 0):
+        draft.reason = "disagreed"
+
+
+async def ask_llm(plan: Plan, ask: Ask, draft: Draft) -> Verdict:
+    """The label that the LLM gives the texts of a draft."""
     reply = await ask(plan.verify_request(draft.texts))
     draft.count(reply)
-    labels = plan.config.task.labels
     found = re.search(r"\d+", reply.text)
-    answer = int(found.group()) - 1 if found else -1
-    if not 0 <= answer < len(labels):
-        draft.reason = "no_verdict"
-    elif plan.config.task.kind == "regression":
-        away = abs(labels.index(plan.label(k)) - answer)
-        draft.reason = "" if away <= plan.config.filter.tolerance else "disagreed"
-    else:
-        draft.reason = "" if labels[answer] == plan.label(k) else "disagreed"
+    return Verdict(int(found.group()) - 1 if found else -1)

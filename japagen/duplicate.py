@@ -3,16 +3,36 @@
 from __future__ import annotations
 
 import hashlib
+import itertools
 from array import array
 from collections.abc import Sequence
 from typing import Any
 
+from japagen.clean import grams
+
 NGRAM = 3  # characters; Japanese has no spaces to split at
-PERMUTATIONS, BANDS = 48, 8  # two texts of Jaccard similarity 0.9 are compared with odds of 0.998, of 0.5 with 0.12
+PERMUTATIONS = 48
+BANDS = (
+    1,
+    2,
+    3,
+    4,
+    6,
+    8,
+)  # with 8, two texts of similarity 0.5 are compared with odds of 0.12, of 0.25 with 0.002; with 6, 0.02 and 0.0001
+
+
+def fewest_bands(near: float) -> int:
+    """Bands of a sketch of which two sketches as similar as `near` share one: more than they can differ in, or 8 if there are none.
+
+    Fewer and broader bands leave fewer pairs to compare, and find the same ones.
+    """
+    differing = PERMUTATIONS - min(equal for equal in range(PERMUTATIONS + 1) if equal / PERMUTATIONS >= min(near, 1.0))
+    return next((bands for bands in BANDS if bands > differing), BANDS[-1])
 
 
 class Seen:
-    """The examples accepted so far. Memory: about 16 bytes an example, and some 800 more where near duplicates are looked for.
+    """The examples accepted so far. Memory: about 16 bytes an example, and some 700 more where near duplicates are looked for.
 
     `near`: from which estimated Jaccard similarity of character 3-grams on (MinHash, Broder 1997) an example counts
     as a near duplicate; 0 looks for exact ones only.
@@ -23,42 +43,51 @@ class Seen:
         self.exact = Digests()
         self.sketches: list[Any] = []
         self.index: Any = None
-        self.last: tuple[Sequence[str], Any] = ((), None)
+        # An example is judged when it arrives, again when its turn comes, then added; mostly all at once.
+        self.last: tuple[Sequence[str], int, Any] = ((), 0, None)
+        self.judged: tuple[Sequence[str], int, str] = ((), -1, "")
 
     def reason(self, texts: Sequence[str]) -> str:
         """ "duplicate", "near_duplicate" or "": why the example may not be accepted again."""
-        if digest(texts) in self.exact:
+        if self.judged[0] != texts or self.judged[1] != self.exact.count:
+            self.judged = (texts, self.exact.count, self.judge(texts))
+        return self.judged[2]
+
+    def judge(self, texts: Sequence[str]) -> str:
+        """The reason against an example that was not judged since the last one was added."""
+        number, sketch = self.known(texts)
+        if number in self.exact:
             return "duplicate"
-        if self.near and self.index is not None and self.is_near(texts):
+        if self.index is not None and any(self.sketches[key].jaccard(sketch) >= self.near for key in self.index.query(sketch)):
             return "near_duplicate"
         return ""
 
-    def is_near(self, texts: Sequence[str]) -> bool:
-        """Whether an accepted example is as similar as `near`."""
-        sketch = self.sketch(texts)
-        return any(self.sketches[key].jaccard(sketch) >= self.near for key in self.index.query(sketch))
-
     def add(self, texts: Sequence[str]) -> None:
         """Remember an accepted example."""
-        self.exact.add(digest(texts))
+        number, sketch = self.known(texts)
+        self.exact.add(number)
         if self.near:
-            import rensa
-
             if self.index is None:
-                self.index = rensa.RMinHashLSH(threshold=self.near, num_perm=PERMUTATIONS, num_bands=BANDS)
-            sketch = self.sketch(texts)
+                import rensa
+
+                self.index = rensa.RMinHashLSH(threshold=self.near, num_perm=PERMUTATIONS, num_bands=fewest_bands(self.near))
             self.index.insert(len(self.sketches), sketch)
             self.sketches.append(sketch)
 
-    def sketch(self, texts: Sequence[str]) -> Any:
-        """The MinHash of an example's character n-grams; an example is looked up and then added, so the last one is kept."""
-        import rensa
-
+    def known(self, texts: Sequence[str]) -> tuple[int, Any]:
+        """The digest and, where near duplicates are looked for, the sketch of an example; those of the last one are kept."""
         if self.last[0] != texts:
-            sketch = rensa.RMinHash(num_perm=PERMUTATIONS, seed=0)
-            sketch.update([text[i : i + NGRAM] for text in texts for i in range(max(1, len(text) - NGRAM + 1))])
-            self.last = (texts, sketch)
-        return self.last[1]
+            self.last = (texts, digest(texts), sketch_of(texts) if self.near else None)
+        return self.last[1:]
+
+
+def sketch_of(texts: Sequence[str]) -> Any:
+    """The MinHash of an example's character n-grams."""
+    import rensa
+
+    sketch = rensa.RMinHash(num_perm=PERMUTATIONS, seed=0)
+    sketch.update(list(itertools.chain.from_iterable(grams(text, NGRAM) for text in texts)))
+    return sketch
 
 
 def digest(texts: Sequence[str]) -> int:

@@ -12,7 +12,7 @@ from typing import Any
 
 from omegaconf import DictConfig
 
-from japagen import accept, estimate, llm, show, store, tracking
+from japagen import accept, estimate, judge, llm, show, store, tracking
 from japagen.check import check
 from japagen.config import GenerateConfig, UserError
 from japagen.draw import Premises, draw
@@ -59,9 +59,11 @@ def synthesise(config: GenerateConfig, plan: Plan) -> dict[str, Any] | None:
     """Draw replies until every example of the plan is accepted or given up; the manifest, or None after a mere estimate."""
     path, shots = store.folder(config), store.shots_head(plan.shots)
     head = {"fingerprint": store.fingerprint(config), **shots}
-    with store.Journal(path / store.JOURNAL, head) as journal, (path / f"{store.TABLE}.part").open("w", encoding="utf-8") as table:
+    part = path / f"{store.TABLE}.part"
+    with store.Journal(path / store.JOURNAL, head) as journal, part.open("w", encoding="utf-8") as table, store.Soft(path) as soft:
         keep = store.writer(table, plan.name, config.task)
         state = accept.Acceptor(plan.size, plan.label, config.max_attempts, keep, config.task.clean.near_duplicate)
+        state.soften = lambda k, probabilities: soft.write(plan.name(k), probabilities)
         synthesis = Synthesis(config, plan, journal, state)
         synthesis.resume()
         begin, before = time.monotonic(), state.accepted
@@ -72,6 +74,7 @@ def synthesise(config: GenerateConfig, plan: Plan) -> dict[str, Any] | None:
             show.estimated(config, synthesis.sample, state, seconds)
             return None
         check_shortfall(config, state)
+        soft.finish()
         speed = round((state.accepted - before) / seconds, 3) if state.accepted > before else 0.0
         # Of this process alone; replies, tokens and cost are of all that worked on the dataset.
         report = {"seconds": round(seconds, 2), "examples_per_second": speed}
@@ -116,8 +119,9 @@ class Synthesis:
 
     async def draw_all(self) -> None:
         """Keep `llm.concurrency` examples in flight until the plan is done; the first failure stops them all."""
+        student = judge.Student(self.config.filter.student, self.config.task) if self.config.filter.student else None
         engine = llm.load(self.config.llm)
-        changed = asyncio.Event()
+        changed, ask = asyncio.Event(), functools.partial(answer, engine)
 
         async def worker() -> None:
             while not self.stopped:
@@ -126,13 +130,17 @@ class Synthesis:
                     await changed.wait()
                     continue
                 self.taken += 1
-                self.arrive(await draw(self.plan, functools.partial(answer, engine), self.premises, *work))
+                self.arrive(await draw(self.plan, ask, self.premises, *work, student.judge if student else None))
                 progress.update(self.state)
                 changed.set()
                 changed.clear()
 
         with show.Progress(self.plan.size) as progress:
-            await in_flight(engine, self.config.llm.concurrency, worker)
+            try:
+                await in_flight(engine, self.config.llm.concurrency, worker)
+            finally:
+                if student:
+                    student.close()
 
     def arrive(self, entry: dict[str, Any]) -> None:
         """Keep a reply, decide what it decides, and stop at the spending limit."""
@@ -173,7 +181,9 @@ def record(config: GenerateConfig, manifest: dict[str, Any], track: tracking.Run
     spent = ("seconds", "examples_per_second", "cost") if anew else ()
     rejected = {f"rejected/{reason}": float(count) for reason, count in manifest["rejected_by_reason"].items()}
     totals = (*spent, "replies", "prompt_tokens", "completion_tokens", "acceptance_rate")
-    track.metrics({"accepted": float(accepted), **{key: float(manifest[key]) for key in totals}, **rejected})
+    verified = {f"verified/{label}": share for label, share in manifest.get("verified", {}).items()}
+    verified |= {key: float(manifest[key]) for key in ("verify_tokens", "verify_seconds") if key in manifest}
+    track.metrics({"accepted": float(accepted), **{key: float(manifest[key]) for key in totals}, **rejected, **verified})
     track.tags({"folder": str(path)})
     track.dataset(store.rows(store.asked(config), config.task), path.name, str(path / store.TABLE), "generation")
     track.text(show.samples_markdown(samples, config.task), "samples.md")
@@ -190,7 +200,7 @@ def push(path: Path, name: str) -> None:
 
     try:
         HfApi().create_repo(name, repo_type="dataset", private=True, exist_ok=True)
-        files = [store.TABLE, store.MANIFEST, store.CARD]
+        files = [store.TABLE, store.SOFT, store.MANIFEST, store.CARD]
         HfApi().upload_folder(repo_id=name, repo_type="dataset", folder_path=path, allow_patterns=files)
     except (HfHubHTTPError, OSError, ValueError) as error:
         message = (

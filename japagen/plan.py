@@ -19,6 +19,9 @@ class Plan:
     config: GenerateConfig
     shots: dict[str, list[Example]]
     slots: list[str] = field(default_factory=list)
+    # What is the same for many examples: instructions by label and slot value, the shots by label.
+    instructions: dict[tuple[str, str], list[str]] = field(default_factory=dict)
+    examples: dict[str, list[tuple[list[str], Example]]] = field(default_factory=dict)
 
     @property
     def size(self) -> int:
@@ -43,14 +46,20 @@ class Plan:
 
     def asked(self, k: int) -> list[str]:
         """The instruction for each turn of example k."""
-        return prompt.instructions(self.config.task, self.config.prompt, self.label(k), self.slot(k))
+        key = self.label(k), self.slot(k)
+        if key not in self.instructions:
+            self.instructions[key] = prompt.instructions(self.config.task, self.config.prompt, *key)
+        return self.instructions[key]
 
     def shown(self, k: int) -> list[tuple[list[str], Example]]:
         """The shots for example k, each with what would have been asked for it."""
-        task, scope = self.config.task, self.config.shots_scope
-        labels = task.labels if scope == "all" else [self.label(k)]
-        rows = [(label, self.shots[label][i]) for i in range(self.config.shots) for label in labels]
-        return [(prompt.instructions(task, self.config.prompt, label), shot) for label, shot in rows]
+        own = self.label(k)
+        if own not in self.examples:
+            task = self.config.task
+            labels = task.labels if self.config.shots_scope == "all" else [own]
+            rows = [(label, self.shots[label][i]) for i in range(self.config.shots) for label in labels]
+            self.examples[own] = [(prompt.instructions(task, self.config.prompt, label), shot) for label, shot in rows]
+        return self.examples[own]
 
     def seed(self, name: str, attempt: int) -> int:
         """A seed of 31 bits for one attempt at what `name` names."""

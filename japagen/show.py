@@ -120,6 +120,9 @@ def generated(
     console.print(table)
     rejected = counts_text(manifest["rejected_by_reason"])
     console.print(f"{accepted} examples from {manifest['replies']} replies; rejected: {rejected}", highlight=False)
+    if "verified" in manifest:
+        shares = ", ".join(f"{label} {share:.2f}" for label, share in manifest["verified"].items())
+        console.print(f"verified: {shares}; it took {manifest['verify_tokens']} tokens, {manifest['verify_seconds']} s", highlight=False)
     console.print(f"dataset: {folder}", soft_wrap=True, highlight=False)
     if where:
         console.print(f"run: {where}", soft_wrap=True, highlight=False)

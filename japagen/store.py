@@ -30,7 +30,9 @@ FORMAT = 1
 # Engine options that choose other weights, another tokenizer or another template; the rest change speed alone.
 TEXTUAL = {"quantization", "dtype", "revision", "tokenizer", "tokenizer_revision", "hf_overrides", "chat_template", "lora_adapters"}
 
-JOURNAL, TABLE, MANIFEST, CARD = "journal.jsonl", "train.jsonl", "manifest.json", "README.md"
+LINE = json.JSONEncoder(ensure_ascii=False)  # json.dumps would make one for each line
+
+JOURNAL, TABLE, SOFT, MANIFEST, CARD = "journal.jsonl", "train.jsonl", "soft.jsonl", "manifest.json", "README.md"
 
 
 def identity(config: Config) -> dict[str, Any]:
@@ -44,7 +46,7 @@ def identity(config: Config) -> dict[str, Any]:
         "task": {key: task[key] for key in keys},
         "prompt": {key: getattr(config.prompt, key) for key in ("name", "knowledge", "premise", "joint")},
         "llm": llm_identity(config.llm),
-        "filter": dataclasses.asdict(config.filter),
+        "filter": filtering(config),
         "shots": config.shots,
         "shots_scope": config.shots_scope,
         "seed": config.seed,
@@ -57,6 +59,13 @@ def llm_identity(llm: LLM) -> dict[str, Any]:
     if engine := {key: value for key, value in llm.engine.items() if key in TEXTUAL}:
         kept["engine"] = engine
     return kept
+
+
+def filtering(config: Config) -> dict[str, Any]:
+    """The filter in the identity: a student by the name of its folder, which says what made it, wherever it lies."""
+    options = dataclasses.asdict(config.filter)
+    student = options.pop("student")
+    return {**options, "student": Path(student).name} if student else options
 
 
 def fingerprint(config: Config) -> str:
@@ -216,7 +225,7 @@ class Journal:
         with self.path.open("rb") as file:
             for row, line in enumerate(file, 1):
                 try:
-                    entry = json.loads(line)
+                    entry = json.loads(line.decode())
                 except ValueError as error:
                     mend = "Delete the line to go on without that reply."
                     raise UserError(f"{self.path}, line {row} is damaged ({error}). {mend}") from error
@@ -231,7 +240,7 @@ class Journal:
         """Append one line and hand it to the operating system at once."""
         if self.file is None:
             raise RuntimeError("the journal is not open")
-        self.file.write(json.dumps(entry, ensure_ascii=False).encode() + b"\n")
+        self.file.write(LINE.encode(entry).encode() + b"\n")
         self.file.flush()
 
 
@@ -247,9 +256,36 @@ def writer(table: IO[str], name: Callable[[int], str], task: Task) -> Callable[[
     def write(k: int, texts: Sequence[str]) -> None:
         identifier = name(k)
         row = {"id": identifier, **dict(zip(task.inputs, texts, strict=True)), "label": identifier.rpartition("-")[0]}
-        table.write(json.dumps(row, ensure_ascii=False) + "\n")
+        table.write(LINE.encode(row) + "\n")
 
     return write
+
+
+class Soft:
+    """soft.jsonl: for each example the judge's probability of every label, in the order of task.labels; no file where none are known."""
+
+    def __init__(self, folder: Path) -> None:
+        self.part, self.whole = folder / f"{SOFT}.part", folder / SOFT
+        self.file: IO[str] | None = None
+
+    def write(self, identifier: str, probabilities: Sequence[float]) -> None:
+        """Append the probabilities of one accepted example."""
+        self.file = self.file or self.part.open("w", encoding="utf-8")
+        self.file.write(LINE.encode({"id": identifier, "probabilities": probabilities}) + "\n")
+
+    def __enter__(self) -> Soft:
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+        if self.file is not None:
+            self.file.close()
+
+    def finish(self) -> None:
+        """Make what was written the dataset's file."""
+        if self.file is not None:
+            self.file.flush()
+            os.fsync(self.file.fileno())
+            self.part.replace(self.whole)
 
 
 def finish(config: Config, table: IO[str], report: Mapping[str, Any]) -> dict[str, Any]:

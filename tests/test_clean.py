@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import random
+from collections import Counter
+from collections.abc import Iterator
+
 import pytest
 
 from japagen import clean
@@ -132,3 +136,62 @@ def test_lengths_are_inclusive() -> None:
     assert judged(text, rules=Clean(min_chars=5, max_chars=5)).reason == ""
     assert judged(text, rules=Clean(min_chars=6)).reason == "too_short"
     assert judged(text, rules=Clean(min_chars=1, max_chars=4)).reason == "too_long"
+
+
+def plain_repeats(text: str) -> bool:
+    """What clean.repeats says, without its short cuts."""
+    pieces = [text[at : at + clean.GRAM] for at in range(len(text) - clean.GRAM + 1)]
+    circles = len(text) > 5 * clean.GRAM and len(set(pieces)) < clean.VARIED * len(pieces)
+    return circles or any(pattern.search(text) for pattern in (clean.SHORT_LOOP, clean.LOOP))
+
+
+def plain_leaks(text: str, asked: str) -> bool:
+    return any(text[at : at + clean.ECHO] in asked for at in range(len(text) - clean.ECHO + 1))
+
+
+def plain_is_japanese(text: str, share: float) -> bool:
+    visible = len("".join(text.split()))
+    japanese, kana = (sum(map(len, pattern.findall(text))) for pattern in (clean.JAPANESE, clean.KANA))
+    enough = visible > 0 and japanese >= share * visible and kana >= 0.1 * visible
+    return enough and clean.CHINESE.search(text) is None and clean.encodable("".join(clean.HAN.findall(text)))
+
+
+def random_texts(count: int) -> Iterator[str]:
+    """Texts of few different characters and pieces, so that they repeat themselves in every way."""
+    draw = random.Random(0)
+    for _ in range(count):
+        letters = draw.choice(["あい", "あいう1 ", "犬が走る。", "園园云😀〜…あいうえおabc１２\n", "かきくけこさしすせそたちつてと"])
+        pieces = ["".join(draw.choices(letters, k=draw.randrange(1, draw.choice([4, 12, 45])))) for _ in range(3)]
+        yield "".join(draw.choice(pieces) for _ in range(draw.randrange(1, 9)))
+
+
+def test_the_short_cuts_change_no_verdict() -> None:
+    verdicts = Counter[tuple[str, bool]]()
+    for text in random_texts(6000):
+        asked = text[::-1][3:40] + text[5 : 5 + random.Random(text).randrange(9, 16)] + FORM
+        found = {
+            "repeats": (clean.repeats(text), plain_repeats(text)),
+            "leaks": (clean.leaks(text, asked, clean.told((), ())), plain_leaks(text, asked)),
+            "japanese": (clean.is_japanese(text, 0.6), plain_is_japanese(text, 0.6)),
+            "loop": (clean.LOOP.search(text) is not None, False),
+        }
+        for name, (fast, plain) in found.items():
+            assert fast == plain or name == "loop", (name, text, asked)
+            verdicts[name, fast] += 1
+    assert len(verdicts) == 8
+    assert min(verdicts.values()) > 100, verdicts
+
+
+@pytest.mark.parametrize("length", [0, 1, 3, 4, 5, clean.CUT + 2, clean.CUT + 3, clean.CUT + 4, 1000])
+@pytest.mark.parametrize("size", [3, 4])
+def test_grams(length: int, size: int) -> None:
+    text = "".join(chr(0x3041 + at % 80) for at in range(length))
+    assert list(clean.grams(text, size)) == [text[at : at + size] for at in range(max(1, length - size + 1))]
+
+
+@pytest.mark.parametrize("text", ["a(b", "犬がいる", "この記事は", "entailment", "犬", ""])
+def test_told_is_every_forbidden_word_and_every_long_label(text: str) -> None:
+    forbidden, labels = ("この記事", "a(b", "."), ("犬", "entailment")
+    words = [*forbidden, *(label for label in labels if len(label) >= 4)]
+    assert bool(clean.told(forbidden, labels).search(text)) == any(word in text for word in words)
+    assert not clean.told((), ("犬",)).search(text)

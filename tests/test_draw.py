@@ -100,6 +100,11 @@ def test_verified_keeps_only_what_the_llm_gives_its_own_label(composed: Compose,
     manifest = store.read_manifest(store.folder(config))
     assert manifest is not None
     assert 0.1 < manifest["acceptance_rate"] < 0.7, "a verdict by lot agrees with one label in three"
+    for label, share in manifest["verified"].items():
+        own = [entry for entry in entries if entry["label"] == label]
+        assert share == round(sum(not entry["reason"] for entry in own) / len(own), 4)
+    assert manifest["verify_tokens"] == sum(sum(entry["judged"][:2]) for entry in entries) > 0
+    assert not (store.folder(config) / store.SOFT).exists(), "an LLM that answers with a number tells no probabilities"
 
 
 def test_verified_tolerates_neighbouring_levels(composed: Compose) -> None:

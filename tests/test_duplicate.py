@@ -5,8 +5,11 @@ from __future__ import annotations
 import random
 import subprocess
 import sys
+from typing import Any
 
-from japagen.duplicate import Digests, Seen, digest
+import pytest
+
+from japagen.duplicate import Digests, Seen, digest, fewest_bands, sketch_of
 
 TEXT = "公園の芝生の上で、白い犬が赤いボールを追いかけて走っています。"
 
@@ -47,7 +50,30 @@ def test_short_texts_are_compared_too() -> None:
 
 
 def test_decisions_are_the_same_in_every_process() -> None:
-    code = "import sys; from japagen.duplicate import Seen, digest; t = sys.argv[1:]; print(digest(t), Seen(0.7).sketch(t).digest())"
+    code = "import sys; from japagen.duplicate import digest, sketch_of; t = sys.argv[1:]; print(digest(t), sketch_of(t).digest())"
     runs = {subprocess.run([sys.executable, "-c", code, TEXT], capture_output=True, text=True, check=True).stdout for _ in range(2)}
     assert len(runs) == 1
     assert str(digest([TEXT])) in runs.pop()
+
+
+@pytest.mark.parametrize(("near", "bands"), [(1.0, 1), (0.97, 2), (0.95, 3), (0.9, 6), (0.85, 8), (0.7, 8), (0.1, 8)])
+def test_fewest_bands(near: float, bands: int) -> None:
+    assert fewest_bands(near) == bands
+
+
+@pytest.mark.parametrize("near", [0.95, 0.9, 0.85])
+def test_fewer_bands_find_every_near_duplicate(near: float) -> None:
+    draw, seen, accepted, found = random.Random(0), Seen(near), list[Any](), 0
+    for _ in range(1500):
+        texts = ["".join(draw.choices("あいうえお", k=60))] if draw.random() < 0.1 or not accepted else list(draw.choice(accepted)[0])
+        for _ in range(draw.randrange(6)):
+            at = draw.randrange(60)
+            texts[0] = texts[0][:at] + draw.choice("かきくけこ") + texts[0][at + 1 :]
+        sketch = sketch_of(texts)
+        near_one = any(sketch.jaccard(other) >= near for _, other in accepted)
+        assert (seen.reason(texts) != "") == near_one
+        found += near_one
+        if not near_one:
+            seen.add(texts)
+            accepted.append((texts, sketch))
+    assert 100 < found < 1400

@@ -25,6 +25,7 @@ WORDS = [
     "llm.engine.malformed_rate=0.05",
     "num_per_label=600",
     "max_attempts=50",
+    "task.clean.near_duplicate=0.4",  # so low that there are some
     "logger=none",
 ]
 
@@ -72,6 +73,8 @@ def test_killed_25_times_the_table_is_byte_identical(tmp_path: Path) -> None:
 
     whole, resumed = (only(tmp_path / name, "train.jsonl").read_bytes() for name in ("whole", "killed"))
     assert resumed == whole
+    manifest = json.loads(only(tmp_path / "killed", "manifest.json").read_bytes())
+    assert manifest["rejected_by_reason"]["near_duplicate"] > 10
     ids = [json.loads(line)["id"] for line in resumed.splitlines()]
     assert len(ids) == len(set(ids)) == 1800
 

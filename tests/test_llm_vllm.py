@@ -19,61 +19,24 @@ from japagen import generate, llm, store
 from japagen.check import check
 from japagen.config import LLM, GenerateConfig, UserError
 from japagen.llm import keep
+from tests import tiny_qwen2
 from tests.conftest import Compose
+from tests.tiny_qwen2 import CPU_ENGINE, KANA
 
 pytestmark = [pytest.mark.vllm, pytest.mark.filterwarnings("default"), pytest.mark.timeout(600)]
 vllm = pytest.importorskip("vllm", reason="vLLM is not installed here: .ci/vllm-env FOLDER makes an environment that has it")
 
-KANA = "あいうえおかきくけこさしすせそたちつてとなにぬねのはひふへほまみむめもやゆよらりるれろわをん"
-TEMPLATE = (
-    "{% for m in messages %}<|{{ m['role'] }}|>{{ m['content'] }}<|end|>{% endfor %}{% if add_generation_prompt %}<|assistant|>{% endif %}"
-)
-CPU_ENGINE = {"max_model_len": 4096, "enforce_eager": True, "dtype": "float32"}
-
 
 @pytest.fixture(scope="module")
 def model(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A Qwen2 of two layers with random weights, and a byte-level tokenizer in which each kana is a token."""
-    from tokenizers import ByteLevelBPETokenizer
-    from transformers import PreTrainedTokenizerFast, Qwen2Config, Qwen2ForCausalLM, set_seed
-
-    set_seed(0)
-    folder = tmp_path_factory.mktemp("model") / "tiny-qwen2"
-    bpe = ByteLevelBPETokenizer()
-    bpe.train_from_iterator([*KANA] * 50 + ["写真に何が写っているかを説明する文を書いてください。"] * 20, 1000, special_tokens=["<|end|>"])
-    tokenizer = PreTrainedTokenizerFast(tokenizer_object=bpe._tokenizer, eos_token="<|end|>", pad_token="<|end|>")
-    tokenizer.chat_template = TEMPLATE
-    tokenizer.save_pretrained(folder)
-    config = Qwen2Config(
-        vocab_size=len(tokenizer),
-        hidden_size=128,
-        intermediate_size=128,
-        num_hidden_layers=2,
-        num_attention_heads=2,
-        num_key_value_heads=2,
-        max_position_embeddings=4096,
-        eos_token_id=tokenizer.eos_token_id,
-        bos_token_id=None,
-    )
-    Qwen2ForCausalLM(config).save_pretrained(folder)
-    return folder
+    """A model of a second or two."""
+    return tiny_qwen2.write(tmp_path_factory.mktemp("model") / "tiny-qwen2")
 
 
 @pytest.fixture
 def overrides(model: Path) -> list[str]:
-    """A small pair task. The model writes at random, so it may write kana alone, and the cleaning rules let kana pass."""
-    from transformers import AutoTokenizer
-
-    tokenizer = AutoTokenizer.from_pretrained(model)
-    kana = [number for number in range(len(tokenizer)) if tokenizer.decode([number]) in KANA]
-    assert len(kana) == len(KANA)
-    engine = [f"++llm.engine.{key}={str(value).lower()}" for key, value in CPU_ENGINE.items()]
-    return [
-        *("task=jnli", "num_per_label=3", f"llm.model={model}", "llm.concurrency=8", *engine),
-        *("task.clean.min_chars=1", "task.clean.max_chars=1000"),
-        *("llm.sampling.max_tokens=400", "+llm.sampling.min_tokens=8", '+llm.sampling.stop=["ん"]'),
-        f"+llm.sampling.allowed_token_ids={[*kana, tokenizer.eos_token_id]}",
-    ]
+    """A small pair task for it."""
+    return [*tiny_qwen2.overrides(model), "num_per_label=3"]
 
 
 @pytest.fixture(scope="module", autouse=True)

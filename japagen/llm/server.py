@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 AGAIN = {408, 409, 425, 429}  # and 5xx: the same request may succeed later
 RATE_PAUSE = 5.0  # seconds after a 429 that does not say how long
 DOWN_PAUSE = 5.0  # seconds between tries when a server that has answered before cannot be reached
+JSON = json.JSONEncoder(ensure_ascii=False)  # json.dumps would make one for each request
 OPTIONS = ("timeout", "headers")  # of llm.engine, for the client
 
 
@@ -152,7 +153,7 @@ def body(llm: LLM, request: Request) -> bytes:
     if request.stop and asked.get("stop", ()) is not None:
         stop = asked.get("stop", ())
         asked["stop"] = [*request.stop, *([stop] if isinstance(stop, str) else stop)]
-    return json.dumps({key: value for key, value in asked.items() if value is not None}, ensure_ascii=False).encode()
+    return JSON.encode({key: value for key, value in asked.items() if value is not None}).encode()
 
 
 def form(llm: LLM, request: Request) -> dict[str, Any]:
