@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import importlib
 import json
 import logging
@@ -17,7 +18,7 @@ from typing import TYPE_CHECKING, Any
 
 from omegaconf import DictConfig
 
-from japagen import fit, metric, store, tracking
+from japagen import __version__, fit, metric, store, sweep, tracking
 from japagen.check import check
 from japagen.config import TrainConfig
 
@@ -42,13 +43,42 @@ def run(cfg: DictConfig) -> float:
     with quiet():
         from lightning.pytorch import seed_everything
 
-        from japagen import data
+        from japagen import data, student
 
         seed_everything(config.seed)
-        with tracking.run(config, "train", tags(config)) as track:
+        try:
             parts = data.parts(config)
-            announce(config, parts)
-            return work(config, parts, track)
+        except Exception:
+            with tracking.run(config, "train", tags(config)):
+                raise
+        name = student.name(config, [*parts.train, *parts.valid])
+        job = identity(name, parts)
+        with sweep.turn(job):
+            if (score := done_before(config, name, job)) is not None:
+                return score
+            with tracking.run(config, "train", {**tags(config), "job": job}) as track:
+                announce(config, parts)
+                return work(config, parts, track)
+
+
+def identity(name: str, parts: Parts) -> str:
+    """Ten hexadecimal digits that differ where the score may: the student's `name` says its options and rows."""
+    test = [[row.id, row.label, *row.texts] for row in parts.test]
+    text = json.dumps([__version__, name, bool(parts.no_gold), test])
+    return hashlib.sha256(text.encode()).hexdigest()[:10]
+
+
+def done_before(config: TrainConfig, name: str, job: str) -> float | None:
+    """The score of the same training where a sweep finds it finished and its student still there, or None."""
+    if not sweep.skips(config.rerun) or not (Path(config.student_dir) / name).exists():
+        return None
+    found = tracking.earlier(config, "train", job) or {}
+    for part in ("test", "heldout"):
+        if (score := found.get(f"{part}/{config.task.metric}")) is not None:
+            log.info("already done: %s, score %.4f (rerun=true trains it again)", name, score)
+            sweep.note(before=True)
+            return score
+    return None
 
 
 def work(config: TrainConfig, parts: Parts, track: tracking.Run) -> float:
