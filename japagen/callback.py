@@ -7,6 +7,7 @@ import dataclasses
 import time
 from collections import Counter
 from collections.abc import Mapping, Sequence
+from numbers import Real
 from pathlib import Path
 from typing import Any
 
@@ -54,8 +55,8 @@ class Sweep(Callback):
             # Else Hydra would end the sweep with the first failure and without the table. Sweepers that search need to know.
             if config.hydra.sweeper._target_ == BASIC:
                 job_return.status, job_return.return_value = JobStatus.COMPLETED, None
-        elif isinstance(value, float):
-            sweep.note(score=value)
+        elif isinstance(value, Real):
+            sweep.note(score=float(value))
 
     def on_multirun_end(self, config: DictConfig, **_: Any) -> None:
         """The table; the exit code is 1 where a job failed."""
