@@ -28,7 +28,9 @@ TABLE = re.compile(r"^│ (\d+) +│[^│]*│ (\w[a-z ]*?)(?::[^│]*)? +│ *(
 def ready(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A folder with a store whose tables are made, which takes seconds."""
     folder = tmp_path_factory.mktemp("ready")
-    assert python(JOB, folder).wait(timeout=120) == 0
+    job = python(JOB, folder)
+    printed = job.communicate(timeout=120)[0]
+    assert job.returncode == 0, printed
     return folder
 
 
@@ -88,6 +90,7 @@ def test_a_failed_job_stops_no_other_and_a_second_start_does_only_what_is_missin
     assert len(runs(folder, "jcola")) == 5
 
 
+@pytest.mark.slow
 def test_training_goes_by_options_and_rows(folder: Path) -> None:
     assert sweep(folder, "generate.py", *GENERATE, "num_per_label=8", "seed=0,1")[0] == 0
     train = ["-m", "task=jcola", "llm=fake", "num_per_label=8", "student=tiny", "trainer=cpu", "trainer.max_epochs=1"]

@@ -268,6 +268,31 @@ def test_run_names(config: Config, stage: str, name: str) -> None:
     assert tracking.run_name(config, stage) == name
 
 
+@pytest.mark.parametrize(
+    ("config", "stage", "method"),
+    [
+        (made(), "generate", "zero-shot"),
+        (made(shots=5, prompt=Prompt(name="few_shot")), "generate", "5-shot"),
+        (made(prompt=Prompt(name="knowledge", knowledge=True)), "generate", "knowledge"),
+        (made(shots=5, prompt=Prompt(name="knowledge", knowledge=True)), "generate", "5-shot knowledge"),
+        (made(filter=Filter(name="verified")), "generate", "zero-shot verified"),
+        (made(prompt=Prompt(name="japagen_json")), "generate", "japagen_json"),
+        (made(TrainConfig, data=Data(name="synthetic")), "train", "zero-shot"),
+        (made(TrainConfig, data=Data(name="gold"), shots=5), "train", "gold"),
+        (made(TrainConfig, data=Data(name="mixed")), "train", "mixed zero-shot"),
+        (made(shots=5), "evaluate", "prompting 5-shot"),
+    ],
+)
+def test_methods(config: Config, stage: str, method: str) -> None:
+    assert tracking.method(config, stage) == method
+
+
+def test_few_gold_rows_are_a_method_of_their_number() -> None:
+    config = made(TrainConfig, data=Data(name="few_gold"))
+    config.data.shots = 10
+    assert tracking.method(config, "train") == "few gold 10"
+
+
 @pytest.mark.usefixtures("folder")
 def test_gold_training_is_not_grouped_by_llm() -> None:
     config = made(TrainConfig, data=Data(name="gold"))
