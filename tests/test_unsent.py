@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import socket
 import subprocess
 import sys
@@ -121,10 +122,11 @@ def test_what_a_dead_server_did_not_take_is_sent_once(
 
 
 @pytest.fixture
-def store(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+def store(tmp_path: Path, ready: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """The working directory, with a store that cannot be opened until `place` is a folder."""
     monkeypatch.chdir(tmp_path)
     (tmp_path / "place").touch()
+    shutil.copy(ready / "mlflow.db", tmp_path)
     return tmp_path
 
 
@@ -133,6 +135,8 @@ def test_a_sync_that_is_killed_is_done_again_without_doubles(store: Path, monkey
     job(lambda: None, uri)
     (path,) = (store / "mlflow-unsent").glob("*.jsonl")
     (store / "place").unlink()
+    (store / "place").mkdir()
+    shutil.copy(store / "mlflow.db", store / "place")
     calls = 0
     done = unsent.apply
 
@@ -164,6 +168,8 @@ def test_a_job_killed_during_the_outage_is_sent_as_killed(store: Path) -> None:
     written = [json.dumps(line) for line in [head, *rest[:-1]]]
     path.write_text("\n".join([*written, '{"do": "ba']), encoding="utf-8")
     (store / "place").unlink()
+    (store / "place").mkdir()
+    shutil.copy(store / "mlflow.db", store / "place")
     assert unsent.waiting(path.parent) == []  # this process lives
     dead = {**head, "tags": {**head["tags"], "process": f"{os.getpid()}:1"}}
     path.write_text("\n".join([json.dumps(dead), *written[1:], '{"do": "ba']), encoding="utf-8")
