@@ -24,10 +24,17 @@ demo:  ## Generate, train and score JNLI with the embedded models
 	python generate.py task=jnli shots=0
 	python train.py task=jnli shots=0
 
+EXPERIMENT ?= smoke
+table:  ## A whole table of conf/experiment: make table EXPERIMENT=main
+	python generate.py experiment=$(EXPERIMENT)
+	python train.py experiment=$(EXPERIMENT)
+	python evaluate.py experiment=$(EXPERIMENT)
+	python -m japagen.report
+
 ui:  ## Open the runs in MLflow at http://127.0.0.1:5000
 	mlflow ui
 
 report:  ## One table and its plots from all runs, in report/
 	python -m japagen.report
 
-.PHONY: help install lint test test-all demo ui report
+.PHONY: help install lint test test-all demo table report ui

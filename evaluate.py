@@ -9,11 +9,12 @@ config.register(config.EvaluateConfig)
 
 
 @hydra.main(version_base="1.3", config_path="conf", config_name="evaluate")
-def main(cfg: DictConfig) -> None:
+def main(cfg: DictConfig) -> float | None:
     with job.job():
         from japagen.evaluate import run
 
-        run(cfg)
+        return run(cfg)
+    return None
 
 
 if __name__ == "__main__":

@@ -9,11 +9,12 @@ config.register(config.TrainConfig)
 
 
 @hydra.main(version_base="1.3", config_path="conf", config_name="train")
-def main(cfg: DictConfig) -> None:
+def main(cfg: DictConfig) -> float | None:
     with job.job():
         from japagen.train import run
 
-        run(cfg)
+        return run(cfg)
+    return None
 
 
 if __name__ == "__main__":

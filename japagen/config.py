@@ -267,6 +267,7 @@ class Config:
     synthetic_dir: str = option("synthetic", "folder of synthetic datasets")
     student_dir: str = option("students", "folder of trained students")
     mlflow_uri: str = option("sqlite:///mlflow.db", "where MLflow keeps the runs")
+    rerun: bool = option(False, "run jobs of a sweep again that are finished already")
     experiment: str | None = None
 
 
@@ -316,9 +317,12 @@ def register(*schemas: type[Config]) -> None:
 
     Hydra copies the whole store again and again for --help, so a command registers only its own.
     """
-    names = {GenerateConfig: "generate_schema", TrainConfig: "train_schema", EvaluateConfig: "evaluate_schema"}
-    for schema in schemas or names:
-        ConfigStore.instance().store(name=names[schema], node=schema)
+    for schema in schemas or NAMES:
+        ConfigStore.instance().store(name=NAMES[schema], node=schema)
+
+
+# The commands' schemas, and what their YAMLs call them.
+NAMES: dict[type[Config], str] = {GenerateConfig: "generate_schema", TrainConfig: "train_schema", EvaluateConfig: "evaluate_schema"}
 
 
 def did_you_mean(word: str, words: Iterable[str]) -> str:

@@ -12,7 +12,7 @@ from typing import Any
 
 from omegaconf import DictConfig
 
-from japagen import accept, estimate, judge, llm, show, store, tracking
+from japagen import accept, estimate, judge, llm, show, store, sweep, tracking
 from japagen.check import check
 from japagen.config import GenerateConfig, UserError
 from japagen.draw import Premises, draw
@@ -28,9 +28,33 @@ def run(cfg: DictConfig) -> None:
     if config.dry_run:
         show.prompts(config, make(config))
         return
+    with sweep.turn(f"{config.task.name}-{store.fingerprint(config)}"):
+        if not done_before(config):
+            work(config)
+
+
+def done_before(config: GenerateConfig) -> bool:
+    """Whether a sweep finds the dataset whole and its run finished."""
+    if not sweep.skips(config.rerun) or config.estimate:
+        return False
+    manifest = store.read_manifest(store.folder(config))
+    if manifest is None or not whole(config, make(config), manifest) or tracking.earlier(config, "generate", identity(config)) is None:
+        return False
+    log.info("already done: %s", store.folder(config))
+    sweep.note(before=True)
+    return True
+
+
+def identity(config: GenerateConfig) -> str:
+    """What this job asks for, as its run's tag `job`."""
+    return f"{store.fingerprint(config)}-{config.num_per_label}"
+
+
+def work(config: GenerateConfig) -> None:
+    """Generate what is missing, as a recorded run."""
     # A mere estimate has its own stage, so that no student takes it for the run that made its dataset.
     stage = "estimate" if config.estimate else "generate"
-    with tracking.run(config, stage, {"fingerprint": store.fingerprint(config)}) as track:
+    with tracking.run(config, stage, {"fingerprint": store.fingerprint(config), "job": identity(config)}) as track:
         plan = make(config)
         manifest = store.read_manifest(store.folder(config))
         if manifest is not None and whole(config, plan, manifest):

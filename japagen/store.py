@@ -17,7 +17,7 @@ from typing import IO, Any
 
 from hydra.core.hydra_config import HydraConfig
 
-from japagen import __version__
+from japagen import __version__, sweep
 from japagen.config import LLM, Config, Task, UserError
 from japagen.gold import Example
 
@@ -172,7 +172,7 @@ class Journal:
     """Every reply of one dataset, in the order of arrival, a flushed JSON line each.
 
     The first line names the dataset: a journal of other options is never continued. A torn last line is dropped.
-    Only one process may hold it.
+    Only one process may hold it; a job of a sweep waits for its turn.
     """
 
     def __init__(self, path: Path, head: Mapping[str, Any]) -> None:
@@ -187,7 +187,11 @@ class Journal:
         try:
             self.lock.acquire(timeout=0)
         except Timeout:
-            raise UserError(f"Another process is writing {self.path.parent}; wait for it, or stop it and type the same command.") from None
+            if sweep.books() is None:
+                told = f"Another process is writing {self.path.parent}; wait for it, or stop it and type the same command."
+                raise UserError(told) from None
+            log.info("another process is writing %s; waiting for it", self.path.parent)
+            self.lock.acquire()
         try:
             self.mend()
             self.file = self.path.open("ab")

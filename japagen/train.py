@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import functools
+import hashlib
 import importlib
 import json
 import logging
@@ -9,7 +11,7 @@ import statistics
 import time
 import warnings
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, replace
 from pathlib import Path
@@ -17,7 +19,7 @@ from typing import TYPE_CHECKING, Any
 
 from omegaconf import DictConfig
 
-from japagen import export, fit, metric, store, tracking
+from japagen import __version__, export, fit, metric, store, sweep, tracking
 from japagen.check import SOURCES, check
 from japagen.config import TrainConfig, Trainer
 
@@ -49,31 +51,64 @@ def run(cfg: DictConfig) -> float:
     """Train the student that `cfg` names, score it on gold and save it; returns the task's metric, with several seeds its mean."""
     config = check(cfg, TrainConfig)
     with quiet():
-        from japagen import pretrained, tokens
-
         if not fit.chief():
             config.logger.name = "none"  # the first of the processes that train together speaks for all
-        seeds = config.seeds or [config.seed]
-        seed_everything(seeds[0])
-        loaded = pretrained.load(config.student, config.task)
-        table = tokens.Tokens(loaded.tokenizer, config.student, tokens.folder())
+        load, about, seeds = functools.cache(lambda: ready(config)), tags(config), config.seeds or [config.seed]
         if len(seeds) == 1:
-            return one(config, loaded, table, tags(config))
-        with tracking.run(config, "seeds", tags(config)) as track:
-            parent = {"mlflow.parentRunId": track.id} if track.id else {}
-            found = [one(replace(config, seeds=[seed]), loaded, table, {**tags(config), **parent}) for seed in seeds]
+            return one(config, load, about)
+        with tracking.run(config, "seeds", about) as track:
+            below = {"mlflow.parentRunId": track.id} if track.id else {}
+            found = [one(replace(config, seeds=[seed]), load, {**about, **below}) for seed in seeds]
             return summary(config, found, track)
 
 
-def one(config: TrainConfig, loaded: Pretrained, table: Tokens, about: Mapping[str, str]) -> float:
-    """One training, with the one seed that `config` names; `about` are the tags of its run."""
-    from japagen import data
+def identity(name: str, parts: Parts) -> str:
+    """Ten hexadecimal digits that differ where the score may: the student's `name` says its options and rows."""
+    test = [[row.id, row.label, *row.texts] for row in parts.test]
+    text = json.dumps([__version__, name, bool(parts.no_gold), test])
+    return hashlib.sha256(text.encode()).hexdigest()[:10]
 
-    seed_everything(config.training_seed)
-    with tracking.run(config, "train", about) as track:
+
+def done_before(config: TrainConfig, name: str, job: str) -> float | None:
+    """The score of the same training where a sweep finds it finished and its student still there, or None."""
+    if not sweep.skips(config.rerun) or not (Path(config.student_dir) / name).exists():
+        return None
+    found = tracking.earlier(config, "train", job) or {}
+    for part in ("test", "heldout"):
+        if (score := found.get(f"{part}/{config.task.metric}")) is not None:
+            log.info("already done: %s, score %.4f (rerun=true trains it again)", name, score)
+            sweep.note(before=True)
+            return score
+    return None
+
+
+def ready(config: TrainConfig) -> tuple[Pretrained, Tokens]:
+    """The student before training and its tokenizer, loaded once for all seeds."""
+    from japagen import pretrained, tokens
+
+    loaded = pretrained.load(config.student, config.task)
+    return loaded, tokens.Tokens(loaded.tokenizer, config.student, tokens.folder())
+
+
+def one(config: TrainConfig, load: Callable[[], tuple[Pretrained, Tokens]], about: Mapping[str, str]) -> float:
+    """One training, with the one seed that `config` names; `about` are the tags of its run."""
+    from japagen import data, student
+
+    try:
         parts = data.parts(config)
-        announce(config, parts)
-        return work(config, parts, loaded, table, track)
+    except Exception:
+        with tracking.run(config, "train", about):
+            raise
+    name = student.name(config, [*parts.train, *parts.valid])
+    job = identity(name, parts)
+    with sweep.turn(job):
+        if (score := done_before(config, name, job)) is not None:
+            return score
+        with tracking.run(config, "train", {**about, "job": job}) as track:
+            announce(config, parts)
+            loaded, tokens = load()
+            seed_everything(config.training_seed)
+            return work(config, parts, name, loaded, tokens, track)
 
 
 def seed_everything(seed: int) -> None:
@@ -93,11 +128,11 @@ def summary(config: TrainConfig, scores: Sequence[float], track: tracking.Run) -
     return mean
 
 
-def work(config: TrainConfig, parts: Parts, loaded: Pretrained, tokens: Tokens, track: tracking.Run) -> float:
+def work(config: TrainConfig, parts: Parts, called: str, loaded: Pretrained, tokens: Tokens, track: tracking.Run) -> float:
     """From the rows to the saved student and its metrics."""
     from japagen import data, loss, student
 
-    table, called = data.DataModule(parts, config, tokens), student.name(config, [*parts.train, *parts.valid])
+    table = data.DataModule(parts, config, tokens)
     weights = loss.label_weights(data.targets(parts.train, config.task), len(config.task.labels)) if config.loss.class_weights else None
 
     def report(values: Mapping[str, float], step: int) -> None:

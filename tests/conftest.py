@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -31,3 +33,12 @@ def composed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Compos
 
     yield make
     GlobalHydra.instance().clear()
+
+
+@pytest.fixture(scope="session")
+def ready(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with an MLflow store whose tables are made, which takes seconds."""
+    folder = tmp_path_factory.mktemp("ready")
+    code = f"from japagen.tracking.connect import connect_to\nconnect_to('sqlite:///{folder}/mlflow.db', 'Default')"
+    subprocess.run([sys.executable, "-c", code], cwd=config.CONF.parent, check=True, capture_output=True, timeout=120)
+    return folder

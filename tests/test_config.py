@@ -45,7 +45,7 @@ def test_every_yaml_composes_and_passes_check(composed: Compose, name: str) -> N
         defaults = yaml.safe_load((CONF / f"{command}.yaml").read_text(encoding="utf-8"))["defaults"]
         if name == f"{command}.yaml":
             assert check(composed(command), schema).task.name == "jnli"
-        elif any(isinstance(entry, dict) and group in entry for entry in defaults):
+        elif group != "experiment" and any(isinstance(entry, dict) and group in entry for entry in defaults):  # those: test_sweep.py
             config = check(composed(command, f"{group}={choice}", *NEEDED.get(choice, [])), schema)
             assert getattr(config, group).name == choice
 

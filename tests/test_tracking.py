@@ -162,8 +162,7 @@ print([name for name in ("mlflow", "matplotlib", "pandas") if name in sys.module
     assert not list(tmp_path.iterdir())
 
 
-@pytest.mark.usefixtures("folder")
-def test_a_failure_of_mlflow_is_one_warning(monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture) -> None:
+def test_a_failure_of_mlflow_is_one_warning(folder: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture) -> None:
     def fail(*_: Any, **__: Any) -> None:
         raise OSError("disk full at postgresql://me:hush@host/db")
 
@@ -178,8 +177,10 @@ def test_a_failure_of_mlflow_is_one_warning(monkeypatch: pytest.MonkeyPatch, cap
     assert len(warned) == 1
     assert "disk full at postgresql://me:***@host/db" in warned[0]
     found = stored(config, run)
-    assert (found.info.status, found.data.metrics) == ("FINISHED", {})
-    assert "disk full" in found.data.tags["incomplete"]
+    # MLflow took them when the job ended, and nothing is left over.
+    assert (found.info.status, found.data.metrics) == ("FINISHED", {"kept": 1.0, "later": 1.0})
+    assert (artifacts(folder, run) / "later.md").read_text(encoding="utf-8") == "x"
+    assert not list((folder / "mlflow-unsent").iterdir())
 
 
 @pytest.mark.parametrize("uri", ["sqlite:///broken.db", "sqlite:////proc/none/mlflow.db", "mlruns"])
@@ -277,6 +278,31 @@ def test_an_experiment_deleted_in_the_ui_comes_back() -> None:
 )
 def test_run_names(config: Config, stage: str, name: str) -> None:
     assert tracking.run_name(config, stage) == name
+
+
+@pytest.mark.parametrize(
+    ("config", "stage", "method"),
+    [
+        (made(), "generate", "zero-shot"),
+        (made(shots=5, prompt=Prompt(name="few_shot")), "generate", "5-shot"),
+        (made(prompt=Prompt(name="knowledge", knowledge=True)), "generate", "knowledge"),
+        (made(shots=5, prompt=Prompt(name="knowledge", knowledge=True)), "generate", "5-shot knowledge"),
+        (made(filter=Filter(name="verified")), "generate", "zero-shot verified"),
+        (made(prompt=Prompt(name="japagen_json")), "generate", "japagen_json"),
+        (made(TrainConfig, data=Data(name="synthetic")), "train", "zero-shot"),
+        (made(TrainConfig, data=Data(name="gold"), shots=5), "train", "gold"),
+        (made(TrainConfig, data=Data(name="mixed")), "train", "mixed zero-shot"),
+        (made(shots=5), "evaluate", "prompting 5-shot"),
+    ],
+)
+def test_methods(config: Config, stage: str, method: str) -> None:
+    assert tracking.method(config, stage) == method
+
+
+def test_few_gold_rows_are_a_method_of_their_number() -> None:
+    config = made(TrainConfig, data=Data(name="few_gold"))
+    config.data.shots = 10
+    assert tracking.method(config, "train") == "few gold 10"
 
 
 @pytest.mark.usefixtures("folder")
