@@ -18,11 +18,12 @@ from omegaconf import DictConfig, OmegaConf, flag_override
 
 from japagen import config as schemas
 from japagen import sweep
+from japagen.gold import GoldMissing
 from japagen.tracking import parent
 from japagen.tracking.alive import here
 
 BASIC = "hydra._internal.core_plugins.basic_sweeper.BasicSweeper"
-STYLES = {"done": "green", "done before": "green", "failed": "bold red", "stopped": "bold red"}
+STYLES = {"no gold": "yellow", "done": "green", "done before": "green", "failed": "bold red", "stopped": "bold red"}
 
 
 class Sweep(Callback):
@@ -49,7 +50,9 @@ class Sweep(Callback):
             return
         failed = job_return.status == JobStatus.FAILED
         value = job_return._return_value
-        sweep.note(ended=time.time(), status="failed" if failed else "done")
+        # A table over all tasks has cells that no one can fill without that task's gold; they are no reason to stop.
+        lacking = isinstance(value, GoldMissing)
+        sweep.note(ended=time.time(), status="no gold" if lacking else "failed" if failed else "done")
         if failed:
             sweep.note(error=str(value).split("\n")[0][:200])
             # Else Hydra would end the sweep with the first failure and without the table. Sweepers that search need to know.
@@ -82,9 +85,12 @@ def leave_out(config: DictConfig) -> None:
     """Drop from an experiment's sweep what this command has no option for and another has: one YAML serves all commands."""
     params = OmegaConf.select(config, "hydra.sweeper.params")
     known = {item.name for schema in schemas.NAMES for item in dataclasses.fields(schema)}
+    # A command may have an option of the name of another's group: evaluate.py has student.path, and no choice of students.
+    groups = {path.name for path in schemas.CONF.iterdir() if path.is_dir()} - set(config.hydra.runtime.choices)
     with flag_override(config, ["readonly", "struct"], False):
         for key in list(params or ()):
-            if key.partition(".")[0] in known and key.partition(".")[0] not in config:
+            name = key.partition(".")[0]
+            if name in known and (name not in config or name in groups):
                 del params[key]
 
 

@@ -67,8 +67,21 @@ def gold_rows(config: TrainConfig) -> list[Example]:
     return [row for shots in drawn.values() for row in shots]
 
 
+def synthetic_rows(config: TrainConfig) -> list[Example]:
+    """The examples of the dataset that the options name. Raises GoldMissing where it cannot be made, for want of gold to show."""
+    try:
+        return store.read(config)
+    except UserError as error:
+        if config.shots:
+            try:
+                gold.locate(config.task, "train", config.gold_dir)
+            except GoldMissing as missing:
+                raise GoldMissing(f"{error}\nwhich needs gold examples to show to the LLM: {missing}") from error
+        raise
+
+
 # One function a source: all the rows that a student may be trained on.
-SOURCES: dict[str, Callable[[TrainConfig], list[Example]]] = {"synthetic": store.read, "gold": gold_rows}
+SOURCES: dict[str, Callable[[TrainConfig], list[Example]]] = {"synthetic": synthetic_rows, "gold": gold_rows}
 
 Pools = dict[str, list[Example]]
 

@@ -6,7 +6,7 @@ from collections.abc import Callable
 import pytest
 from omegaconf import DictConfig
 
-from japagen import batch, data, gold, overlap, pretrained, store
+from japagen import batch, data, gold, overlap, pretrained
 from japagen.check import check
 from japagen.config import Student, TrainConfig, UserError
 from japagen.gold import Example, GoldMissing
@@ -261,5 +261,10 @@ def test_texts_of_signs_alone_are_not_all_the_same() -> None:
     assert overlap.bare(Example("0", ("！？", "ＡＢ c。"), "0")) == ["!?", "ABc"]
 
 
-def test_synthetic_rows_come_from_the_store() -> None:
-    assert data.SOURCES["synthetic"] is store.read
+def test_a_dataset_that_cannot_be_made_without_gold_says_so(config: TrainConfig) -> None:
+    with pytest.raises(UserError, match="Make it with:") as plain:
+        data.SOURCES["synthetic"](config)
+    assert not isinstance(plain.value, GoldMissing)
+    config.shots, config.gold_dir = 5, "nowhere"
+    with pytest.raises(GoldMissing, match=r"(?s)Make it with:.*needs gold examples to show"):
+        data.SOURCES["synthetic"](config)
