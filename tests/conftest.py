@@ -13,6 +13,7 @@ os.environ["OMP_NUM_THREADS"] = "1"
 
 import pytest
 from hydra import compose, initialize_config_dir
+from hydra.core.config_store import ConfigStore
 from hydra.core.global_hydra import GlobalHydra
 from omegaconf import DictConfig
 
@@ -28,10 +29,13 @@ def composed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Compos
     monkeypatch.delenv("JAPAGEN_DATA", raising=False)
     # No test asks a data host.
     monkeypatch.setenv("JAPAGEN_CACHE", str(tmp_path / "cache"))
-    config.register()
+    schemas = {name.removesuffix("_schema"): schema for schema, name in config.NAMES.items()}
 
     def make(command: str, *overrides: str) -> DictConfig:
         GlobalHydra.instance().clear()
+        for name in config.NAMES.values():  # Hydra copies all that is registered, many times
+            ConfigStore.instance().repo.pop(f"{name}.yaml", None)
+        config.register(schemas[command])
         with initialize_config_dir(str(config.CONF), version_base="1.3"):
             return compose(command, overrides=["logger=none", "llm=fake", *overrides])
 

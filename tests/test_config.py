@@ -183,6 +183,7 @@ def test_an_unknown_choice_lists_the_choices_and_the_nearest(tmp_path: Path) -> 
     assert "Traceback" not in done.stderr
 
 
+@pytest.mark.slow
 def test_a_failing_job_of_a_sweep_does_not_stop_the_others(tmp_path: Path) -> None:
     done = type_in(tmp_path, str(ROOT / "generate.py"), "-m", "llm=fake", "logger=none", "num_per_label=0,2")
     assert done.returncode == 1
@@ -191,6 +192,7 @@ def test_a_failing_job_of_a_sweep_does_not_stop_the_others(tmp_path: Path) -> No
     assert "num_per_label is 0" in log
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(os.name != "posix", reason="signals of POSIX")
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 def test_a_signal_stops_cleanly(tmp_path: Path, number: signal.Signals) -> None:

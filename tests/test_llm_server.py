@@ -386,6 +386,7 @@ def test_a_server_of_its_own_serves_the_next_job_too(composed: Compose, served: 
     assert not kept.alive()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("option", "message"),
     [
@@ -404,6 +405,7 @@ def test_a_server_of_its_own_that_fails_shows_its_log(
     assert keep.KEPT.thing is None or not keep.KEPT.thing.alive()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("how", [signal.SIGINT, signal.SIGTERM, signal.SIGKILL])
 def test_however_the_job_ends_its_server_ends_too(served: list[str], tmp_path: Path, how: signal.Signals) -> None:
     overrides = [*small("http://unused", *served, "+llm.engine.slow=true", "num_per_label=1000", "logger=none")]

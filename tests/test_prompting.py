@@ -224,6 +224,7 @@ def test_a_higher_limit_keeps_the_rows_of_a_lower_one() -> None:
     assert prompting.drawn(rows, None, 3) == rows
 
 
+@pytest.mark.slow
 def test_prompting_imports_no_training_library(gold_dir: Path, tmp_path: Path) -> None:
     words = [str(CONF.parent / "evaluate.py"), "task=jnli", "llm=fake", "logger=none", f"gold_dir={gold_dir}"]
     done = subprocess.run(

@@ -79,6 +79,7 @@ def test_gold_against_itself_is_near_and_other_text_is_far(composed: Compose) ->
     assert {"divergence/acceptable", "divergence/unacceptable"} <= set(near)
 
 
+@pytest.mark.slow
 def test_a_dataset_is_looked_at_and_judged(
     composed: Compose, gold_dir: Path, recorded: dict[str, float], capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -448,6 +448,7 @@ def test_an_empty_store_tells_what_to_type(tmp_path: Path, capsys: pytest.Captur
     assert not list(tmp_path.iterdir())
 
 
+@pytest.mark.slow
 def test_from_a_store_to_the_files(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
     monkeypatch.chdir(tmp_path)
     for data, right in (("synthetic", 1), ("gold", 3)):

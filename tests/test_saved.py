@@ -28,6 +28,7 @@ def predicted(monkeypatch: pytest.MonkeyPatch) -> list[dict[str, Any]]:
     return found
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("task", ["jcola", "jsts"])
 def test_a_saved_student_says_what_it_said_when_it_was_trained(
     composed: Compose,
@@ -59,6 +60,7 @@ def test_a_saved_student_says_what_it_said_when_it_was_trained(
     assert f"student: {folder_of_student()}" in text
 
 
+@pytest.mark.slow
 def test_a_students_run_leads_to_its_folder(composed: Compose, gold_dir: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     words = ["task=jcola", f"gold_dir={gold_dir}", "logger=mlflow", f"mlflow_uri=sqlite:///{tmp_path}/mlflow.db"]
     train.run(composed("train", *words, "data=gold", "student=tiny", "trainer=debug"))

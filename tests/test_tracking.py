@@ -93,6 +93,7 @@ def artifacts(folder: Path, run: tracking.Run) -> Path:
     return folder / "mlruns" / "jnli" / run.id / "artifacts"
 
 
+@pytest.mark.slow
 def test_two_first_jobs_make_one_store_and_print_nothing(first: tuple[Path, list[str]]) -> None:
     folder, printed = first
     assert printed == ["rc=0", "rc=0"]

@@ -130,6 +130,7 @@ def store(tmp_path: Path, ready: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return tmp_path
 
 
+@pytest.mark.slow
 def test_a_sync_that_is_killed_is_done_again_without_doubles(store: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     uri = f"sqlite:///{store}/place/mlflow.db"
     job(lambda: None, uri)
@@ -159,6 +160,7 @@ def test_a_sync_that_is_killed_is_done_again_without_doubles(store: Path, monkey
     assert sorted(found[5]) == ["config.yaml", "confusion.png", "samples.md"]
 
 
+@pytest.mark.slow
 def test_a_job_killed_during_the_outage_is_sent_as_killed(store: Path) -> None:
     uri = f"sqlite:///{store}/place/mlflow.db"
     job(lambda: None, uri)
@@ -188,6 +190,7 @@ def test_the_process_of_a_run_is_known_to_be_gone() -> None:
     ended.wait()
 
 
+@pytest.mark.slow
 def test_a_killed_job_is_closed_by_the_next_one(store: Path) -> None:
     code = JOB.replace("    run.metrics", "    import os\n    os.kill(os.getpid(), 9)\n    run.metrics")
     assert python(code, store).communicate(timeout=120) is not None
