@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+import warnings
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -34,7 +35,7 @@ def onnx(folder: Path, config: TrainConfig, rows: Sequence[Example]) -> dict[str
     model: Any = AutoModelForSequenceClassification.from_pretrained(folder).eval()
     batches = [encode(tokenizer, config, rows[start : start + BATCH]) for start in range(0, min(ROWS, len(rows)), BATCH)]
     path = folder / "model.onnx"
-    write(model, batches[0], path)
+    write(model, padded(batches[0], tokenizer), path)
     session = ort.InferenceSession(str(path), providers=["CPUExecutionProvider"])
     with torch.inference_mode():
         theirs, began = list[Any](), time.perf_counter()
@@ -70,6 +71,14 @@ def encode(tokenizer: Any, config: TrainConfig, rows: Sequence[Example]) -> dict
     return {name: column.astype("int64") for name, column in tokenizer(*columns, **options).items()}
 
 
+def padded(batch: dict[str, np.ndarray], tokenizer: Any) -> dict[str, np.ndarray]:
+    """The batch with one more column of padding: without any the model takes a way past its mask, which must not be traced."""
+    import numpy as np
+
+    pads = {"input_ids": tokenizer.pad_token_id or 0, "token_type_ids": tokenizer.pad_token_type_id}
+    return {name: np.pad(column, ((0, 0), (0, 1)), constant_values=pads.get(name, 0)) for name, column in batch.items()}
+
+
 def write(model: Any, batch: dict[str, np.ndarray], path: Path) -> None:
     """Trace the model into `path`, whole or not at all, for any number of rows and tokens."""
     import torch
@@ -85,16 +94,19 @@ def write(model: Any, batch: dict[str, np.ndarray], path: Path) -> None:
             return self.model(**dict(zip(batch, columns, strict=True))).logits
 
     part = path.with_suffix(".part")
-    torch.onnx.export(
-        Logits(),
-        tuple(torch.from_numpy(column) for column in batch.values()),
-        str(part),
-        input_names=list(batch),
-        output_names=["logits"],
-        dynamic_axes={name: {0: "rows", 1: "tokens"} for name in batch} | {"logits": {0: "rows"}},
-        opset_version=17,
-        dynamo=False,
-    )
+    with warnings.catch_warnings():
+        # What the tracer takes for constants, rows and tokens of other numbers show to be none: `agreement` sees many.
+        warnings.simplefilter("ignore")
+        torch.onnx.export(
+            Logits().eval(),  # else the exporter leaves the model training
+            tuple(torch.from_numpy(column) for column in batch.values()),
+            str(part),
+            input_names=list(batch),
+            output_names=["logits"],
+            dynamic_axes={name: {0: "rows", 1: "tokens"} for name in batch} | {"logits": {0: "rows"}},
+            opset_version=17,
+            dynamo=False,
+        )
     part.replace(path)
 
 

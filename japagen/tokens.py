@@ -6,6 +6,7 @@ import hashlib
 import json
 import logging
 import time
+import zipfile
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
@@ -90,7 +91,7 @@ def tokenise(texts: Sequence[tuple[str, ...]], tokenizer: PreTrainedTokenizerBas
 def read(path: Path) -> Columns | None:
     """The tokens in a file of the cache, or None where it is absent or damaged."""
     try:
-        with np.load(path) as file:
+        with path.open("rb") as raw, np.load(raw) as file:
             columns = {}
             for name in file.files:
                 if not name.endswith(LENGTHS):
@@ -99,7 +100,7 @@ def read(path: Path) -> Columns | None:
             return columns
     except FileNotFoundError:
         return None
-    except (OSError, ValueError, KeyError) as error:
+    except (OSError, ValueError, KeyError, zipfile.BadZipFile) as error:
         log.warning("%s is damaged (%s) and is made anew", path, error)
         path.unlink(missing_ok=True)
         return None

@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 import torch
 from omegaconf import DictConfig
+from transformers import AutoModelForSequenceClassification, RobertaConfig
 
 from japagen import pretrained
 from japagen.check import check
@@ -95,3 +96,27 @@ def test_the_embedded_student_gets_a_head() -> None:
     assert model.dtype == torch.float32
     assert tokenizer.model_max_length == 128
     assert model(**tokenizer("犬が公園を走っている。", return_tensors="pt")).logits.shape == (1, 2)
+
+
+def test_mean_pooling_of_a_bert_opens_with_transformers(tmp_path: Path) -> None:
+    model, tokenizer, _ = pretrained.load(Student(name="x", pretrained="random:tiny", max_length=32), TASK)
+    model.save_pretrained(tmp_path / "plain")
+    tokenizer.save_pretrained(tmp_path / "plain")
+    pooled = pretrained.load(Student(name="x", pretrained=str(tmp_path / "plain"), max_length=32, pooling="mean"), TASK).model.eval()
+    pooled.save_pretrained(tmp_path / "pooled")
+    opened = AutoModelForSequenceClassification.from_pretrained(tmp_path / "pooled").eval()
+    batch = tokenizer(["犬がいる。", "猫と犬が公園にいる。"], padding=True, return_tensors="pt")
+    with torch.no_grad():
+        states = pooled.bert(**batch, output_hidden_states=True).hidden_states
+        assert torch.allclose(opened(**batch).logits, pooled(**batch).logits, atol=1e-6)
+    mask = batch["attention_mask"].unsqueeze(-1)
+    mean = (states[-2] * mask).sum(1) / mask.sum(1)
+    wanted = torch.nn.functional.layer_norm(states[-2][:, 0] + pretrained.MEAN * mean, (64,))
+    assert torch.allclose(states[-1][:, 0], wanted, atol=1e-2)
+
+
+def test_a_head_that_pools_in_one_way_says_so(tmp_path: Path) -> None:
+    config = RobertaConfig(vocab_size=50, hidden_size=8, num_hidden_layers=1, num_attention_heads=1, intermediate_size=8)
+    config.save_pretrained(tmp_path)
+    with pytest.raises(UserError, match="head of roberta models pools in one way only"):
+        pretrained.load(Student(name="x", pretrained=str(tmp_path), pooling="mean"), TASK)

@@ -1,8 +1,11 @@
 from __future__ import annotations
 
 import json
+import os
 import random
 import signal
+import subprocess
+import sys
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
@@ -14,7 +17,7 @@ from transformers import pipeline
 
 from japagen import data, fit, student, tracking, train
 from japagen.batch import Buckets
-from japagen.config import Trainer, UserError
+from japagen.config import CONF, Trainer, UserError
 from japagen.gold import Example
 
 Compose = Callable[..., DictConfig]
@@ -174,3 +177,47 @@ def test_a_precision_that_is_asked_for_is_taken() -> None:
     assert fit.precision({"precision": "64-true"}) == "64-true"
     assert fit.precision({"precision": "auto", "accelerator": "mps"}) == "32-true"
     assert fit.precision({"accelerator": "cpu"}) in ("bf16-mixed", "32-true")
+
+
+def test_seeds_train_on_the_same_rows_with_other_splits_and_heads(
+    composed: Compose, gold_dir: Path, recorded: dict[str, float], capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    loads: list[str] = []
+    load = train.ready
+    monkeypatch.setattr(train, "ready", lambda config: (loads.append(config.student.name), load(config))[1])
+    words = ["task=jcola", "data=gold", f"gold_dir={gold_dir}", *FAST, "trainer.min_steps=20"]
+    mean = train.run(composed("train", *words, "seeds=[1,2]"))
+    assert loads == ["tiny"]
+    assert recorded["seeds/mean"] == mean
+    assert recorded["seeds/number"] == 2
+    assert "over 2 seeds" in capsys.readouterr().out
+    weights = {folder.name.split("-seed")[1][0]: (folder / "model.safetensors").read_bytes() for folder in Path("students").iterdir()}
+    assert set(weights) == {"1", "2"}
+    assert weights["1"] != weights["2"]
+    # A seed among others gives what it gives alone.
+    train.run(composed("train", *words, "seeds=[2]"))
+    assert weights["2"] == next(Path("students").glob("*-seed2-*/model.safetensors")).read_bytes()
+
+
+def test_out_of_memory_is_one_message(composed: Compose, gold_dir: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def full(*_: object) -> None:
+        raise torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 20.00 MiB")
+
+    monkeypatch.setattr(student.Module, "training_step", full)
+    with pytest.raises(UserError, match=r"data.batch_size=32 .* add data.batch_size=16 \+trainer.options.accumulate_grad_batches=2"):
+        train.run(composed("train", "task=jcola", "data=gold", f"gold_dir={gold_dir}", *FAST))
+
+
+@pytest.mark.slow
+def test_two_processes_train_one_student(composed: Compose, gold_dir: Path, tmp_path: Path) -> None:
+    words = ["task=jcola", "data=gold", f"gold_dir={gold_dir}", *FAST, "hydra.run.dir=outputs", f"mlflow_uri=sqlite:///{tmp_path}/m.db"]
+    both = ["trainer=ddp", "trainer.options.accelerator=cpu", "trainer.options.devices=2", "trainer.max_epochs=4", "trainer.min_steps=100"]
+    command = [sys.executable, str(CONF.parent / "train.py"), *words, *both]
+    command.remove("trainer=cpu")
+    environment = {**os.environ, "JAPAGEN_CACHE": str(tmp_path / "cache")}
+    done = subprocess.run(command, cwd=tmp_path, env=environment, capture_output=True, text=True, timeout=280, check=False)
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert done.stdout.count("test/mcc") == 1
+    assert "1.0000" in done.stdout
+    assert len([row for row in predictions() if row["gold"] == row["predicted"]]) == 40
+    assert len(tracking.recorded(f"sqlite:///{tmp_path}/m.db")) == 1
