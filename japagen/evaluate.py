@@ -95,6 +95,7 @@ def student(config: EvaluateConfig, rows: Sequence[Example], _name: str) -> Foun
         "folder": str(opened.folder.absolute()),
         "student": opened.card["student"]["name"],
         "data": opened.card["data"]["name"],
+        "method": opened.card.get("method", "saved student"),
         **source,
     }
     metrics["evaluate/seconds"] = time.monotonic() - begin

@@ -214,7 +214,7 @@ def save(config: TrainConfig, name: str, module: Module, tokenizer: PreTrainedTo
     tokenizer.save_pretrained(new)
     task = {key: getattr(config.task, key) for key in ("name", "kind", "inputs", "metric", "labels")}
     card = {"task": task, "student": asdict(config.student), "data": asdict(config.data), "seed": config.training_seed}
-    card["source"] = origin(config)
+    card |= {"source": origin(config), "method": tracking.method(config, "train")}
     (new / "japagen.json").write_text(json.dumps(card, ensure_ascii=False, indent=2) + "\n", encoding="utf-8")
     lines = (json.dumps(row, ensure_ascii=False) + "\n" for row in rows)
     (new / "predictions.jsonl").write_text("".join(lines), encoding="utf-8")

@@ -127,7 +127,9 @@ def scored(runs: Iterable[Recorded]) -> list[Recorded]:
     """The finished runs with a score on gold; of a repeated job the newest."""
     newest: dict[tuple[object, ...], Recorded] = {}
     for run in sorted(runs, key=lambda run: run.began):
-        if run.status == "FINISHED" and in_table(run) and "score" in run.metrics:
+        # A saved student's score is that of its training, which is there, too; its evaluation says how fast it is.
+        again = value(run, "subject") == "student"
+        if run.status == "FINISHED" and in_table(run) and not again and "score" in run.metrics:
             newest[run.task, row(run), value(run, "seed"), size(run), fraction(run)] = run
     return list(newest.values())
 
