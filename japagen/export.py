@@ -30,7 +30,6 @@ def onnx(folder: Path, config: TrainConfig, rows: Sequence[Example]) -> dict[str
     from transformers import AutoModelForSequenceClassification, AutoTokenizer
 
     ort: Any = needed("onnxruntime")
-    needed("onnx")
     tokenizer: Any = AutoTokenizer.from_pretrained(folder)
     model: Any = AutoModelForSequenceClassification.from_pretrained(folder).eval()
     batches = [encode(tokenizer, config, rows[start : start + BATCH]) for start in range(0, min(ROWS, len(rows)), BATCH)]
@@ -51,6 +50,12 @@ def onnx(folder: Path, config: TrainConfig, rows: Sequence[Example]) -> dict[str
         "onnx/examples_per_second": number / onnx_seconds,
         "onnx/speedup": torch_seconds / onnx_seconds,
     }
+
+
+def check_packages() -> None:
+    """Say what is not installed, before hours of training."""
+    needed("onnx")
+    needed("onnxruntime")
 
 
 def needed(package: str) -> Any:

@@ -39,7 +39,7 @@ def make_trainer(trainer: Trainer, steps: int, part: Path) -> LightningTrainer:
 
     from japagen.resume import Resume
 
-    epochs, every = length(trainer, steps)
+    epochs, every = length(trainer, math.ceil(steps / int(trainer.options.get("accumulate_grad_batches", 1))))
     best = ModelCheckpoint(part, filename="best", monitor="choice", mode="max", save_weights_only=True, enable_version_counter=False)
     callbacks: list[Callback] = [best, Resume(part / RESUME, trainer.save_steps)]
     if trainer.patience:
@@ -111,7 +111,7 @@ def chief() -> bool:
 
 
 @contextmanager
-def memory(config: TrainConfig) -> Iterator[None]:
+def memory(config: TrainConfig, batch_size: int) -> Iterator[None]:
     """One message for memory that is used up, on whatever device."""
     import torch
 
@@ -120,9 +120,9 @@ def memory(config: TrainConfig) -> Iterator[None]:
     except (torch.OutOfMemoryError, MemoryError, RuntimeError) as error:
         if isinstance(error, RuntimeError) and "out of memory" not in str(error) and "allocate memory" not in str(error):
             raise
-        half = max(1, config.data.batch_size // 2)
+        half = max(1, batch_size // 2)
         raise UserError(
-            f"Out of memory with data.batch_size={config.data.batch_size} rows of up to student.max_length={config.student.max_length} "
+            f"Out of memory with batches of {batch_size} rows of up to student.max_length={config.student.max_length} "
             f"tokens: add data.batch_size={half} +trainer.options.accumulate_grad_batches=2 (the same training in smaller pieces), "
             "or lower student.max_length."
         ) from error

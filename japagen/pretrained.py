@@ -53,14 +53,15 @@ def load(student: Student, task: Task) -> Pretrained:
         model, info = AutoModelForSequenceClassification.from_pretrained(source, config=config, **options)
     except (OSError, ValueError, ImportError) as error:
         raise UserError(cannot_load(student, error)) from error
+    new = {*info["missing_keys"], *(key for key, *_ in info["mismatched_keys"])}
     if student.pooling == "mean" and config.model_type == "bert":
-        add_mean_layer(model)
+        new |= add_mean_layer(model)
     positions = getattr(config, "max_position_embeddings", None)
     if positions is not None and student.max_length > positions:
         raise UserError(f"student.max_length is {student.max_length}; {student.pretrained} takes {positions} tokens at most")
     if student.trim:
         model, tokenizer = trim.trim(model, tokenizer)
-    return Pretrained(model, tokenizer, frozenset([*info["missing_keys"], *(key for key, *_ in info["mismatched_keys"])]))
+    return Pretrained(model, tokenizer, frozenset(new))
 
 
 def pool(config: Any, student: Student) -> None:
@@ -74,12 +75,12 @@ def pool(config: Any, student: Student) -> None:
         )
 
 
-def add_mean_layer(model: PreTrainedModel) -> None:
+def add_mean_layer(model: PreTrainedModel) -> set[str]:
     """Put one more layer on top of a BERT whose first token begins as the mean of all tokens, so that the head, which reads the
     first token alone, pools the mean, and plain transformers still opens the model.
 
     Its queries are 0, so every token gets the same attention; values are passed on as they are, MEAN times the first token itself;
-    the feed-forward part adds nothing. All of it is trained like the rest.
+    the feed-forward part adds nothing. All of it is trained like the rest. Returns the names of what is random in it.
     """
     from transformers.models.bert.modeling_bert import BertLayer
 
@@ -97,6 +98,7 @@ def add_mean_layer(model: PreTrainedModel) -> None:
         nn.init.normal_(layer.intermediate.dense.weight, std=model.config.initializer_range)
     layers.append(layer)
     model.config.num_hidden_layers += 1
+    return {name for name, weight in model.named_parameters() if any(weight is one for one in layer.intermediate.dense.parameters())}
 
 
 def offline(model: str) -> bool:

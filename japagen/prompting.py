@@ -133,7 +133,8 @@ async def ask_all(
             levels = {token: round(value, 5) for token, value in reply.top.items() if token in request.choices}
             keep(journal, answers, {**entry, "top": levels} if levels else entry)
             answers.new += 1
-            check_cost(config, answers)
+            if answers.new < len(rows):
+                check_cost(config, answers)
             if time.monotonic() - told > TELL:
                 told = time.monotonic()
                 log.info("answered %d of %d, %.2f/s", answers.new, len(rows), answers.new / (told - begin))

@@ -21,7 +21,7 @@ from omegaconf import DictConfig
 
 from japagen import __version__, export, fit, metric, store, sweep, tracking
 from japagen.check import SOURCES, check
-from japagen.config import TrainConfig, Trainer
+from japagen.config import TrainConfig, Trainer, UserError
 
 if TYPE_CHECKING:
     from lightning.pytorch import Trainer as LightningTrainer
@@ -71,7 +71,8 @@ def identity(name: str, parts: Parts) -> str:
 
 def done_before(config: TrainConfig, name: str, job: str) -> float | None:
     """The score of the same training where a sweep finds it finished and its student still there, or None."""
-    if not sweep.skips(config.rerun) or not (Path(config.student_dir) / name).exists():
+    folder = Path(config.student_dir) / name
+    if not sweep.skips(config.rerun) or not folder.exists() or (config.export and not (folder / "model.onnx").exists()):
         return None
     found = tracking.earlier(config, "train", job) or {}
     for part in ("test", "heldout"):
@@ -132,6 +133,8 @@ def work(config: TrainConfig, parts: Parts, called: str, loaded: Pretrained, tok
     """From the rows to the saved student and its metrics."""
     from japagen import data, loss, student
 
+    if config.export:
+        export.check_packages()
     table = data.DataModule(parts, config, tokens)
     weights = loss.label_weights(data.targets(parts.train, config.task), len(config.task.labels)) if config.loss.class_weights else None
 
@@ -143,21 +146,29 @@ def work(config: TrainConfig, parts: Parts, called: str, loaded: Pretrained, tok
     module = student.Module(loaded.fresh(), config, weights, report)
     if config.trainer.compile:
         module.model.compile(dynamic=True)  # in place: names and type stay, so that it is saved as it is
-    with fit.workplace(Path(config.student_dir), called) as part, fit.memory(config):
+    with fit.workplace(Path(config.student_dir), called) as part, fit.memory(config, table.batch_size):
         trainer, began = fit.make_trainer(patient(config), table.steps(), part), time.perf_counter()
+        if trainer.world_size > 1 and sweep.books() is not None:
+            raise UserError(
+                "A sweep trains each student in one process: take trainer=auto, or type the commands one by one for trainer=ddp."
+            )
         with fit.interruptible():
             trainer.fit(module, datamodule=table, ckpt_path=fit.resumed(part))
-        seconds = time.perf_counter() - began
+        seconds, began = time.perf_counter() - began, time.perf_counter()
         rows = predictions(trainer, module, table)
+        # In batches on this device, with the opening of the best checkpoint.
+        each = 1000 * (time.perf_counter() - began) / max(1, len(rows))
         measured = {**measure(config, parts, rows), **parts.overlap}
-        measured |= {"train/seconds": seconds, "train/examples_per_second": module.speed()}
+        measured |= {"train/seconds": seconds, "train/examples_per_second": module.speed(), "cost/seconds_per_1000": each}
         if not fit.chief():
             return measured[f"{prefix(config, parts)}/{config.task.metric}"]
         folder = save(config, called, module, loaded.tokenizer, rows, part)
-    if config.export:
-        measured |= export.onnx(folder, config, parts.test)
-    record(config, parts, rows, measured, track)
     track.tags({"folder": str(folder.absolute())})
+    record(config, parts, rows, measured, track)
+    if config.export:
+        exported = export.onnx(folder, config, parts.test)
+        track.metrics(exported)
+        log.info("%s/model.onnx: %s", folder, ", ".join(f"{key} {value:.4g}" for key, value in exported.items()))
     show(config, parts, measured, folder, tracking.where(config, track))
     return measured[f"{prefix(config, parts)}/{config.task.metric}"]
 

@@ -113,6 +113,15 @@ def test_mean_pooling_of_a_bert_opens_with_transformers(tmp_path: Path) -> None:
     mean = (states[-2] * mask).sum(1) / mask.sum(1)
     wanted = torch.nn.functional.layer_norm(states[-2][:, 0] + pretrained.MEAN * mean, (64,))
     assert torch.allclose(states[-1][:, 0], wanted, atol=1e-2)
+    copies = []
+    for seed in (1, 2, 1):  # each in what would be another process
+        loaded = pretrained.load(Student(name="x", pretrained=str(tmp_path / "plain"), max_length=32, pooling="mean"), TASK)
+        torch.manual_seed(seed)
+        copies.append(loaded.fresh().state_dict())
+    assert all(torch.equal(copies[0][name], copies[2][name]) for name in copies[0])
+    random = "bert.encoder.layer.2.intermediate.dense.weight"
+    assert not torch.equal(copies[0][random], copies[1][random])
+    assert torch.equal(copies[0]["bert.encoder.layer.2.output.dense.weight"], torch.zeros(64, 128))
 
 
 def test_a_head_that_pools_in_one_way_says_so(tmp_path: Path) -> None:

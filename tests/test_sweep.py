@@ -21,7 +21,7 @@ from japagen.config import CONF
 from tests.conftest import Compose
 from tests.test_tracking import ROOT
 
-TABLE = re.compile(r"^│ (\d+) +│[^│]*│ (\w[a-z ]*?)(?::[^│]*)? +│ *([\d.]*) *│", re.MULTILINE)
+TABLE = re.compile(r"^│ (\d+) +│[^│]*│ (\w[a-z ]*?)(?::[^│]*)? +│ *(-?[\d.]*) *│", re.MULTILINE)
 
 
 @pytest.fixture

@@ -204,7 +204,7 @@ def test_out_of_memory_is_one_message(composed: Compose, gold_dir: Path, monkeyp
         raise torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 20.00 MiB")
 
     monkeypatch.setattr(student.Module, "training_step", full)
-    with pytest.raises(UserError, match=r"data.batch_size=32 .* add data.batch_size=16 \+trainer.options.accumulate_grad_batches=2"):
+    with pytest.raises(UserError, match=r"batches of 8 rows .* add data.batch_size=4 \+trainer.options.accumulate_grad_batches=2"):
         train.run(composed("train", "task=jcola", "data=gold", f"gold_dir={gold_dir}", *FAST))
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import re
 import statistics
 from collections import defaultdict
@@ -107,6 +108,8 @@ def size(run: Recorded) -> float | None:
     if value(run, "subject") == "prompting":
         return None
     limit, fraction = number(run, "data.num_per_label"), number(run, "data.fraction")
+    if value(run, "data") == "few_gold":
+        limit = number(run, "data.shots") or limit
     made = None if "gold" in value(run, "data") else number(run, "num_per_label")
     known = [one for one in (limit, made) if one is not None]
     return min(known) * (fraction or 1.0) if known else None
@@ -164,8 +167,9 @@ def column(task: str, runs: Sequence[Recorded]) -> Column:
 
 def largest(runs: Sequence[Recorded]) -> list[Recorded]:
     """Those that used the most training examples."""
-    most = max((size(run) or 0.0, fraction(run)) for run in runs)
-    return [run for run in runs if (size(run) or 0.0, fraction(run)) == most]
+    # Without a number it is all there is.
+    sizes = [(math.inf if (known := size(run)) is None else known, fraction(run)) for run in runs]
+    return [run for run, found in zip(runs, sizes, strict=True) if found == max(sizes)]
 
 
 def compare(column: Column) -> None:

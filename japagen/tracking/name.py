@@ -35,19 +35,29 @@ def source_name(data: Data, synthetic: str) -> str:
 def method(config: Config, stage: str) -> str:
     """How the answers were come by, the same for every task, LLM, student and seed: the name of a row in a table of results.
 
-    E.g. `zero-shot`, `5-shot knowledge`, `knowledge verified`, `gold`, `few gold 10`, `mixed zero-shot`, `prompting 0-shot`.
+    E.g. `zero-shot`, `5-shot knowledge`, `knowledge verified`, `gold · huber`, `few gold 10`, `mixed zero-shot`, `prompting 0-shot`.
     """
     if stage == "evaluate" and getattr(config, "subject", "prompting") == "prompting":
         return f"prompting {config.shots}-shot"
     data = getattr(config, "data", None)
     name = getattr(data, "name", "synthetic")
-    share = getattr(data, "fraction", 1.0)
-    part = "" if share in (None, 1.0) else f" fraction {share:g}"
+    shots = getattr(data, "shots", None) or ""
     if name == "gold":
-        return f"gold{part}"
+        return f"gold{learned(config)}"
     if name == "few_gold":
-        return f"few gold {getattr(data, 'shots', '')}".rstrip() + part
-    return ("" if name == "synthetic" else f"{name} ") + written(config) + part
+        return f"few gold {shots}".rstrip() + learned(config)
+    order = getattr(data, "order", "together")
+    mixture = " ".join(str(word) for word in (name, shots, "" if order == "together" else order) if word)
+    return ("" if name == "synthetic" else f"{mixture} ") + written(config) + learned(config)
+
+
+def learned(config: Config) -> str:
+    """How a student learns from the rows, where that is not the plain way."""
+    loss = getattr(config, "loss", None)
+    named = getattr(loss, "name", "auto")
+    words = [] if named in ("auto", "cross_entropy", "mse") else [named]
+    words += ["class weights"] if getattr(loss, "class_weights", False) else []
+    return f" · {', '.join(words)}" if words else ""
 
 
 def written(config: Config) -> str:
