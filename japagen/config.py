@@ -216,7 +216,7 @@ class Trainer:
     """How long to train. `patience` in validations without a better score, 0 for no early stop.
 
     Few rows: more than max_epochs, until min_steps are done. Many: about max_steps in whole epochs, one at least (0: no limit).
-    `save_steps`: a killed training goes on from the last such step, or from the last epoch. `compile`: torch.compile.
+    `save_steps`: a killed training goes on from the last such step, or from an epoch's end. `compile`: torch.compile.
     `options` go to lightning.Trainer as they are; `precision: auto` is bfloat16 where the device is fast at it.
     """
 

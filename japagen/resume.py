@@ -13,7 +13,7 @@ from japagen.batch import Buckets
 
 
 class Resume(Checkpoint):
-    """Writes `path` every `steps` optimizer steps and after each epoch, whole or not at all, with the state of torch's dice.
+    """Writes `path` every `steps` optimizer steps and after epochs of a fifth of that, whole or not at all, with torch's dice.
 
     Lightning calls a Checkpoint after the other callbacks, so what they decided in the same step is in it.
     """
@@ -38,8 +38,9 @@ class Resume(Checkpoint):
             self.save(trainer)
 
     def on_train_epoch_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        """After the validation of the epoch."""
-        self.save(trainer)
+        """After the validation of the epoch; not of every short one, for a checkpoint is three times as large as the student."""
+        if trainer.global_step >= self.last + self.steps / 5:
+            self.save(trainer)
 
     def save(self, trainer: Trainer) -> None:
         """Write the checkpoint; all processes take part, the first one writes."""
