@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import time
 import warnings
 from collections.abc import Sequence
@@ -14,6 +15,8 @@ if TYPE_CHECKING:
     import numpy as np
 
     from japagen.gold import Example
+
+log = logging.getLogger(__name__)
 
 ROWS = 500  # on which the two are compared
 BATCH = 32
@@ -45,11 +48,10 @@ def onnx(folder: Path, config: TrainConfig, rows: Sequence[Example]) -> dict[str
             ours.append(session.run(["logits"], batch)[0])
         onnx_seconds = time.perf_counter() - began
     number = min(ROWS, len(rows))
-    return {
-        **agreement(theirs, ours, path),
-        "onnx/examples_per_second": number / onnx_seconds,
-        "onnx/speedup": torch_seconds / onnx_seconds,
-    }
+    found = agreement(theirs, ours, path)
+    found |= {"onnx/examples_per_second": number / onnx_seconds, "onnx/speedup": torch_seconds / onnx_seconds}
+    log.info("%s: %s", path, ", ".join(f"{key} {value:.4g}" for key, value in found.items()))
+    return found
 
 
 def check_packages() -> None:

@@ -9,6 +9,7 @@ import signal
 import sys
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -77,12 +78,11 @@ def workplace(folder: Path, name: str) -> Iterator[Path]:
         raise UserError(f"Another process is training the same student ({folder / name}); wait for it, or stop it.") from None
     try:
         yield part
-    except KeyboardInterrupt:
-        if not (part / RESUME).exists():
+    except BaseException as error:
+        # What the user must mend would only happen again; anything else, a full disk too, must not cost the hours before it.
+        if isinstance(error, UserError) or not (part / RESUME).exists():
             remove(part, lock)
-        raise
-    except BaseException:
-        remove(part, lock)
+        lock.release()
         raise
     remove(part, lock)
 
@@ -126,6 +126,11 @@ def memory(config: TrainConfig, batch_size: int) -> Iterator[None]:
             f"tokens: add data.batch_size={half} +trainer.options.accumulate_grad_batches=2 (the same training in smaller pieces), "
             "or lower student.max_length."
         ) from error
+
+
+def patient(config: TrainConfig) -> Trainer:
+    """The trainer's options; without early stop where it could come before the gold rows do."""
+    return replace(config.trainer, patience=0) if config.data.order == "synthetic_first" else config.trainer
 
 
 def precision(options: Mapping[str, Any]) -> Any:

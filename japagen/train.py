@@ -21,7 +21,7 @@ from omegaconf import DictConfig
 
 from japagen import __version__, export, fit, metric, store, sweep, tracking
 from japagen.check import SOURCES, check
-from japagen.config import TrainConfig, Trainer, UserError
+from japagen.config import TrainConfig, UserError
 
 if TYPE_CHECKING:
     from lightning.pytorch import Trainer as LightningTrainer
@@ -147,7 +147,7 @@ def work(config: TrainConfig, parts: Parts, called: str, loaded: Pretrained, tok
     if config.trainer.compile:
         module.model.compile(dynamic=True)  # in place: names and type stay, so that it is saved as it is
     with fit.workplace(Path(config.student_dir), called) as part, fit.memory(config, table.batch_size):
-        trainer, began = fit.make_trainer(patient(config), table.steps(), part), time.perf_counter()
+        trainer, began = fit.make_trainer(fit.patient(config), table.steps(), part), time.perf_counter()
         if trainer.world_size > 1 and sweep.books() is not None:
             raise UserError(
                 "A sweep trains each student in one process: take trainer=auto, or type the commands one by one for trainer=ddp."
@@ -166,16 +166,9 @@ def work(config: TrainConfig, parts: Parts, called: str, loaded: Pretrained, tok
     track.tags({"folder": str(folder.absolute())})
     record(config, parts, rows, measured, track)
     if config.export:
-        exported = export.onnx(folder, config, parts.test)
-        track.metrics(exported)
-        log.info("%s/model.onnx: %s", folder, ", ".join(f"{key} {value:.4g}" for key, value in exported.items()))
+        track.metrics(export.onnx(folder, config, parts.test))
     show(config, parts, measured, folder, tracking.where(config, track))
     return measured[f"{prefix(config, parts)}/{config.task.metric}"]
-
-
-def patient(config: TrainConfig) -> Trainer:
-    """The trainer's options; without early stop where it could come before the gold rows do."""
-    return replace(config.trainer, patience=0) if config.data.order == "synthetic_first" else config.trainer
 
 
 def prefix(config: TrainConfig, parts: Parts) -> str:

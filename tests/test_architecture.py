@@ -3,12 +3,10 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
-import torch
 import transformers
 import yaml
 
@@ -32,14 +30,6 @@ KINDS: dict[str, tuple[str, dict[str, Any], list[str]]] = {
     ),
     "xlm_roberta": ("XLMRobertaConfig", SMALL | {"type_vocab_size": 1}, ["intfloat/multilingual-e5-base"]),
 }
-
-
-@pytest.fixture(autouse=True)
-def one_thread() -> Iterator[None]:
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(threads)
 
 
 def write(path: Path, rows: list[dict[str, Any]]) -> None:

@@ -2,7 +2,6 @@ from __future__ import annotations
 
 import json
 import os
-import shutil
 import signal
 import subprocess
 import sys
@@ -83,4 +82,9 @@ def test_a_folder_of_another_training_is_not_taken(tmp_path: Path) -> None:
         (part / fit.RESUME).write_bytes(b"x")
         raise KeyboardInterrupt
     assert part.exists()
-    shutil.rmtree(part)
+    with pytest.raises(OSError, match="full"), fit.workplace(tmp_path, "two") as part:  # the lock was given back, and the hours are kept
+        raise OSError("the disk is full")
+    assert fit.resumed(part) is not None
+    with pytest.raises(UserError), fit.workplace(tmp_path, "two"):
+        raise UserError("the loss is nan")
+    assert list(tmp_path.iterdir()) == []

@@ -24,15 +24,6 @@ Compose = Callable[..., DictConfig]
 FAST = ["student=tiny", "trainer=cpu", "trainer.max_epochs=4", "trainer.min_steps=100"]
 
 
-@pytest.fixture(autouse=True)
-def one_thread() -> Iterator[None]:
-    """Two layers on two threads mostly wait for each other, and where the machine is busy they wait long."""
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(threads)
-
-
 def sentences(number: int, seed: int) -> list[tuple[str, int]]:
     """A dog in it means 1, a cat 0; the rest says nothing."""
     draw = random.Random(seed)

@@ -20,14 +20,7 @@ SHOWN = 20  # failed runs that are listed, the newest first
 
 def html(found: Summary, uri: str) -> str:
     """The page; `uri` is the store that its links lead to."""
-    parts = [("scores", "Scores", [*scores(found)])]
-    if found.scaling:
-        parts.append(("scaling", "Scaling", [*figures(found.scaling, SCALING)]))
-    if found.quality:
-        parts.append(("quality", "Quality of the synthetic data", [*figures(found.quality, QUALITY)]))
-    if found.costs:
-        parts.append(("cost", "Cost", [*costs(found)]))
-    parts.append(("runs", "Runs", [*runs(found, uri)]))
+    parts = contents(found, uri)
     style = Path(__file__).with_suffix(".css").read_text(encoding="utf-8")
     sections = "\n".join(section(name, title, body) for name, title, body in parts)
     links = "".join(f'<li><a href="#{name}">{title}</a></li>' for name, title, _ in parts)
@@ -61,6 +54,19 @@ from {len(found.runs)} of {sum(sum_of(states) for states in found.counts.values(
 </body>
 </html>
 """
+
+
+def contents(found: Summary, uri: str) -> list[tuple[str, str, list[str]]]:
+    """(id, title, lines) of each section that has something to say."""
+    parts = [("scores", "Scores", [*scores(found)])]
+    if found.scaling:
+        parts.append(("scaling", "Scaling", [*figures(found.scaling, SCALING)]))
+    if found.quality:
+        parts.append(("quality", "Quality of the synthetic data", [*figures(found.quality, QUALITY)]))
+    if found.costs:
+        parts.append(("cost", "Cost", [*costs(found)]))
+    parts.append(("runs", "Runs", [*runs(found, uri)]))
+    return parts
 
 
 SCALING = (
