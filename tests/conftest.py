@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 
 # Before torch is imported: small models on two threads mostly wait for each other, and beside other tests they wait long.
@@ -17,7 +17,9 @@ from hydra.core.config_store import ConfigStore
 from hydra.core.global_hydra import GlobalHydra
 from omegaconf import DictConfig
 
-from japagen import config
+from japagen import config, llm, tracking
+from japagen.llm import fake
+from tests.toys import write_toys
 
 Compose = Callable[..., DictConfig]
 
@@ -50,3 +52,35 @@ def ready(tmp_path_factory: pytest.TempPathFactory) -> Path:
     code = f"from japagen.tracking.connect import connect_to\nconnect_to('sqlite:///{folder}/mlflow.db', 'Default')"
     subprocess.run([sys.executable, "-c", code], cwd=config.CONF.parent, check=True, capture_output=True, timeout=120)
     return folder
+
+
+@pytest.fixture
+def gold_dir(tmp_path: Path) -> Path:
+    """Gold files of JCoLA and JSTS that two layers can learn in seconds."""
+    return write_toys(tmp_path / "gold")
+
+
+@pytest.fixture
+def recorded(monkeypatch: pytest.MonkeyPatch) -> dict[str, float]:
+    """The last value of each metric that a job records."""
+    found: dict[str, float] = {}
+
+    def metrics(_run: tracking.Run, values: Mapping[str, float], _step: int | None = None) -> None:
+        found.update(values)
+
+    monkeypatch.setattr(tracking.Run, "metrics", metrics)
+    return found
+
+
+@pytest.fixture
+def sent(monkeypatch: pytest.MonkeyPatch) -> list[llm.Request]:
+    """Every request that reaches the fake engine."""
+    requests: list[llm.Request] = []
+
+    class Listening(fake.Fake):
+        async def complete(self, request: llm.Request) -> llm.Completion:
+            requests.append(request)
+            return await super().complete(request)
+
+    monkeypatch.setattr(fake, "Fake", Listening)
+    return requests

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +14,7 @@ from japagen.check import LOSSES
 from japagen.config import CONF
 from japagen.gold import Example
 from tests.conftest import Compose
+from tests.toys import write_rows
 
 SMALL = {"hidden_size": 32, "num_hidden_layers": 2, "num_attention_heads": 2, "intermediate_size": 64, "max_position_embeddings": 80}
 MODERN = {key: value for key, value in SMALL.items() if key != "max_position_embeddings"} | {"max_position_embeddings": 128}
@@ -32,11 +32,6 @@ KINDS: dict[str, tuple[str, dict[str, Any], list[str]]] = {
 }
 
 
-def write(path: Path, rows: list[dict[str, Any]]) -> None:
-    path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_text("".join(json.dumps(row) + "\n" for row in rows), encoding="utf-8")
-
-
 @pytest.fixture
 def gold_dir(tmp_path: Path) -> Path:
     """A few made-up pairs for JNLI and JSTS."""
@@ -45,8 +40,8 @@ def gold_dir(tmp_path: Path) -> Path:
         pairs = [
             {"sentence1": f"{part}の犬が{n}匹走る。", "sentence2": f"{part}で{n % 7}匹。", "sentence_pair_id": n} for n in range(number)
         ]
-        write(tmp_path / f"gold/jnli-v1.3/{part}-v1.3.json", [pair | {"label": labels[n % 3]} for n, pair in enumerate(pairs)])
-        write(tmp_path / f"gold/jsts-v1.3/{part}-v1.3.json", [pair | {"label": n % 6} for n, pair in enumerate(pairs)])
+        write_rows(tmp_path / f"gold/jnli-v1.3/{part}-v1.3.json", [pair | {"label": labels[n % 3]} for n, pair in enumerate(pairs)])
+        write_rows(tmp_path / f"gold/jsts-v1.3/{part}-v1.3.json", [pair | {"label": n % 6} for n, pair in enumerate(pairs)])
     return tmp_path / "gold"
 
 
@@ -85,7 +80,9 @@ def test_every_loss_trains(composed: Compose, gold_dir: Path, monkeypatch: pytes
     if name == "soft":
         config = train.check(cfg, train.TrainConfig)
         shares = [[0.8 if label == row.label else 0.1 for label in config.task.labels] for row in rows]
-        write(store.folder(config) / "soft.jsonl", [{"id": row.id, "probabilities": part} for row, part in zip(rows, shares, strict=True)])
+        write_rows(
+            store.folder(config) / "soft.jsonl", [{"id": row.id, "probabilities": part} for row, part in zip(rows, shares, strict=True)]
+        )
     train.run(cfg)
     (saved,) = Path("students").iterdir()
     assert (saved / "predictions.jsonl").exists()

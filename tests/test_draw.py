@@ -19,20 +19,6 @@ from tests.conftest import Compose
 FILE = Path(__file__).parent / "published.json"
 
 
-@pytest.fixture
-def sent(monkeypatch: pytest.MonkeyPatch) -> list[llm.Request]:
-    """Every request that the fake engine is asked."""
-    requests: list[llm.Request] = []
-
-    class Listening(fake.Fake):
-        async def complete(self, request: llm.Request) -> llm.Completion:
-            requests.append(request)
-            return await super().complete(request)
-
-    monkeypatch.setattr(fake, "Fake", Listening)
-    return requests
-
-
 def made(composed: Compose, *overrides: str) -> tuple[GenerateConfig, list[store.Example]]:
     cfg = composed("generate", "num_per_label=4", *overrides)
     generate.run(cfg)

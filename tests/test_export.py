@@ -7,11 +7,9 @@ import pytest
 
 from japagen import export, train
 from japagen.config import UserError
-from tests import test_train
 from tests.conftest import Compose
-from tests.test_train import FAST, saved, sentences
+from tests.toys import FAST, saved, sentences
 
-gold_dir, recorded = test_train.gold_dir, test_train.recorded  # fixtures
 pytestmark = pytest.mark.skipif(importlib.util.find_spec("onnxruntime") is None, reason="needs onnx and onnxruntime")
 
 

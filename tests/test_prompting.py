@@ -6,19 +6,18 @@ import json
 import subprocess
 import sys
 from collections import Counter
-from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 import pytest
 from omegaconf import DictConfig
 
-from japagen import evaluate, llm, prompting, tracking
+from japagen import evaluate, llm, prompting
 from japagen.check import check
 from japagen.config import CONF, EvaluateConfig, UserError
 from japagen.gold import Example
-from japagen.llm import fake
 from tests.conftest import Compose
+from tests.toys import write_rows
 
 ROWS = 30
 LABELS = ["entailment", "contradiction", "neutral"]
@@ -32,40 +31,9 @@ def gold_dir(tmp_path: Path) -> Path:
             {"sentence_pair_id": n, "sentence1": f"{part}の前提{n}です。", "sentence2": f"仮説{n}です。", "label": LABELS[n % 3]}
             for n in range(ROWS)
         ]
-        write(tmp_path / f"gold/jnli-v1.3/{part}-v1.3.json", rows)
-        write(tmp_path / f"gold/jsts-v1.3/{part}-v1.3.json", [{**row, "label": n % 6} for n, row in enumerate(rows)])
+        write_rows(tmp_path / f"gold/jnli-v1.3/{part}-v1.3.json", rows)
+        write_rows(tmp_path / f"gold/jsts-v1.3/{part}-v1.3.json", [{**row, "label": n % 6} for n, row in enumerate(rows)])
     return tmp_path / "gold"
-
-
-def write(path: Path, rows: list[dict[str, Any]]) -> None:
-    path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_text("".join(json.dumps(row) + "\n" for row in rows), encoding="utf-8")
-
-
-@pytest.fixture
-def recorded(monkeypatch: pytest.MonkeyPatch) -> dict[str, float]:
-    """The last value of each metric that a job records."""
-    found: dict[str, float] = {}
-
-    def metrics(_run: tracking.Run, values: Mapping[str, float], _step: int | None = None) -> None:
-        found.update(values)
-
-    monkeypatch.setattr(tracking.Run, "metrics", metrics)
-    return found
-
-
-@pytest.fixture
-def asked(monkeypatch: pytest.MonkeyPatch) -> list[llm.Request]:
-    """Every request that reaches the engine."""
-    seen: list[llm.Request] = []
-
-    class Seeing(fake.Fake):
-        async def complete(self, request: llm.Request) -> llm.Completion:
-            seen.append(request)
-            return await super().complete(request)
-
-    monkeypatch.setattr(fake, "Fake", Seeing)
-    return seen
 
 
 def lines(cfg: DictConfig, name: str = prompting.PREDICTIONS) -> list[dict[str, Any]]:
@@ -74,7 +42,7 @@ def lines(cfg: DictConfig, name: str = prompting.PREDICTIONS) -> list[dict[str, 
 
 
 def test_every_gold_row_is_asked_about_once(
-    composed: Compose, gold_dir: Path, recorded: dict[str, float], asked: list[llm.Request], capsys: pytest.CaptureFixture[str]
+    composed: Compose, gold_dir: Path, recorded: dict[str, float], sent: list[llm.Request], capsys: pytest.CaptureFixture[str]
 ) -> None:
     cfg = composed("evaluate", f"gold_dir={gold_dir}", "llm.price_prompt=1", "llm.price_completion=2")
     score = evaluate.run(cfg)
@@ -88,43 +56,43 @@ def test_every_gold_row_is_asked_about_once(
     assert recorded["cost/dollars_per_1000"] == pytest.approx((tokens[0] + 2 * tokens[1]) / 1e6 / ROWS * 1000)
     assert recorded["evaluate/examples_per_second"] == pytest.approx(1000 / recorded["cost/seconds_per_1000"])
     assert "answers: answers/jnli/fake-0shot-seed0-" in capsys.readouterr().out
-    assert len(asked) == ROWS
+    assert len(sent) == ROWS
     # The same command again: the journal answers.
     recorded.clear()
     assert evaluate.run(cfg) == score
-    assert len(asked) == ROWS
+    assert len(sent) == ROWS
     assert "evaluate/seconds" not in recorded
     assert recorded["cost/seconds_per_1000"] > 0
 
 
 def test_a_part_of_gold_has_no_score_and_is_gone_on_from(
-    composed: Compose, gold_dir: Path, recorded: dict[str, float], asked: list[llm.Request], caplog: pytest.LogCaptureFixture
+    composed: Compose, gold_dir: Path, recorded: dict[str, float], sent: list[llm.Request], caplog: pytest.LogCaptureFixture
 ) -> None:
     cfg = composed("evaluate", f"gold_dir={gold_dir}", "limit=10")
     evaluate.run(cfg)
     assert not [name for name in recorded if name.startswith("test/") or name in ("score", "majority/accuracy")]
     assert "partial/accuracy" in recorded
     part = lines(cfg)
-    assert len(part) == len(asked) == 10
+    assert len(part) == len(sent) == 10
     caplog.set_level("INFO")
     cfg = composed("evaluate", f"gold_dir={gold_dir}")
     evaluate.run(cfg)
-    assert len(asked) == ROWS
+    assert len(sent) == ROWS
     assert "10 of 30 rows are answered, 20 to go" in caplog.text
     assert all(row in lines(cfg) for row in part)
 
 
 def test_killed_and_gone_on_gives_the_same(
-    composed: Compose, gold_dir: Path, asked: list[llm.Request], monkeypatch: pytest.MonkeyPatch
+    composed: Compose, gold_dir: Path, sent: list[llm.Request], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     cfg = composed("evaluate", f"gold_dir={gold_dir}")
     evaluate.run(cfg)
     whole = lines(cfg)
     cfg = composed("evaluate", f"gold_dir={gold_dir}", "answer_dir=again")
-    asked.clear()
+    sent.clear()
 
     async def stop(engine: llm.Engine, request: llm.Request) -> llm.Completion:
-        if len(asked) > 12:
+        if len(sent) > 12:
             raise KeyboardInterrupt
         return await engine.complete(request)
 
@@ -136,35 +104,35 @@ def test_killed_and_gone_on_gives_the_same(
         file.write(b'{"id": "3", "ro')
     kept = journal.read_text(encoding="utf-8").count('"reply"')
     assert 0 < kept < ROWS
-    asked.clear()
+    sent.clear()
     evaluate.run(cfg)
-    assert len(asked) == ROWS - kept
+    assert len(sent) == ROWS - kept
     assert lines(cfg) == whole
 
 
-def test_an_edited_row_is_asked_about_again(composed: Compose, gold_dir: Path, asked: list[llm.Request]) -> None:
+def test_an_edited_row_is_asked_about_again(composed: Compose, gold_dir: Path, sent: list[llm.Request]) -> None:
     cfg = composed("evaluate", f"gold_dir={gold_dir}")
     evaluate.run(cfg)
     path = gold_dir / "jnli-v1.3/valid-v1.3.json"
     path.write_text(path.read_text(encoding="utf-8").replace(json.dumps("仮説7です。"), json.dumps("別の仮説です。")), encoding="utf-8")
     evaluate.run(cfg)
-    assert len(asked) == ROWS + 1
+    assert len(sent) == ROWS + 1
 
 
-def test_shots_of_all_labels_are_shown_in_a_mixed_order(composed: Compose, gold_dir: Path, asked: list[llm.Request]) -> None:
+def test_shots_of_all_labels_are_shown_in_a_mixed_order(composed: Compose, gold_dir: Path, sent: list[llm.Request]) -> None:
     cfg = composed("evaluate", f"gold_dir={gold_dir}", "shots=4", "limit=2")
     evaluate.run(cfg)
-    answers = [message["content"] for message in asked[0].messages if message["role"] == "assistant"]
+    answers = [message["content"] for message in sent[0].messages if message["role"] == "assistant"]
     assert Counter(answers) == {"含意": 4, "矛盾": 4, "中立": 4}
     assert answers != sorted(answers)
-    assert all("trainの前提" in message["content"] for message in asked[0].messages[1:-1] if message["role"] == "user")
-    assert asked[0].messages[:-1] == asked[1].messages[:-1], "what is shown before is the same, so that a prefix cache holds"
+    assert all("trainの前提" in message["content"] for message in sent[0].messages[1:-1] if message["role"] == "user")
+    assert sent[0].messages[:-1] == sent[1].messages[:-1], "what is shown before is the same, so that a prefix cache holds"
     assert prompting.folder(check(cfg, EvaluateConfig)).name.startswith("fake-4shot-seed0-")
 
 
-def test_a_base_model_gets_a_text(composed: Compose, gold_dir: Path, asked: list[llm.Request]) -> None:
+def test_a_base_model_gets_a_text(composed: Compose, gold_dir: Path, sent: list[llm.Request]) -> None:
     evaluate.run(composed("evaluate", f"gold_dir={gold_dir}", "llm.chat=false", "limit=2"))
-    assert all(request.text and not request.messages for request in asked)
+    assert all(request.text and not request.messages for request in sent)
 
 
 def test_answers_that_cannot_be_read_are_wrong_and_counted(
@@ -195,14 +163,14 @@ def test_a_regression_answer_is_the_mean_of_the_levels(composed: Compose, gold_d
     assert "majority/accuracy" not in recorded
 
 
-def test_the_spending_limit_stops_and_keeps(composed: Compose, gold_dir: Path, asked: list[llm.Request]) -> None:
+def test_the_spending_limit_stops_and_keeps(composed: Compose, gold_dir: Path, sent: list[llm.Request]) -> None:
     words = [f"gold_dir={gold_dir}", "llm.price_prompt=1000", "llm.concurrency=1"]
     with pytest.raises(UserError, match=r"llm.max_cost=0.3 .* All answers are kept; go on with llm.max_cost=0.6"):
         evaluate.run(composed("evaluate", *words, "llm.max_cost=0.3"))
-    before = len(asked)
+    before = len(sent)
     assert 0 < before < ROWS
     evaluate.run(composed("evaluate", *words))
-    assert len(asked) == ROWS
+    assert len(sent) == ROWS
 
 
 def test_dry_run_shows_questions_and_writes_nothing(composed: Compose, gold_dir: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -14,9 +14,7 @@ from japagen.config import EvaluateConfig, UserError
 from japagen.gold import Example
 from japagen.llm.fake import sentence
 from tests.conftest import Compose
-from tests.test_train import FAST, gold_dir, one_thread, recorded, saved
-
-__all__ = ["gold_dir", "one_thread", "recorded"]
+from tests.toys import FAST, saved
 
 
 def varied(number: int, seed: int = 0) -> list[tuple[str, ...]]:

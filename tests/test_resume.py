@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from japagen.config import CONF
-from tests.test_train import sentences, write
+from tests.toys import write_toys
 
 OPTIONS = [
     "task=jcola",
@@ -37,9 +37,7 @@ def student(folder: Path) -> tuple[bytes, list[str]]:
 
 @pytest.mark.slow
 def test_training_killed_three_times_ends_with_the_same_weights(tmp_path: Path) -> None:
-    for part, number, seed in (("train", 160, 0), ("valid", 40, 1)):
-        rows = [{"uid": n, "sentence": text, "label": label} for n, (text, label) in enumerate(sentences(number, seed))]
-        write(tmp_path / f"gold/jcola-v1.0/in_domain_{part}-v1.0.json", rows)
+    write_toys(tmp_path / "gold")
     environment = {**os.environ, "OMP_NUM_THREADS": "1", "JAPAGEN_CACHE": str(tmp_path / "cache")}
     whole, killed = tmp_path / "whole", tmp_path / "killed"
     for folder in (whole, killed):

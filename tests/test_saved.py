@@ -11,10 +11,8 @@ import pytest
 from japagen import evaluate, saved, tracking, train
 from japagen.config import UserError
 from tests.conftest import Compose
-from tests.test_train import FAST, gold_dir, one_thread, recorded
-from tests.test_train import saved as folder_of_student
-
-__all__ = ["gold_dir", "one_thread", "recorded"]
+from tests.toys import FAST
+from tests.toys import saved as folder_of_student
 
 
 def predicted(monkeypatch: pytest.MonkeyPatch) -> list[dict[str, Any]]:

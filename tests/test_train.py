@@ -2,68 +2,23 @@ from __future__ import annotations
 
 import json
 import os
-import random
 import signal
 import subprocess
 import sys
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 import torch
-from omegaconf import DictConfig
 from transformers import pipeline
 
 from japagen import data, fit, student, tracking, train
 from japagen.batch import Buckets
 from japagen.config import CONF, Trainer, UserError
 from japagen.gold import Example
-
-Compose = Callable[..., DictConfig]
-FAST = ["student=tiny", "trainer=cpu", "trainer.max_epochs=4", "trainer.min_steps=100"]
-
-
-def sentences(number: int, seed: int) -> list[tuple[str, int]]:
-    """A dog in it means 1, a cat 0; the rest says nothing."""
-    draw = random.Random(seed)
-    words = ["赤い", "小さな", "公園の", "うちの", "かわいい", "遠くの"]
-    return [(f"{draw.choice(words)}{draw.choice(words)}{'猫犬'[n % 2]}がいる。", n % 2) for n in range(number)]
-
-
-@pytest.fixture
-def gold_dir(tmp_path: Path) -> Path:
-    """JCoLA's and JSTS's files with rows that two layers can learn in seconds."""
-    for part, number, seed in (("train", 160, 0), ("valid", 40, 1)):
-        toys = sentences(number, seed)
-        jcola = [{"uid": n, "sentence": text, "label": label} for n, (text, label) in enumerate(toys)]
-        jsts = [{"sentence_pair_id": n, "sentence1": t, "sentence2": "犬。", "label": 1.0 + 3 * y} for n, (t, y) in enumerate(toys)]
-        write(tmp_path / f"gold/jcola-v1.0/in_domain_{part}-v1.0.json", jcola)
-        write(tmp_path / f"gold/jsts-v1.3/{part}-v1.3.json", jsts)
-    return tmp_path / "gold"
-
-
-def write(path: Path, rows: list[dict[str, Any]]) -> None:
-    path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_text("".join(json.dumps(row) + "\n" for row in rows), encoding="utf-8")
-
-
-@pytest.fixture
-def recorded(monkeypatch: pytest.MonkeyPatch) -> dict[str, float]:
-    """The last value of each metric that a job records."""
-    found: dict[str, float] = {}
-
-    def metrics(_run: tracking.Run, values: Mapping[str, float], _step: int | None = None) -> None:
-        found.update(values)
-
-    monkeypatch.setattr(tracking.Run, "metrics", metrics)
-    return found
-
-
-def saved() -> Path:
-    """The only folder under students/: nothing half made is left beside it."""
-    (folder,) = Path("students").iterdir()
-    return folder
+from tests.conftest import Compose
+from tests.toys import FAST, saved, sentences
 
 
 def predictions() -> list[dict[str, Any]]:
