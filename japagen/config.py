@@ -240,9 +240,10 @@ class Saved:
 
 @dataclass
 class Logger:
-    """Where runs are recorded: mlflow or none."""
+    """Where runs are recorded: mlflow or none. `model`: the saved student, too, with its weights."""
 
     name: str = "mlflow"
+    model: bool = False
 
 
 def option(default: Any, told: str) -> Any:

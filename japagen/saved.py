@@ -11,7 +11,7 @@ import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import torch
 from torch import Tensor
@@ -23,10 +23,14 @@ from japagen.config import EvaluateConfig, Student, Task, UserError
 from japagen.gold import Example
 from japagen.tokens import Tokens
 
+if TYPE_CHECKING:
+    from pandas import DataFrame
+
 log = logging.getLogger(__name__)
 
 CARD = "japagen.json"
 SAMPLE = 100  # rows that are timed one by one
+SERVED = 32  # rows of a batch where MLflow asks
 WARM = 8  # rows before the clock starts: the first ones pay for memory and, on a GPU, for kernels
 
 
@@ -69,6 +73,30 @@ def load(folder: Path, task: Task) -> Opened:
         raise UserError(f"the student {folder} was trained for task {trained['name']}: {said}. Type task={trained['name']}")
     model = AutoModelForSequenceClassification.from_pretrained(folder, dtype=torch.float32, local_files_only=True).eval()
     return Opened(folder, model, AutoTokenizer.from_pretrained(folder, local_files_only=True), card)
+
+
+def _load_pyfunc(path: str) -> Served:
+    """What MLflow calls to open the folder `path` as a model."""
+    card = json.loads((Path(path) / CARD).read_text(encoding="utf-8"))
+    task = Task(**{key: card["task"][key] for key in ("name", "kind", "inputs", "metric", "labels")})
+    return Served(load(Path(path), task), task)
+
+
+@dataclass(frozen=True)
+class Served:
+    """A saved student as MLflow's model."""
+
+    opened: Opened
+    task: Task
+
+    def predict(self, frame: DataFrame, params: object = None) -> DataFrame:
+        """Texts in a column for each of the task's inputs -> `predicted` and, for labels, `probability`."""
+        from pandas import DataFrame
+
+        columns = [frame[name].astype(str) for name in self.task.inputs]
+        rows = [Example(str(n), texts, "") for n, texts in enumerate(zip(*columns, strict=True))]
+        found = predict(self.opened, rows, self.task, SERVED)
+        return DataFrame([{key: row[key] for key in ("predicted", "probability") if key in row} for row in found], index=frame.index)
 
 
 def devices() -> list[str]:

@@ -36,6 +36,7 @@ log = logging.getLogger(__name__)
 
 # What a file of predictions has in a line: id, gold, predicted and, for labels, probability.
 Rows = Sequence[Mapping[str, Any]]
+EXAMPLE = "公園で子どもたちが遊んでいます。"  # what a served student is shown to be asked
 # Advice against what is meant here: small tables in memory, and no logger of Lightning's.
 CHATTER = (
     r".*does not have many workers",
@@ -167,6 +168,8 @@ def work(config: TrainConfig, parts: Parts, called: str, loaded: Pretrained, tok
     record(config, parts, rows, measured, track)
     if config.export:
         track.metrics(export.onnx(folder, config, parts.test))
+    if config.logger.model:
+        track.model(folder)
     show(config, parts, measured, folder, tracking.where(config, track))
     return measured[f"{prefix(config, parts)}/{config.task.metric}"]
 
@@ -222,6 +225,9 @@ def save(config: TrainConfig, name: str, module: Module, tokenizer: PreTrainedTo
     (new / "japagen.json").write_text(json.dumps(card, ensure_ascii=False, indent=2) + "\n", encoding="utf-8")
     lines = (json.dumps(row, ensure_ascii=False) + "\n" for row in rows)
     (new / "predictions.jsonl").write_text("".join(lines), encoding="utf-8")
+    if config.logger.name != "none":
+        columns = [("predicted", "double")] if config.task.kind == "regression" else [("predicted", "string"), ("probability", "double")]
+        tracking.describe(new, dict.fromkeys(config.task.inputs, EXAMPLE), columns)
     if folder.exists():
         folder.rename(part / "old")
     new.rename(folder)

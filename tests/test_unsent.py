@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import shutil
@@ -49,7 +50,8 @@ def start_server(folder: Path, port: int) -> subprocess.Popen[bytes]:
 
 
 def stop(server: subprocess.Popen[bytes]) -> None:
-    os.killpg(server.pid, 9)
+    with contextlib.suppress(ProcessLookupError):
+        os.killpg(server.pid, 9)
     server.wait(timeout=30)
 
 

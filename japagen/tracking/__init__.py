@@ -2,6 +2,7 @@
 
 from japagen.tracking.connect import connect, database, experiment_id, guard, where
 from japagen.tracking.figure import confusion
+from japagen.tracking.model import describe
 from japagen.tracking.name import method, run_name
 from japagen.tracking.past import Recorded, folder_of, recorded
 from japagen.tracking.run import Run, earlier, latest, run
@@ -13,6 +14,7 @@ __all__ = [
     "confusion",
     "connect",
     "database",
+    "describe",
     "earlier",
     "experiment_id",
     "folder_of",

@@ -64,6 +64,10 @@ class Run:
         """A copy of the file `path` as an artifact in `folder`."""
         self.call({"do": "file", "path": str(path), "folder": folder})
 
+    def model(self, folder: Path) -> None:
+        """The saved student in `folder` as a model of the run, weights and all; sent later, it is read from there again."""
+        self.call({"do": "model", "path": str(folder.absolute()), "name": folder.name})
+
     def figure(self, figure: Figure, name: str) -> None:
         """A Matplotlib figure as the artifact `name`, e.g. "confusion.png"."""
         if self.unsent is None:

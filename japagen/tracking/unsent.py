@@ -14,6 +14,7 @@ from filelock import FileLock
 from japagen.tracking import parent
 from japagen.tracking.alive import gone
 from japagen.tracking.connect import connect_to
+from japagen.tracking.model import upload
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
@@ -71,6 +72,8 @@ def apply(client: MlflowClient, run: str, entry: Mapping[str, Any]) -> None:
     elif entry["do"] == "dataset":
         tag = new.InputTag("mlflow.data.context", entry["context"])
         client.log_inputs(run, [new.DatasetInput(new.Dataset(*entry["dataset"]), [tag])])
+    elif entry["do"] == "model":
+        upload(client, run, entry["name"], Path(entry["path"]))
     else:
         client.set_terminated(run, entry["status"], entry["time"])
 
