@@ -240,10 +240,11 @@ class Saved:
 
 @dataclass
 class Logger:
-    """Where runs are recorded: mlflow or none. `model`: the saved student, too, with its weights."""
+    """Where runs are recorded: mlflow or none. `model`: the saved student, too, with its weights. `system_metrics`: the machine's load."""
 
     name: str = "mlflow"
     model: bool = False
+    system_metrics: bool = True
 
 
 def option(default: Any, told: str) -> Any:

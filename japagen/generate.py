@@ -12,10 +12,11 @@ from typing import Any
 
 from omegaconf import DictConfig
 
-from japagen import accept, estimate, judge, llm, show, store, sweep, tracking
+from japagen import accept, estimate, gold, judge, llm, show, store, sweep, tracking
 from japagen.check import check
 from japagen.config import GenerateConfig, UserError
 from japagen.draw import Premises, draw
+from japagen.finish import finish
 from japagen.flight import answer, in_flight
 from japagen.plan import Plan, make
 
@@ -28,6 +29,8 @@ def run(cfg: DictConfig) -> None:
     if config.dry_run:
         show.prompts(config, make(config))
         return
+    if config.shots and sweep.books() is not None:
+        gold.locate(config.task, "train", config.gold_dir)  # for want of gold no run of a sweep fails: its table says so
     with sweep.turn(f"{config.task.name}-{store.fingerprint(config)}"):
         if not done_before(config):
             work(config)
@@ -102,7 +105,7 @@ def synthesise(config: GenerateConfig, plan: Plan) -> dict[str, Any] | None:
         speed = round((state.accepted - before) / seconds, 3) if state.accepted > before else 0.0
         # Of this process alone; replies, tokens and cost are of all that worked on the dataset.
         report = {"seconds": round(seconds, 2), "examples_per_second": speed}
-        return store.finish(config, table, {**report, **shots, "cost": synthesis.cost, **state.report()})
+        return finish(config, table, {**report, **shots, "cost": synthesis.cost, **state.report()})
 
 
 class Synthesis:

@@ -2,14 +2,11 @@
 
 from __future__ import annotations
 
-import contextlib
 import dataclasses
 import hashlib
-import importlib.metadata
 import json
 import logging
 import os
-import platform
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from types import TracebackType
@@ -17,7 +14,7 @@ from typing import IO, Any
 
 from hydra.core.hydra_config import HydraConfig
 
-from japagen import __version__, sweep
+from japagen import sweep
 from japagen.config import LLM, Config, Task, UserError
 from japagen.gold import Example
 
@@ -290,66 +287,3 @@ class Soft:
             self.file.flush()
             os.fsync(self.file.fileno())
             self.part.replace(self.whole)
-
-
-def finish(config: Config, table: IO[str], report: Mapping[str, Any]) -> dict[str, Any]:
-    """Make the written `table` the dataset's table, then write card and manifest, which says that it is whole."""
-    path = folder(config)
-    table.flush()
-    os.fsync(table.fileno())
-    Path(table.name).replace(path / TABLE)
-    replies = int(report["replies"])
-    manifest = {
-        "fingerprint": fingerprint(config),
-        "num_per_label": config.num_per_label,
-        **report,
-        "acceptance_rate": round(report["accepted"] / replies, 4) if replies else 0.0,
-        "versions": versions(),
-        "identity": identity(config),
-    }
-    write_whole(path / CARD, card(config, manifest))
-    write_whole(path / MANIFEST, json.dumps(manifest, ensure_ascii=False, indent=2) + "\n")
-    return manifest
-
-
-def versions() -> dict[str, str]:
-    """Versions of Python, JapaGen and the engines that are installed."""
-    found = {"python": platform.python_version(), "japagen": __version__}
-    for package in ("xllamacpp", "vllm", "openai"):
-        with contextlib.suppress(importlib.metadata.PackageNotFoundError):
-            found[package] = importlib.metadata.version(package)
-    return found
-
-
-def card(config: Config, manifest: Mapping[str, Any]) -> str:
-    """A dataset card; its head lets datasets.load_dataset open the folder."""
-    table = [f"| {label} | {counts_of(manifest, label)} |" for label in config.task.labels]
-    return "\n".join(
-        [
-            "---",
-            "language: ja",
-            f"task_categories: [{'sentence-similarity' if config.task.kind == 'regression' else 'text-classification'}]",
-            "tags: [synthetic, japagen]",
-            f"configs: [{{config_name: default, data_files: [{{split: train, path: {TABLE}}}]}}]",
-            "---",
-            f"# {config.task.name}, written by {config.llm.name}",
-            "",
-            "Synthetic Japanese text: no person wrote or checked it. Made by JapaGen with the command",
-            "",
-            f"    {generate_command(config)}",
-            "",
-            f"LLM: `{config.llm.model}`, licence: {config.llm.licence}; its terms may limit what may be done with its output.",
-            f"Prompt: {config.prompt.name}, {config.shots} shots, seed {config.seed}, fingerprint {fingerprint(config)}.",
-            f"Replies: {manifest['replies']}, accepted: {manifest['accepted']}.",
-            "",
-            "| label | rejected replies by reason |",
-            "|---|---|",
-            *table,
-            "",
-        ]
-    )
-
-
-def counts_of(manifest: Mapping[str, Any], label: str) -> str:
-    """The rejections of one label on one line."""
-    return ", ".join(f"{reason} {count}" for reason, count in manifest["rejected"].get(label, {}).items()) or "none"

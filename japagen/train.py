@@ -22,6 +22,7 @@ from omegaconf import DictConfig
 from japagen import __version__, export, fit, metric, store, sweep, tracking
 from japagen.check import SOURCES, check
 from japagen.config import TrainConfig, UserError
+from japagen.gold import GoldMissing
 
 if TYPE_CHECKING:
     from lightning.pytorch import Trainer as LightningTrainer
@@ -54,12 +55,12 @@ def run(cfg: DictConfig) -> float:
     with quiet():
         if not fit.chief():
             config.logger.name = "none"  # the first of the processes that train together speaks for all
-        load, about, seeds = functools.cache(lambda: ready(config)), tags(config), config.seeds or [config.seed]
+        load, about, seeds = functools.cache(lambda: ready(config)), functools.cache(lambda: tags(config)), config.seeds or [config.seed]
         if len(seeds) == 1:
             return one(config, load, about)
-        with tracking.run(config, "seeds", about) as track:
-            below = {"mlflow.parentRunId": track.id} if track.id else {}
-            found = [one(replace(config, seeds=[seed]), load, {**about, **below}) for seed in seeds]
+        with tracking.run(config, "seeds", about()) as track:
+            tagged = {**about(), **({"mlflow.parentRunId": track.id} if track.id else {})}
+            found = [one(replace(config, seeds=[seed]), load, lambda: tagged) for seed in seeds]
             return summary(config, found, track)
 
 
@@ -92,21 +93,23 @@ def ready(config: TrainConfig) -> tuple[Pretrained, Tokens]:
     return loaded, tokens.Tokens(loaded.tokenizer, config.student, tokens.folder())
 
 
-def one(config: TrainConfig, load: Callable[[], tuple[Pretrained, Tokens]], about: Mapping[str, str]) -> float:
-    """One training, with the one seed that `config` names; `about` are the tags of its run."""
+def one(config: TrainConfig, load: Callable[[], tuple[Pretrained, Tokens]], about: Callable[[], Mapping[str, str]]) -> float:
+    """One training, with the one seed that `config` names; `about` gives the tags of its run."""
     from japagen import data, student
 
     try:
         parts = data.parts(config)
-    except Exception:
-        with tracking.run(config, "train", about):
+    except Exception as error:
+        if isinstance(error, GoldMissing) and sweep.books() is not None:
+            raise  # a cell of the table that nobody here can fill: the sweep's own table says so, and no run has failed
+        with tracking.run(config, "train", about()):
             raise
     name = student.name(config, [*parts.train, *parts.valid])
     job = identity(name, parts)
     with sweep.turn(job):
         if (score := done_before(config, name, job)) is not None:
             return score
-        with tracking.run(config, "train", {**about, "job": job}) as track:
+        with tracking.run(config, "train", {**about(), "job": job}) as track:
             announce(config, parts)
             loaded, tokens = load()
             seed_everything(config.training_seed)

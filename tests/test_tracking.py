@@ -7,6 +7,7 @@ import os
 import shutil
 import subprocess
 import sys
+import time
 import warnings
 from pathlib import Path
 from typing import Any
@@ -131,6 +132,20 @@ def test_a_run_holds_what_the_job_says(folder: Path) -> None:
     assert "日本語の文を書く。" in (artifacts(folder, run) / "config.yaml").read_text(encoding="utf-8")
 
 
+def test_the_machines_load_is_recorded_while_a_job_runs(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("MLFLOW_SYSTEM_METRICS_SAMPLING_INTERVAL", "0.1")
+    config = made()
+    with tracking.run(config, "generate", {}) as run:
+        time.sleep(1)
+    found = stored(config, run)
+    assert 0 < found.data.metrics["system/system_memory_usage_percentage"] <= 100
+    assert "system/cpu_utilization_percentage" in found.data.metrics
+    config.logger.system_metrics = False
+    with tracking.run(config, "generate", {}) as run:
+        time.sleep(0.5)
+    assert not [name for name in stored(config, run).data.metrics if name.startswith("system/")]
+
+
 @pytest.mark.parametrize(
     ("error", "status"),
     [(ValueError("壊れた"), "FAILED"), (SystemExit(2), "FAILED"), (KeyboardInterrupt(), "KILLED")],
@@ -148,6 +163,7 @@ def test_an_error_ends_the_run_and_is_raised_again(folder: Path, error: BaseExce
 def test_without_logger_nothing_is_imported_or_written(tmp_path: Path) -> None:
     code = """
 import sys
+import time
 from japagen import tracking
 from japagen.config import Logger
 from tests.test_tracking import made

@@ -85,5 +85,5 @@ def links(found: Summary, uri: str) -> Iterator[str]:
     """The runs of the table and the curves, a line each."""
     for run in sorted(found.runs, key=lambda run: (run.task, list(found.labels).index(result.row(run)), run.began)):
         label = plain(found.labels[result.row(run)])
-        seed = plain(result.value(run, "seed"))
+        seed = plain(result.seed(run))
         yield f"- {plain(run.task)}, {label}, seed {seed}: {run.metrics['score']:.4f} ([run]({summary.page_of(uri, run)}))"

@@ -216,7 +216,7 @@ def state_cell(name: str, number: int) -> str:
 def run_line(run: Recorded, found: Summary, uri: str) -> str:
     """A run with its link."""
     row = result.row(run)
-    cells = [text(summary.size_text(run)), text(result.value(run, "seed")), f"{run.metrics['score']:.4f}", summary.date(run.began)]
+    cells = [text(summary.size_text(run)), text(result.seed(run)), f"{run.metrics['score']:.4f}", summary.date(run.began)]
     return line(text(found.labels[row]), [*cells, link(run, uri)])
 
 

@@ -76,6 +76,11 @@ def number(run: Recorded, key: str) -> float | None:
         return None
 
 
+def seed(run: Recorded) -> str:
+    """The seed of the training, with that of its dataset where it is another one."""
+    return value(run, "seed") + (f" (dataset {other})" if (other := value(run, "dataset_seed")) else "")
+
+
 def method(run: Recorded) -> str:
     """The tag `method`, else a name made from what the run was told."""
     return run.tags.get("method") or derived(run)
@@ -133,7 +138,7 @@ def scored(runs: Iterable[Recorded]) -> list[Recorded]:
         # A saved student's score is that of its training, which is there, too; its evaluation says how fast it is.
         again = value(run, "subject") == "student"
         if run.status == "FINISHED" and in_table(run) and not again and "score" in run.metrics:
-            newest[run.task, row(run), value(run, "seed"), size(run), fraction(run)] = run
+            newest[run.task, row(run), seed(run), size(run), fraction(run)] = run
     return list(newest.values())
 
 
@@ -192,7 +197,7 @@ def compare(column: Column) -> None:
 
 def by_seed(cell: Cell) -> dict[str, float]:
     """The score of each seed."""
-    return {value(run, "seed"): run.metrics["score"] for run in cell.runs}
+    return {seed(run): run.metrics["score"] for run in cell.runs}
 
 
 def predictions(run: Recorded) -> dict[str, tuple[str, str]]:

@@ -40,6 +40,7 @@ class Run:
         self.client: MlflowClient | None = None
         self.unsent: Unsent | None = None
         self.name, self.id, self.experiment, self.lost = name, "", "", ""
+        self.monitor: Any = None  # MLflow's, which has no types
 
     def metrics(self, values: Mapping[str, float], step: int | None = None) -> None:
         """Numbers, at `step` where they form a curve."""
@@ -104,11 +105,25 @@ class Run:
 
     def close(self, status: str) -> None:
         """End the run. What MLflow did not take is tried once more."""
+        if self.monitor is not None:
+            with guard(Asked()):
+                self.monitor.finish()
         self.call({"do": "end", "status": status, "time": int(time.time() * 1000)})
         if self.unsent and self.unsent.begun:
             with guard(self):
                 self.id = send(self.unsent.path) or self.id
                 log.info("MLflow answers again; all that was kept is sent")
+
+    def watch(self, uri: str) -> None:
+        """From now on note how busy processor, memory, disk, network and GPU are, every ten seconds, as metrics system/..."""
+        if not self.id:
+            return
+        with guard(Asked()):
+            from mlflow.system_metrics.system_metrics_monitor import SystemMetricsMonitor
+
+            monitor: Any = SystemMetricsMonitor
+            self.monitor = monitor(self.id, tracking_uri=uri)
+            self.monitor.start()
 
     def kept(self) -> str:
         """Where that is that MLflow does not take, and how it is sent later."""
@@ -151,7 +166,9 @@ def start(config: Config, stage: str, tags: Mapping[str, str]) -> Run:
         own = {**own, **parent.tag(recorded.client, recorded.experiment, sweep)}
         recorded.id = recorded.client.create_run(recorded.experiment, now, own, recorded.name).info.run_id
     params = dict(flat(plain))
-    params["seed"] = getattr(config, "training_seed", config.seed)  # the dataset's own is behind its fingerprint
+    params["seed"] = getattr(config, "training_seed", config.seed)
+    if params["seed"] != config.seed:
+        params["dataset_seed"] = config.seed
     # A student of gold data alone has no llm, prompt or shots to be grouped by; a saved one has those of its training.
     without = params.get("data") in ("gold", "few_gold") or params.get("subject") == "student"
     kinds = ("task", "data", "data.shots", "data.fraction", "loss", "student", "subject")
@@ -159,6 +176,8 @@ def start(config: Config, stage: str, tags: Mapping[str, str]) -> Run:
     recorded.tags({**{key: str(params[key]) for key in grouping if key in params}, **tags})
     recorded.params(params)
     recorded.text(OmegaConf.to_yaml(OmegaConf.create(plain)), "config.yaml")
+    if config.logger.system_metrics:
+        recorded.watch(place["uri"])
     return recorded
 
 
