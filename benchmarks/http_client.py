@@ -29,6 +29,7 @@ from pathlib import Path
 
 import aiohttp
 from hydra import compose, initialize_config_dir
+from omegaconf import DictConfig
 
 from japagen import config, generate, llm
 from japagen.llm.fake import sentence
@@ -138,13 +139,17 @@ def overrides(url: str, count: int, near: float = 0.0) -> list[str]:
     return ["task=news", "llm=server", "llm.model=m", f"llm.base_url={url}", f"llm.concurrency={IN_FLIGHT}", *small]
 
 
-def whole(url: str, count: int, near: float = 0.0) -> None:
+def composed(url: str, count: int, near: float = 0.0) -> DictConfig:
+    """The options of that generation."""
+    with initialize_config_dir(str(config.CONF), version_base="1.3"):
+        return compose("generate", overrides=overrides(url, count, near))
+
+
+def whole(cfg: DictConfig) -> None:
     """generate.run, as the command calls it."""
-    with tempfile.TemporaryDirectory() as folder:
-        with initialize_config_dir(str(config.CONF), version_base="1.3"):
-            cfg = compose("generate", overrides=[*overrides(url, count, near), f"synthetic_dir={folder}"])
-        with contextlib.redirect_stdout(io.StringIO()):
-            generate.run(cfg)
+    with tempfile.TemporaryDirectory() as folder, contextlib.redirect_stdout(io.StringIO()):
+        cfg.synthetic_dir = folder
+        generate.run(cfg)
 
 
 def to_first_request(url: str, pipe: Connection) -> float:
@@ -166,11 +171,12 @@ def to_first_request(url: str, pipe: Connection) -> float:
 
 def measure(url: str, count: int, rounds: int) -> None:
     """Print the requests per second of each kind and round, and the medians as ratios to the bare loop."""
+    plain, near = composed(url, count), composed(url, count, 0.9)
     kinds = {
         "bare aiohttp": lambda: asyncio.run(bare(url, count)),
         "engine": lambda: asyncio.run(engine(url, count)),
-        "whole loop": lambda: whole(url, count),
-        "whole loop, near duplicates": lambda: whole(url, count, 0.9),
+        "whole loop": lambda: whole(plain),
+        "whole loop, near duplicates": lambda: whole(near),
     }
     walls: dict[str, list[float]] = {kind: [] for kind in kinds}
     cpus: dict[str, list[float]] = {kind: [] for kind in kinds}
@@ -210,8 +216,8 @@ def main(arguments: list[str]) -> None:
         os.sched_setaffinity(0, {0})
         if profile:
             profiler = cProfile.Profile()
-            profiler.runcall(whole, url, count)
-            pstats.Stats(profiler).sort_stats("tottime").print_stats(45)
+            profiler.runcall(whole, composed(url, count))
+            pstats.Stats(profiler).sort_stats("cumtime").print_stats("japagen", 60)
             return
         seconds = [to_first_request(url, pipe) for _ in range(3)]
         print(f"from the command to the first request: {min(seconds):.2f} s (of {' '.join(f'{value:.2f}' for value in seconds)})")

@@ -6,7 +6,7 @@ import functools
 import operator
 import re
 import unicodedata
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from japagen.config import Clean
@@ -42,6 +42,7 @@ HEAD = re.compile(
 # 1.5倍 and ２、３人 begin with no bullet, #東京 is a hashtag.
 BULLET = re.compile(r"^(?:[-*+>]\s+|#{1,6}\s+|[・●■]\s*|[(（][0-9０-９]{1,2}[)）]\s*|[0-9０-９]{1,2}[.)．）](?![0-9０-９])\s*)")
 QUOTES = {"「": "」", "『": "』", '"': '"', "“": "”", "'": "'", "`": "`", "【": "】"}
+CLOSING = frozenset(QUOTES.values())
 JAPANESE = re.compile(r"[ぁ-ゖァ-ヺー一-鿿々〆〇、。「」『』・！？（）〜…ｦ-ﾟ０-９Ａ-Ｚａ-ｚ：]+")
 KANA = re.compile(r"[ぁ-ゖァ-ヺ]+")
 HAN = re.compile(r"[一-鿿]+")
@@ -85,17 +86,27 @@ def clean(reply: str, finish: str, rules: Clean, asked: str = "", labels: Sequen
 
 def reason(text: str, truncated: bool, rules: Clean, asked: str, labels: Sequence[str]) -> str:
     """The first reason against `text`, or ""."""
-    checks: tuple[tuple[str, Callable[[], object]], ...] = (
-        ("truncated", lambda: truncated),
-        ("empty", lambda: not text),
-        ("chatter", lambda: CHATTER.search(text)),
-        ("leak", lambda: leaks(text, asked, told(tuple(rules.forbidden), tuple(labels)))),
-        ("repetition", lambda: repeats(text)),
-        ("too_long", lambda: len(text) > rules.max_chars),
-        ("not_japanese", lambda: not is_japanese(text, rules.min_japanese)),
-        ("too_short", lambda: len(text) < rules.min_chars),
-    )
-    return next((name for name, found in checks if found()), "")
+    return next(reasons(text, truncated, rules, asked, labels), "")
+
+
+def reasons(text: str, truncated: bool, rules: Clean, asked: str, labels: Sequence[str]) -> Iterator[str]:
+    """The reasons against `text`, each looked for when it is asked for."""
+    if truncated:
+        yield "truncated"
+    if not text:
+        yield "empty"
+    if CHATTER.search(text):
+        yield "chatter"
+    if leaks(text, asked, told(tuple(rules.forbidden), tuple(labels))):
+        yield "leak"
+    if repeats(text):
+        yield "repetition"
+    if len(text) > rules.max_chars:
+        yield "too_long"
+    if not is_japanese(text, rules.min_japanese):
+        yield "not_japanese"
+    if len(text) < rules.min_chars:
+        yield "too_short"
 
 
 def trim(reply: str, lines: int) -> tuple[str, bool]:
@@ -116,6 +127,8 @@ def unwrap(line: str) -> str:
 
 def unquote(line: str) -> str:
     """`line` without quotes around all of it; a quote that is opened and never closed, or the reverse, goes too."""
+    if line[:1] not in QUOTES and line[-1:] not in CLOSING:
+        return line
     for left, right in QUOTES.items():
         inner = line.removeprefix(left).removesuffix(right)
         if len(inner) < len(line) and left not in inner and right not in inner:
@@ -151,7 +164,10 @@ def leaks(text: str, asked: str, words: re.Pattern[str]) -> bool:
     if words.search(text) or any(blank in text for blank in blanks(asked)):
         return True
     # So many characters in a row hold a whole block of half as many, wherever they begin.
-    if not any(text[i : i + ECHO // 2] in asked for i in range(0, len(text) - ECHO // 2 + 1, ECHO // 2)):
+    for i in range(0, len(text) - ECHO // 2 + 1, ECHO // 2):
+        if text[i : i + ECHO // 2] in asked:
+            break
+    else:
         return False
     return any(text[i : i + ECHO] in asked for i in range(len(text) - ECHO + 1))
 

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import hashlib
 import itertools
+import math
+import operator
 from array import array
 from collections.abc import Sequence
 from typing import Any
@@ -11,28 +13,29 @@ from typing import Any
 from japagen.clean import grams
 
 NGRAM = 3  # characters; Japanese has no spaces to split at
-PERMUTATIONS = 48
-BANDS = (
-    1,
-    2,
-    3,
-    4,
-    6,
-    8,
-)  # with 8, two texts of similarity 0.5 are compared with odds of 0.12, of 0.25 with 0.002; with 6, 0.02 and 0.0001
+# With 50 numbers the usual limit of 0.9 takes five bands of ten. Bands of eight, as 48 numbers would make, give ten times as many texts
+# of one template to compare by chance, and in a large dataset that is where the time goes.
+PERMUTATIONS = 50
+BANDS = (1, 2, 5, 10)
+MISSED = 0.04
 
 
 def fewest_bands(near: float) -> int:
-    """Bands of a sketch of which two sketches as similar as `near` share one: more than they can differ in, or 8 if there are none.
+    """Bands of a sketch such that of the pairs exactly as similar as `near`, by their sketches, at most 4 in 100 share none; at most 10.
 
-    Fewer and broader bands leave fewer pairs to compare, and find the same ones.
+    Pairs that are more similar are missed more rarely, mostly never. Fewer and broader bands leave fewer pairs to compare.
     """
-    differing = PERMUTATIONS - min(equal for equal in range(PERMUTATIONS + 1) if equal / PERMUTATIONS >= min(near, 1.0))
-    return next((bands for bands in BANDS if bands > differing), BANDS[-1])
+    differing = PERMUTATIONS - math.ceil(min(near, 1.0) * PERMUTATIONS - 1e-9)
+    return next((bands for bands in BANDS if missed(bands, differing) <= MISSED), BANDS[-1])
+
+
+def missed(bands: int, differing: int) -> float:
+    """The chance that `differing` numbers, spread at random, leave none of the bands whole."""
+    return sum((-1.0) ** left * math.comb(bands, left) * (1 - left / bands) ** differing for left in range(bands + 1))
 
 
 class Seen:
-    """The examples accepted so far. Memory: about 16 bytes an example, and some 700 more where near duplicates are looked for.
+    """The examples accepted so far. Memory: about 16 bytes an example, and some 650 more where near duplicates are looked for.
 
     `near`: from which estimated Jaccard similarity of character 3-grams on (MinHash, Broder 1997) an example counts
     as a near duplicate; 0 looks for exact ones only.
@@ -41,7 +44,7 @@ class Seen:
     def __init__(self, near: float) -> None:
         self.near = near
         self.exact = Digests()
-        self.sketches: list[Any] = []
+        self.sketches = bytearray()  # the short ones, one after the other
         self.index: Any = None
         # An example is judged when it arrives, again when its turn comes, then added; mostly all at once.
         self.last: tuple[Sequence[str], int, Any] = ((), 0, None)
@@ -58,8 +61,11 @@ class Seen:
         number, sketch = self.known(texts)
         if number in self.exact:
             return "duplicate"
-        if self.index is not None and any(self.sketches[key].jaccard(sketch) >= self.near for key in self.index.query(sketch)):
-            return "near_duplicate"
+        if self.index is not None and (candidates := self.index.query(sketch)):
+            own = short(sketch)
+            for key in candidates:
+                if similarity(self.sketches[key * PERMUTATIONS : (key + 1) * PERMUTATIONS], own) >= self.near:
+                    return "near_duplicate"
         return ""
 
     def add(self, texts: Sequence[str]) -> None:
@@ -71,14 +77,25 @@ class Seen:
                 import rensa
 
                 self.index = rensa.RMinHashLSH(threshold=self.near, num_perm=PERMUTATIONS, num_bands=fewest_bands(self.near))
-            self.index.insert(len(self.sketches), sketch)
-            self.sketches.append(sketch)
+            self.index.insert(len(self.sketches) // PERMUTATIONS, sketch)
+            self.sketches += short(sketch)
 
     def known(self, texts: Sequence[str]) -> tuple[int, Any]:
         """The digest and, where near duplicates are looked for, the sketch of an example; those of the last one are kept."""
         if self.last[0] != texts:
             self.last = (texts, digest(texts), sketch_of(texts) if self.near else None)
         return self.last[1:]
+
+
+def short(sketch: Any) -> bytes:
+    """One byte of each number of a sketch: numbers that differ have it in common once in 256 times (Li and König 2010)."""
+    return array("I", sketch.digest()).tobytes()[::4]
+
+
+def similarity(one: bytes | bytearray, other: bytes) -> float:
+    """The Jaccard similarity that two short sketches tell: the share of their bytes that are equal."""
+    equal: int = sum(map(operator.eq, one, other))
+    return equal / PERMUTATIONS
 
 
 def sketch_of(texts: Sequence[str]) -> Any:

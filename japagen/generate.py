@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import dataclasses
 import functools
+import gc
 import logging
 import time
 from pathlib import Path
@@ -95,6 +96,7 @@ def synthesise(config: GenerateConfig, plan: Plan) -> dict[str, Any] | None:
         synthesis.resume()
         begin, before = time.monotonic(), state.accepted
         if not state.done:
+            gc.freeze()  # what the imports made is here to stay; the collector need not look through it again and again
             asyncio.run(synthesis.draw_all())
         seconds = time.monotonic() - begin
         if config.estimate:
@@ -203,7 +205,9 @@ def check_shortfall(config: GenerateConfig, state: accept.Acceptor) -> None:
 def record(config: GenerateConfig, manifest: dict[str, Any], track: tracking.Run, anew: bool) -> None:
     """Metrics, samples and files of a finished dataset go to its run; the end is printed."""
     path = store.folder(config)
-    samples, accepted = show.samples(store.rows(store.asked(config), config.task), config.task)
+    samples = show.samples(store.rows(store.asked(config), config.task), config.task)
+    extended = manifest["num_per_label"] > config.num_per_label
+    accepted = sum(1 for _ in store.asked(config)) if extended else int(manifest["accepted"])
     # A run that found all there spent nothing: sums over runs must not count the same cost twice.
     spent = ("seconds", "examples_per_second", "cost") if anew else ()
     rejected = {f"rejected/{reason}": float(count) for reason, count in manifest["rejected_by_reason"].items()}

@@ -87,15 +87,17 @@ class Progress:
             self.console.print(f"accepted {state.accepted}/{state.size}, {speed:.2f}/s, rejected: {counts_text(rejected)}", highlight=False)
 
 
-def samples(rows: Iterable[Mapping[str, str]], task: Task) -> tuple[list[Mapping[str, str]], int]:
-    """The first rows of each label, unpicked, and how many rows there are."""
+def samples(rows: Iterable[Mapping[str, str]], task: Task) -> list[Mapping[str, str]]:
+    """The first rows of each label, unpicked."""
     first: dict[str, list[Mapping[str, str]]] = {label: [] for label in task.labels}
-    count = 0
+    missing = SAMPLES * len(first)
     for row in rows:
-        count += 1
         if len(first[row["label"]]) < SAMPLES:
             first[row["label"]].append(row)
-    return [row for kept in first.values() for row in kept], count
+            missing -= 1
+            if not missing:  # the rest of a large table is not read for it
+                break
+    return [row for kept in first.values() for row in kept]
 
 
 def samples_markdown(rows: Sequence[Mapping[str, str]], task: Task) -> str:

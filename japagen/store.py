@@ -22,7 +22,7 @@ log = logging.getLogger(__name__)
 
 # Raise it when prompt.py, clean.py or generate.py change which text comes out of the same options:
 # the fingerprint then differs, and old replies are never mixed with new ones.
-FORMAT = 1
+FORMAT = 2
 
 # Engine options that choose other weights, another tokenizer or another template; the rest change speed alone.
 TEXTUAL = {"quantization", "dtype", "revision", "tokenizer", "tokenizer_revision", "hf_overrides", "chat_template", "lora_adapters"}

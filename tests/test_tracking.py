@@ -163,7 +163,6 @@ def test_an_error_ends_the_run_and_is_raised_again(folder: Path, error: BaseExce
 def test_without_logger_nothing_is_imported_or_written(tmp_path: Path) -> None:
     code = """
 import sys
-import time
 from japagen import tracking
 from japagen.config import Logger
 from tests.test_tracking import made
