@@ -19,6 +19,8 @@ from japagen.table import Fault, Row, csv_records, exists, json_records, picked,
 
 log = logging.getLogger(__name__)
 
+READ: dict[tuple[object, ...], list[Example]] = {}
+KEPT = 2  # files: train and test of one task
 FORMATS = ("jsonl", "csv", "tsv", "livedoor", "marc_ja", "covid19")
 Split = Literal["train", "test"]
 
@@ -44,8 +46,7 @@ def load(task: Task, split: Split, gold_dir: str | None) -> list[Example]:
     """
     gold = checked(task)
     path = locate(task, split, gold_dir)
-    rows = enumerate(rows_of(path, task, gold, split), 1)
-    examples = whole(path, (labelled(row, f"{split}-{n}", task, gold) for n, row in rows))
+    examples = read(path, task, gold, split)
     if len({example.id for example in examples}) < len(examples):
         log.warning("%s: ids are not unique, row numbers stand for them", path)
         examples = [replace(example, id=f"{split}-{n}") for n, example in enumerate(examples, 1)]
@@ -59,6 +60,22 @@ def load(task: Task, split: Split, gold_dir: str | None) -> list[Example]:
     note = "" if path == first else f" ({name}, the first choice, is absent)"
     log.info("gold %s of %s: %d rows from %s%s", split, task.name, len(examples), path, note)
     return examples
+
+
+def read(path: Path, task: Task, gold: Gold, split: Split) -> list[Example]:
+    """The examples of one file; those of the last few files are kept, for the other jobs of a sweep."""
+    stat = path.stat()
+    told = (*(repr(part) for part in (task.kind, task.inputs, task.labels, gold)), split, stat.st_mtime_ns, stat.st_size)
+    key = (path, *told) if path.is_file() else None  # what is in a folder may change without a trace on it
+    if key not in READ or key is None:
+        rows = enumerate(rows_of(path, task, gold, split), 1)
+        examples = whole(path, (labelled(row, f"{split}-{n}", task, gold) for n, row in rows))
+        if key is None:
+            return examples
+        READ[key] = examples
+        if len(READ) > KEPT:
+            del READ[next(iter(READ))]
+    return list(READ[key])
 
 
 def locate(task: Task, split: Split, gold_dir: str | None) -> Path:

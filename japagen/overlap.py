@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import re
 import unicodedata
 from collections.abc import Sequence
 
@@ -10,6 +11,8 @@ from japagen.duplicate import Seen
 from japagen.gold import Example
 
 log = logging.getLogger(__name__)
+
+NO_LETTER = re.compile(r"[\W_]+")
 
 
 def without(rows: Sequence[Example], test: Sequence[Example], near: float) -> tuple[list[Example], dict[str, int]]:
@@ -30,9 +33,9 @@ def without(rows: Sequence[Example], test: Sequence[Example], near: float) -> tu
 
 
 def bare(row: Example) -> list[str]:
-    """The letters of each text: NFKC, without spaces, punctuation and signs; a text of nothing else stays as it is."""
+    """The letters and digits of each text: NFKC, without spaces, punctuation and signs; a text of nothing else stays as it is."""
     forms = [unicodedata.normalize("NFKC", text) for text in row.texts]
-    return ["".join(char for char in form if unicodedata.category(char)[0] in "LNM") or form for form in forms]
+    return [NO_LETTER.sub("", form) or form for form in forms]
 
 
 def report(source: str, rows: int, counts: dict[str, int]) -> None:
