@@ -153,6 +153,8 @@ def option_problems(config: Config) -> Iterator[str]:
         yield f"llm.concurrency is {config.llm.concurrency}; it must be 1 or more"
     if config.logger.name not in ("mlflow", "none"):
         yield f"logger is '{config.logger.name}'; allowed: mlflow, none"
+    if config.logger.name == "none" and config.logger.model:
+        yield "logger.model=true has nowhere to go with logger=none; take logger=mlflow, or leave it out"
     if isinstance(config, GenerateConfig) and config.max_attempts < 1:
         yield f"max_attempts is {config.max_attempts}; it must be 1 or more"
     if isinstance(config, GenerateConfig) and not 0 <= config.max_shortfall <= 1:

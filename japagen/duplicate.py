@@ -6,6 +6,7 @@ import hashlib
 import itertools
 import math
 import operator
+import sys
 from array import array
 from collections.abc import Sequence
 from typing import Any
@@ -21,9 +22,10 @@ MISSED = 0.04
 
 
 def fewest_bands(near: float) -> int:
-    """Bands of a sketch such that of the pairs exactly as similar as `near`, by their sketches, at most 4 in 100 share none; at most 10.
+    """Bands of a sketch such that of the pairs exactly as similar as `near`, by their sketches, at most 4 in 100 share none.
 
-    Pairs that are more similar are missed more rarely, mostly never. Fewer and broader bands leave fewer pairs to compare.
+    At most 10 bands, which is enough from 0.75 on. Pairs that are more similar are missed more rarely, mostly never.
+    Fewer and broader bands leave fewer pairs to compare.
     """
     differing = PERMUTATIONS - math.ceil(min(near, 1.0) * PERMUTATIONS - 1e-9)
     return next((bands for bands in BANDS if missed(bands, differing) <= MISSED), BANDS[-1])
@@ -89,7 +91,8 @@ class Seen:
 
 def short(sketch: Any) -> bytes:
     """One byte of each number of a sketch: numbers that differ have it in common once in 256 times (Li and König 2010)."""
-    return array("I", sketch.digest()).tobytes()[::4]
+    numbers = array("I", sketch.digest())
+    return numbers.tobytes()[0 if sys.byteorder == "little" else 3 :: 4]
 
 
 def similarity(one: bytes | bytearray, other: bytes) -> float:

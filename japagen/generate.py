@@ -13,7 +13,7 @@ from typing import Any
 
 from omegaconf import DictConfig
 
-from japagen import accept, estimate, gold, judge, llm, show, store, sweep, tracking
+from japagen import accept, estimate, judge, llm, show, store, sweep, tracking
 from japagen.check import check
 from japagen.config import GenerateConfig, UserError
 from japagen.draw import Premises, draw
@@ -30,8 +30,6 @@ def run(cfg: DictConfig) -> None:
     if config.dry_run:
         show.prompts(config, make(config))
         return
-    if config.shots and sweep.books() is not None:
-        gold.locate(config.task, "train", config.gold_dir)  # for want of gold no run of a sweep fails: its table says so
     with sweep.turn(f"{config.task.name}-{store.fingerprint(config)}"):
         if not done_before(config):
             work(config)
@@ -96,8 +94,13 @@ def synthesise(config: GenerateConfig, plan: Plan) -> dict[str, Any] | None:
         synthesis.resume()
         begin, before = time.monotonic(), state.accepted
         if not state.done:
-            gc.freeze()  # what the imports made is here to stay; the collector need not look through it again and again
-            asyncio.run(synthesis.draw_all())
+            # What the imports made is here to stay; the collector need not look through it again and again.
+            gc.collect()
+            gc.freeze()
+            try:
+                asyncio.run(synthesis.draw_all())
+            finally:
+                gc.unfreeze()
         seconds = time.monotonic() - begin
         if config.estimate:
             show.estimated(config, synthesis.sample, state, seconds)

@@ -20,7 +20,7 @@ from japagen.gold import Example
 
 log = logging.getLogger(__name__)
 
-# Raise it when prompt.py, clean.py or generate.py change which text comes out of the same options:
+# Raise it when prompt.py, clean.py, duplicate.py or generate.py change which text comes out of the same options:
 # the fingerprint then differs, and old replies are never mixed with new ones.
 FORMAT = 2
 

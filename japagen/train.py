@@ -22,7 +22,6 @@ from omegaconf import DictConfig
 from japagen import __version__, export, fit, metric, store, sweep, tracking
 from japagen.check import SOURCES, check
 from japagen.config import TrainConfig, UserError
-from japagen.gold import GoldMissing
 
 if TYPE_CHECKING:
     from lightning.pytorch import Trainer as LightningTrainer
@@ -99,9 +98,7 @@ def one(config: TrainConfig, load: Callable[[], tuple[Pretrained, Tokens]], abou
 
     try:
         parts = data.parts(config)
-    except Exception as error:
-        if isinstance(error, GoldMissing) and sweep.books() is not None:
-            raise  # a cell of the table that nobody here can fill: the sweep's own table says so, and no run has failed
+    except Exception:
         with tracking.run(config, "train", about()):
             raise
     name = student.name(config, [*parts.train, *parts.valid])

@@ -79,6 +79,20 @@ def test_fewer_bands_find_every_near_duplicate(near: float) -> None:
     assert 100 < found < 1400
 
 
+def test_at_the_limit_few_near_duplicates_are_missed() -> None:
+    draw, limit, found = random.Random(0), 0, 0
+    while limit < 150:
+        one = "".join(draw.choices("あいうえおかきくけこさしすせそ", k=130))
+        other = one[:60] + "".join(draw.choices("たちつてと", k=draw.randrange(1, 6))) + one[64:]
+        first, second = sketch_of([one]), sketch_of([other])
+        if first.jaccard(second) != 0.9:
+            continue
+        limit, seen = limit + 1, Seen(0.9)
+        seen.add([one])
+        found += seen.reason([other]) == "near_duplicate"
+    assert 0.9 * limit <= found
+
+
 def test_short_sketches_tell_the_jaccard_similarity() -> None:
     draw = random.Random(0)
     for _ in range(200):

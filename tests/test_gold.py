@@ -258,3 +258,20 @@ def test_too_few_rows_for_the_shots() -> None:
     examples = [gold.Example(f"{number}", ("文",), "hare") for number in range(4)]
     with pytest.raises(UserError, match=r"shots=2 needs 2 .* too few of 'ame' \(rows of each label: hare 4, ame 0\); allowed: shots=0"):
         gold.draw_shots(examples, weather(None), 2, 0)
+
+
+def test_a_file_is_read_again_when_it_has_changed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    task, path = weather(user_gold()), tmp_path / "test.jsonl"
+    reads: list[Path] = []
+    whole = gold.whole
+    monkeypatch.setattr(gold, "whole", lambda path, rows: reads.append(path) or whole(path, rows))
+    write(path, lines(SUN, RAIN))
+    first = gold.load(task, "test", str(tmp_path))
+    first.clear()  # what one job does with its rows is not seen by the next
+    assert len(gold.load(task, "test", str(tmp_path))) == 2
+    assert reads == [path]
+    write(path, lines(SUN, RAIN, {**SUN, "sentence": "明日も晴れるでしょう。"}))
+    assert len(gold.load(task, "test", str(tmp_path))) == 3
+    other = weather(user_gold(), labels=["ame", "hare", "yuki"])
+    assert len(gold.load(other, "test", str(tmp_path))) == 3
+    assert reads == [path] * 3

@@ -39,18 +39,20 @@ def describe(folder: Path, example: Mapping[str, str], outputs: Sequence[tuple[s
         model.save(str(folder / "MLmodel"))
 
 
-def upload(client: MlflowClient, run: str, name: str, folder: Path) -> None:
-    """Give the run `run` the student in `folder` as its model `name`; done twice it is as if done once."""
+def upload(client: MlflowClient, run: str, name: str, folder: Path, made: int) -> None:
+    """Give the run `run` the student in `folder`, whose MLmodel was written at `made`, as its model; twice is as good as once."""
     from mlflow.entities import LoggedModelOutput
 
-    if not folder.is_dir():  # sent later, when another training may have taken its place
-        client.set_tag(run, "incomplete", f"{folder} is no longer there")
+    mark = folder / "MLmodel"
+    if not mark.exists() or mark.stat().st_mtime_ns != made:  # sent later, when another training may have taken its place
+        client.set_tag(run, "incomplete", f"the student of this run is no longer in {folder}")
         return
-    experiment = client.get_run(run).info.experiment_id
+    found = client.get_run(run)
+    experiment = found.info.experiment_id
     known = client.search_logged_models([experiment], f"source_run_id = '{run}'", max_results=1)
     logged = known[0] if known else client.create_logged_model(experiment, name, run, model_type="text-classification")
-    if str(logged.status) == "READY":
-        return
-    client.log_model_artifacts(logged.model_id, str(folder))
-    client.finalize_logged_model(logged.model_id, "READY")
-    client.log_outputs(run, [LoggedModelOutput(logged.model_id, step=0)])
+    if str(logged.status) != "READY":
+        client.log_model_artifacts(logged.model_id, str(folder))
+        client.finalize_logged_model(logged.model_id, "READY")
+    if not (found.outputs and found.outputs.model_outputs):
+        client.log_outputs(run, [LoggedModelOutput(logged.model_id, step=0)])

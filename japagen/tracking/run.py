@@ -5,6 +5,8 @@ from __future__ import annotations
 import dataclasses
 import hashlib
 import json
+import logging
+import re
 import tempfile
 import time
 import traceback
@@ -17,7 +19,9 @@ from typing import TYPE_CHECKING, Any
 
 from omegaconf import OmegaConf
 
+from japagen import sweep
 from japagen.config import Config
+from japagen.gold import GoldMissing
 from japagen.tracking import parent
 from japagen.tracking.alive import bury, here
 from japagen.tracking.connect import REFUSED, Asked, connect, database, guard, log
@@ -28,6 +32,9 @@ from japagen.tracking.unsent import Unsent, apply, send
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
     from mlflow import MlflowClient
+
+
+MODEL = re.compile(r"[/:.%\"']")  # characters that MLflow does not take in a model's name
 
 
 class Run:
@@ -67,7 +74,9 @@ class Run:
 
     def model(self, folder: Path) -> None:
         """The saved student in `folder` as a model of the run, weights and all; sent later, it is read from there again."""
-        self.call({"do": "model", "path": str(folder.absolute()), "name": folder.name})
+        mark = folder / "MLmodel"
+        named = {"name": MODEL.sub("_", folder.name), "made": mark.stat().st_mtime_ns if mark.exists() else 0}
+        self.call({"do": "model", "path": str(folder.absolute()), **named})
 
     def figure(self, figure: Figure, name: str) -> None:
         """A Matplotlib figure as the artifact `name`, e.g. "confusion.png"."""
@@ -105,10 +114,10 @@ class Run:
 
     def close(self, status: str) -> None:
         """End the run. What MLflow did not take is tried once more."""
-        if self.monitor is not None:
+        self.call({"do": "end", "status": status, "time": int(time.time() * 1000)})
+        if self.monitor is not None and not self.lost:  # it would ask a dead server, and wait
             with guard(Asked()):
                 self.monitor.finish()
-        self.call({"do": "end", "status": status, "time": int(time.time() * 1000)})
         if self.unsent and self.unsent.begun:
             with guard(self):
                 self.id = send(self.unsent.path) or self.id
@@ -121,9 +130,25 @@ class Run:
         with guard(Asked()):
             from mlflow.system_metrics.system_metrics_monitor import SystemMetricsMonitor
 
+            # Its thread would tell of a dead server in its own words, again and again; ours tells it once.
+            for name in ("mlflow.system_metrics", "urllib3"):
+                logging.getLogger(name).setLevel(logging.CRITICAL)
             monitor: Any = SystemMetricsMonitor
             self.monitor = monitor(self.id, tracking_uri=uri)
             self.monitor.start()
+
+    def fail(self, error: BaseException) -> None:
+        """End the run as FAILED, or KILLED by Ctrl+C, with what went wrong."""
+        self.tags({"error": f"{type(error).__name__}: {error}"})
+        self.text("".join(traceback.format_exception(error)), "error.txt")
+        self.close("KILLED" if isinstance(error, KeyboardInterrupt) else "FAILED")
+
+    def discard(self) -> None:
+        """Leave no run behind."""
+        self.close("FINISHED")
+        if self.client and self.id and not self.lost:
+            with guard(self):
+                self.client.delete_run(self.id)
 
     def kept(self) -> str:
         """Where that is that MLflow does not take, and how it is sent later."""
@@ -144,30 +169,34 @@ def run(config: Config, stage: str, tags: Mapping[str, str]) -> Iterator[Run]:
     recorded = Run() if config.logger.name == "none" else start(config, stage, tags)
     try:
         yield recorded
+    except GoldMissing as error:
+        if sweep.books() is not None:
+            recorded.discard()  # a cell of a table that nobody here can fill: the sweep's own table says so, and no run has failed
+        else:
+            recorded.fail(error)
+        raise
     except BaseException as error:
-        recorded.tags({"error": f"{type(error).__name__}: {error}"})
-        recorded.text("".join(traceback.format_exception(error)), "error.txt")
-        recorded.close("KILLED" if isinstance(error, KeyboardInterrupt) else "FAILED")
+        recorded.fail(error)
         raise
     recorded.close("FINISHED")
 
 
 def start(config: Config, stage: str, tags: Mapping[str, str]) -> Run:
     """A new run with the config's tags, params and config.yaml, below its sweep's; kept in files where MLflow fails."""
-    recorded, plain, sweep = Run(run_name(config, stage)), without_secrets(dataclasses.asdict(config)), parent.known()
+    recorded, plain, head = Run(run_name(config, stage)), without_secrets(dataclasses.asdict(config)), parent.known()
     path, now = database(config.mlflow_uri), int(time.time() * 1000)
     # `key`: a run that was made though MLflow's answer got lost is found by it, and not made again.
-    own = {"stage": stage, "method": method(config, stage), "key": uuid.uuid4().hex, **here(), **parent.tags(sweep)}
+    own = {"stage": stage, "method": method(config, stage), "key": uuid.uuid4().hex, **here(), **parent.tags(head)}
     place = {"uri": f"sqlite:///{path.as_posix()}" if path else config.mlflow_uri, "experiment": config.task.name}
-    recorded.unsent = Unsent({**place, "name": recorded.name, "tags": own, "time": now, "sweep": sweep})
+    recorded.unsent = Unsent({**place, "name": recorded.name, "tags": own, "time": now, "sweep": head})
     with guard(recorded):
         recorded.client, recorded.experiment = connect(config)
         bury(recorded.client, recorded.experiment)
-        own = {**own, **parent.tag(recorded.client, recorded.experiment, sweep)}
+        own = {**own, **parent.tag(recorded.client, recorded.experiment, head)}
         recorded.id = recorded.client.create_run(recorded.experiment, now, own, recorded.name).info.run_id
     params = dict(flat(plain))
     params["seed"] = getattr(config, "training_seed", config.seed)
-    if params["seed"] != config.seed:
+    if params["seed"] != config.seed and params.get("data") not in ("gold", "few_gold"):
         params["dataset_seed"] = config.seed
     # A student of gold data alone has no llm, prompt or shots to be grouped by; a saved one has those of its training.
     without = params.get("data") in ("gold", "few_gold") or params.get("subject") == "student"

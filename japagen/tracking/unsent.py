@@ -73,7 +73,7 @@ def apply(client: MlflowClient, run: str, entry: Mapping[str, Any]) -> None:
         tag = new.InputTag("mlflow.data.context", entry["context"])
         client.log_inputs(run, [new.DatasetInput(new.Dataset(*entry["dataset"]), [tag])])
     elif entry["do"] == "model":
-        upload(client, run, entry["name"], Path(entry["path"]))
+        upload(client, run, entry["name"], Path(entry["path"]), entry["made"])
     else:
         client.set_terminated(run, entry["status"], entry["time"])
 
@@ -96,7 +96,9 @@ def send(path: Path) -> str:
             try:
                 apply(client, run, known)
             except MlflowException as error:
-                if error.error_code != "INVALID_PARAMETER_VALUE":
+                # A server older than MLflow's logged models knows no such address, now or later.
+                refused = ("INVALID_PARAMETER_VALUE", *(("ENDPOINT_NOT_FOUND",) if entry["do"] == "model" else ()))
+                if error.error_code not in refused:
                     raise
                 client.set_tag(run, "incomplete", str(error)[:400])
         if not entries or entries[-1]["do"] != "end":
