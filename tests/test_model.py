@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import subprocess
 import sys
 import time
@@ -16,6 +17,7 @@ from mlflow import MlflowClient, pyfunc
 from pandas import DataFrame
 
 from japagen import train
+from japagen.tracking.model import describe, upload
 from tests.conftest import Compose
 from tests.test_unsent import free_port, stop
 from tests.toys import FAST, saved, sentences
@@ -53,6 +55,28 @@ def test_mlflow_opens_the_folder_and_the_logged_model(composed: Compose, gold_di
         assert list(opened.input_example) == list(asked)
         found, expected = list(opened.predict(asked)["predicted"]), [row["predicted"] for row in said()]
         assert found == (expected if task == "jcola" else pytest.approx(expected, abs=1e-4))
+
+
+def test_an_upload_that_broke_off_is_finished_by_the_next(tmp_path: Path, ready: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    shutil.copy(ready / "mlflow.db", tmp_path)
+    client = MlflowClient(f"sqlite:///{tmp_path}/mlflow.db")
+    experiment = client.create_experiment("first", artifact_location=(tmp_path / "mlruns").as_uri())
+    run, later = (client.create_run(experiment).info.run_id for _ in range(2))
+    folder = tmp_path / "student"
+    folder.mkdir()
+    describe(folder, {"sentence": "犬が走る。"}, [("predicted", "string")])
+    made = (folder / "MLmodel").stat().st_mtime_ns
+    with monkeypatch.context() as broken, pytest.raises(ConnectionError):
+        broken.setattr(MlflowClient, "log_outputs", lambda *_: (_ for _ in ()).throw(ConnectionError))
+        upload(client, run, "student", folder, made)
+    for _ in range(2):
+        upload(client, run, "student", folder, made)
+    (model,) = client.search_logged_models([experiment])
+    assert [output.model_id for output in client.get_run(run).outputs.model_outputs] == [model.model_id]
+    # Another training has taken the folder.
+    upload(client, later, "student", folder, made - 1)
+    assert "no longer" in client.get_run(later).data.tags["incomplete"]
+    assert len(client.search_logged_models([experiment])) == 1
 
 
 @pytest.mark.slow

@@ -176,6 +176,12 @@ def test_every_experiment_names_choices_that_are_there(composed: Compose, path: 
 def test_jobs_that_lack_gold_are_no_failure(folder: Path) -> None:
     code, table, printed = sweep(folder, "generate.py", *GENERATE, "shots=1,0", "gold_dir=.")
     assert (code, [state for state, _ in table]) == (0, ["no gold", "done"]), printed
+    code, table, printed = sweep(folder, "evaluate.py", "-m", "task=jcola", "llm=fake", "shots=0,1", "gold_dir=.")
+    assert (code, [state for state, _ in table]) == (0, ["no gold", "no gold"]), printed
+    code, table, printed = sweep(folder, "train.py", "-m", "task=jcola", "data=gold,few_gold", "seeds=[0,1]", "student=tiny", "gold_dir=.")
+    assert (code, [state for state, _ in table]) == (0, ["no gold", "no gold"]), printed
+    (job,) = parts(folder, "jcola")[1]
+    assert (job.info.status, job.data.tags["shots"]) == ("FINISHED", "0")
 
 
 @pytest.mark.slow
