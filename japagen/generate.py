@@ -95,7 +95,6 @@ def synthesise(config: GenerateConfig, plan: Plan) -> dict[str, Any] | None:
         begin, before = time.monotonic(), state.accepted
         if not state.done:
             # What the imports made is here to stay; the collector need not look through it again and again.
-            gc.collect()
             gc.freeze()
             try:
                 asyncio.run(synthesis.draw_all())

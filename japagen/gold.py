@@ -66,7 +66,8 @@ def read(path: Path, task: Task, gold: Gold, split: Split) -> list[Example]:
     """The examples of one file; those of the last few files of rows are kept, for the other jobs of a sweep."""
     stat = path.stat()
     told = (*(repr(part) for part in (task.kind, task.inputs, task.labels, gold)), split, stat.st_mtime_ns, stat.st_size)
-    key = (path, *told) if gold.format in FORMATS[:3] else None  # corpora are read from more than one file
+    # A folder may change without a trace on it, and the other corpora are read from more than one file.
+    key = (path, *told) if path.is_file() and gold.format in ("jsonl", "csv", "tsv", "livedoor") else None
     if key not in READ or key is None:
         rows = enumerate(rows_of(path, task, gold, split), 1)
         examples = whole(path, (labelled(row, f"{split}-{n}", task, gold) for n, row in rows))

@@ -22,6 +22,7 @@ from omegaconf import DictConfig
 from japagen import __version__, export, fit, metric, store, sweep, tracking
 from japagen.check import SOURCES, check
 from japagen.config import TrainConfig, UserError
+from japagen.gold import GoldMissing
 
 if TYPE_CHECKING:
     from lightning.pytorch import Trainer as LightningTrainer
@@ -98,7 +99,9 @@ def one(config: TrainConfig, load: Callable[[], tuple[Pretrained, Tokens]], abou
 
     try:
         parts = data.parts(config)
-    except Exception:
+    except Exception as error:
+        if isinstance(error, GoldMissing) and sweep.books() is not None:
+            raise  # the run would only be discarded
         with tracking.run(config, "train", about()):
             raise
     name = student.name(config, [*parts.train, *parts.valid])
