@@ -29,6 +29,7 @@ def job() -> Iterator[None]:
 
     In a sweep the error is raised again, so that Hydra marks the job as failed and goes on with the others.
     """
+    colour(logging.getLogger())
     try:
         signal.signal(signal.SIGTERM, signal.default_int_handler)
         yield
@@ -47,6 +48,28 @@ def job() -> Iterator[None]:
     except Exception:
         log.exception("the job failed")
         raise
+
+
+class Coloured(logging.Formatter):
+    """Lines as `plain` formats them: warnings in yellow, errors in red."""
+
+    def __init__(self, plain: logging.Formatter) -> None:
+        super().__init__()
+        self.plain = plain
+
+    def format(self, record: logging.LogRecord) -> str:
+        """One record as text."""
+        line = self.plain.format(record)
+        code = 31 if record.levelno >= logging.ERROR else 33 if record.levelno >= logging.WARNING else 0
+        return f"\x1b[{code}m{line}\x1b[0m" if code else line
+
+
+def colour(logger: logging.Logger) -> None:
+    """Colour what `logger` writes to a terminal (not with NO_COLOR); files and pipes stay plain."""
+    for handler in logger.handlers:
+        stream, plain = getattr(handler, "stream", None), handler.formatter
+        if plain and not isinstance(plain, Coloured) and stream and stream.isatty() and not os.environ.get("NO_COLOR"):
+            handler.setFormatter(Coloured(plain))
 
 
 def fail(error: UserError) -> None:
