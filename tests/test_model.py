@@ -13,8 +13,6 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from mlflow import MlflowClient, pyfunc
-from pandas import DataFrame
 
 from japagen import train
 from japagen.tracking.model import describe, upload
@@ -38,6 +36,9 @@ def said() -> list[dict[str, Any]]:
 @pytest.mark.slow
 @pytest.mark.parametrize(("task", "column"), [("jcola", "string"), ("jsts", "double")])
 def test_mlflow_opens_the_folder_and_the_logged_model(composed: Compose, gold_dir: Path, ready: Path, task: str, column: str) -> None:
+    from mlflow import MlflowClient, pyfunc
+    from pandas import DataFrame
+
     uri = logged(composed, gold_dir, task, "logger.model=true")
     client = MlflowClient(uri)
     experiment = client.get_experiment_by_name(task)
@@ -57,7 +58,10 @@ def test_mlflow_opens_the_folder_and_the_logged_model(composed: Compose, gold_di
         assert found == (expected if task == "jcola" else pytest.approx(expected, abs=1e-4))
 
 
+@pytest.mark.slow
 def test_an_upload_that_broke_off_is_finished_by_the_next(tmp_path: Path, ready: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    from mlflow import MlflowClient
+
     shutil.copy(ready / "mlflow.db", tmp_path)
     client = MlflowClient(f"sqlite:///{tmp_path}/mlflow.db")
     experiment = client.create_experiment("first", artifact_location=(tmp_path / "mlruns").as_uri())
