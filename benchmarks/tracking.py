@@ -8,7 +8,8 @@ import tempfile
 import time
 
 from japagen import tracking
-from japagen.config import LLM, Data, Logger, Prompt, Student, Task, TrainConfig, Trainer, Wording
+from japagen.config import LLM, Data, Logger, Prompt, Student, TrainConfig, Trainer
+from japagen.task import Task, Wording
 
 
 def config(logger: str) -> TrainConfig:

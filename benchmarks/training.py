@@ -99,7 +99,7 @@ def main() -> None:
         "  without fused AdamW": (plain_adamw, []),
     }
     results: dict[str, list[tuple[float, float]]] = {}
-    with train.quiet():
+    with fit.quiet():
         for seed in range(seeds):
             for name, (patch, extra) in variants.items():
                 with patch if seed == 0 else nullcontext():

@@ -9,7 +9,7 @@ import unicodedata
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
-from japagen.config import Clean
+from japagen.task import Clean
 
 REASONS = {
     "empty": "nothing was left after trimming",

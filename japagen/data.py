@@ -15,8 +15,9 @@ from torch.utils.data import DataLoader
 
 from japagen import check, gold, overlap, reweight, soft, store
 from japagen.batch import Buckets, Phases, Rows, loader
-from japagen.config import Task, TrainConfig, UserError
+from japagen.config import TrainConfig, UserError
 from japagen.gold import Example, GoldMissing
+from japagen.task import Task
 from japagen.tokens import Tokens
 
 log = logging.getLogger(__name__)

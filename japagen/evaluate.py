@@ -16,8 +16,9 @@ from omegaconf import DictConfig
 
 from japagen import gold, metric, prompting, quality, store, tracking
 from japagen.check import check
-from japagen.config import EvaluateConfig, Task
+from japagen.config import EvaluateConfig
 from japagen.gold import Example, GoldMissing
+from japagen.task import Task
 
 log = logging.getLogger(__name__)
 

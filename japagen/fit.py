@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import importlib
 import logging
 import math
 import shutil
 import signal
 import sys
+import warnings
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import replace
@@ -18,6 +20,15 @@ from japagen.config import TrainConfig, Trainer, UserError
 log = logging.getLogger(__name__)
 
 RESUME = "resume.ckpt"
+# Advice against what is meant here: small tables in memory, and no logger of Lightning's.
+CHATTER = (
+    r".*does not have many workers",
+    r".*smaller than the logging interval",
+    r".*isinstance\(treespec, LeafSpec\)",
+    # Resuming is ours: resume.py goes on in the middle of an epoch, in a folder that is not empty.
+    r"You're resuming from a checkpoint that ended before",
+    r"Checkpoint directory .* exists and is not empty",
+)
 
 if TYPE_CHECKING:
     from filelock import FileLock
@@ -162,3 +173,19 @@ def interruptible() -> Iterator[None]:
             signal.signal(signal.SIGINT, handler)
             raise KeyboardInterrupt from stop
         raise
+
+
+@contextmanager
+def quiet() -> Iterator[None]:
+    """Without the advertisements and advice of Lightning and transformers; their errors are still seen."""
+    from transformers.utils import logging as bars
+
+    importlib.import_module("lightning.pytorch")  # it sets the levels of its loggers
+    progress: Any = bars
+    progress.disable_progress_bar()
+    for name, level in (("lightning.pytorch", logging.WARNING), ("lightning.fabric", logging.WARNING), ("transformers", logging.ERROR)):
+        logging.getLogger(name).setLevel(level)
+    with warnings.catch_warnings():
+        for message in CHATTER:
+            warnings.filterwarnings("ignore", message=message)
+        yield

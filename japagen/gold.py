@@ -13,9 +13,10 @@ from pathlib import Path
 from typing import Literal
 
 from japagen import corpus
-from japagen.config import Gold, Task, UserError, did_you_mean, is_number
+from japagen.config import UserError, did_you_mean, is_number
 from japagen.embedded import cache_dir
 from japagen.table import Fault, Row, csv_records, exists, json_records, picked, whole
+from japagen.task import Gold, Task
 
 log = logging.getLogger(__name__)
 

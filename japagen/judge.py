@@ -10,7 +10,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from japagen.config import Task, UserError
+from japagen.config import UserError
+from japagen.task import Task
 
 
 @dataclass(frozen=True)

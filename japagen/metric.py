@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Sequence
 
-from japagen.config import Task
+from japagen.task import Task
 
 
 def scores(task: Task, gold: Sequence[str], predicted: Sequence[str]) -> dict[str, float]:

@@ -12,7 +12,8 @@ from torch import nn
 from transformers import AutoConfig, AutoModelForSequenceClassification, AutoTokenizer, PreTrainedModel, PreTrainedTokenizerBase
 
 from japagen import embedded, trim
-from japagen.config import Student, Task, UserError
+from japagen.config import Student, UserError
+from japagen.task import Task
 
 MEAN = 10.0  # how much more the mean counts than the first token
 
@@ -110,7 +111,7 @@ def offline(model: str) -> bool:
         HfApi().model_info(model, timeout=10)
     except HfHubHTTPError:  # an answer; from_pretrained says what it means
         return False
-    except Exception:
+    except Exception:  # no line, no name, no answer in time: each version of the hub's client has other errors for it
         return True
     return False
 

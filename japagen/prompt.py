@@ -6,9 +6,10 @@ import dataclasses
 import json
 from collections.abc import Sequence
 
-from japagen.config import Prompt, Task
+from japagen.config import Prompt
 from japagen.gold import Example
 from japagen.llm import Message, Schema
+from japagen.task import Task
 
 ASK, ANSWER = "指示：", "回答："
 

@@ -14,9 +14,10 @@ from pathlib import Path
 from typing import Any
 
 from japagen import gold, llm, question, store
-from japagen.config import EvaluateConfig, Task, UserError
+from japagen.config import EvaluateConfig, UserError
 from japagen.flight import answer, in_flight
 from japagen.gold import Example
+from japagen.task import Task
 
 log = logging.getLogger(__name__)
 

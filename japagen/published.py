@@ -8,7 +8,8 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from japagen.config import Knowledge, Task, UserError, Wording, did_you_mean
+from japagen.config import UserError, did_you_mean
+from japagen.task import Knowledge, Task, Wording
 
 SLOTS = ("genre", "object")
 SLOT = "{slot}"

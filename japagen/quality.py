@@ -9,9 +9,9 @@ from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 
 from japagen import gold, metric
-from japagen.config import Task
 from japagen.duplicate import Seen
 from japagen.gold import Example
+from japagen.task import Task
 
 # All n-grams are of characters: Japanese has no spaces to split at.
 SAMPLE = 1000  # rows that shares of distinct n-grams are counted over: they fall as a dataset grows

@@ -8,8 +8,8 @@ import unicodedata
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from japagen.config import Question, Task
 from japagen.llm import Request
+from japagen.task import Question, Task
 
 FORMAT = 1  # raise it when this module changes what is asked: old answers are then never mixed with new ones
 TOP = 20  # first tokens whose probability is asked for; servers give no more

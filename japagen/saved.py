@@ -19,8 +19,9 @@ from transformers import AutoModelForSequenceClassification, AutoTokenizer, PreT
 
 from japagen import tracking
 from japagen.batch import Rows, chunks
-from japagen.config import EvaluateConfig, Student, Task, UserError
+from japagen.config import EvaluateConfig, Student, UserError
 from japagen.gold import Example
+from japagen.task import Task
 from japagen.tokens import Tokens
 
 if TYPE_CHECKING:

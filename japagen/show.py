@@ -18,8 +18,9 @@ from rich.table import Table
 
 from japagen import estimate
 from japagen.accept import Acceptor, counts_text
-from japagen.config import GenerateConfig, Task
+from japagen.config import GenerateConfig
 from japagen.plan import Plan
+from japagen.task import Task
 
 SAMPLES = 2  # of each label
 

@@ -10,8 +10,9 @@ import torch
 from torch import Tensor
 
 from japagen import store
-from japagen.config import Task, TrainConfig, UserError
+from japagen.config import TrainConfig, UserError
 from japagen.gold import Example
+from japagen.task import Task
 
 FILE = "soft.jsonl"
 

@@ -15,8 +15,9 @@ from typing import IO, Any
 from hydra.core.hydra_config import HydraConfig
 
 from japagen import sweep
-from japagen.config import LLM, Config, Task, UserError
+from japagen.config import LLM, Config, UserError
 from japagen.gold import Example
+from japagen.task import Task
 
 log = logging.getLogger(__name__)
 

@@ -20,10 +20,11 @@ from transformers import PreTrainedModel
 from japagen import loss, metric, store
 from japagen.batch import OURS
 from japagen.check import SOURCES
-from japagen.config import Student, Task, TrainConfig, UserError
+from japagen.config import Student, TrainConfig, UserError
 from japagen.gold import Example
 from japagen.pretrained import last_layer
 from japagen.reweight import Reweight
+from japagen.task import Task
 
 Record = Callable[[dict[str, float], int], None]
 CHECK_EVERY = 20  # steps between looks at whether the loss is still a number: a look makes a GPU wait

@@ -4,15 +4,12 @@ from __future__ import annotations
 
 import functools
 import hashlib
-import importlib
 import json
 import logging
 import statistics
 import time
-import warnings
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -38,21 +35,12 @@ log = logging.getLogger(__name__)
 # What a file of predictions has in a line: id, gold, predicted and, for labels, probability.
 Rows = Sequence[Mapping[str, Any]]
 EXAMPLE = "公園で子どもたちが遊んでいます。"  # what a served student is shown to be asked
-# Advice against what is meant here: small tables in memory, and no logger of Lightning's.
-CHATTER = (
-    r".*does not have many workers",
-    r".*smaller than the logging interval",
-    r".*isinstance\(treespec, LeafSpec\)",
-    # Resuming is ours: resume.py goes on in the middle of an epoch, in a folder that is not empty.
-    r"You're resuming from a checkpoint that ended before",
-    r"Checkpoint directory .* exists and is not empty",
-)
 
 
 def run(cfg: DictConfig) -> float:
     """Train the student that `cfg` names, score it on gold and save it; returns the task's metric, with several seeds its mean."""
     config = check(cfg, TrainConfig)
-    with quiet():
+    with fit.quiet():
         if not fit.chief():
             config.logger.name = "none"  # the first of the processes that train together speaks for all
         load, about, seeds = functools.cache(lambda: ready(config)), functools.cache(lambda: tags(config)), config.seeds or [config.seed]
@@ -168,11 +156,7 @@ def work(config: TrainConfig, parts: Parts, called: str, loaded: Pretrained, tok
             return measured[f"{prefix(config, parts)}/{config.task.metric}"]
         folder = save(config, called, module, loaded.tokenizer, rows, part)
     track.tags({"folder": str(folder.absolute())})
-    record(config, parts, rows, measured, track)
-    if config.export:
-        track.metrics(export.onnx(folder, config, parts.test))
-    if config.logger.model:
-        track.model(folder)
+    record(config, parts, rows, measured, track, folder)
     show(config, parts, measured, folder, tracking.where(config, track))
     return measured[f"{prefix(config, parts)}/{config.task.metric}"]
 
@@ -255,8 +239,8 @@ def measure(config: TrainConfig, parts: Parts, rows: Rows) -> dict[str, float]:
     return measured if prefix(config, parts) != "test" else {**measured, "score": found[config.task.metric]}
 
 
-def record(config: TrainConfig, parts: Parts, rows: Rows, measured: Mapping[str, float], track: tracking.Run) -> None:
-    """Hand the job's numbers, its rows' digests and the confusion matrix to tracking."""
+def record(config: TrainConfig, parts: Parts, rows: Rows, measured: Mapping[str, float], track: tracking.Run, folder: Path) -> None:
+    """Hand the job's numbers, its rows' digests, the confusion matrix and, where asked for, the saved student to tracking."""
     from japagen import data
 
     track.metrics(measured)
@@ -268,6 +252,10 @@ def record(config: TrainConfig, parts: Parts, rows: Rows, measured: Mapping[str,
     if config.task.kind == "classification":
         gold_labels, predicted = [row["gold"] for row in rows], [row["predicted"] for row in rows]
         track.figure(tracking.confusion(gold_labels, predicted, config.task.labels), "confusion.png")
+    if config.export:
+        track.metrics(export.onnx(folder, config, parts.test))
+    if config.logger.model:
+        track.model(folder)
 
 
 def show(config: TrainConfig, parts: Parts, measured: Mapping[str, float], folder: Path, where: str) -> None:
@@ -289,19 +277,3 @@ def show(config: TrainConfig, parts: Parts, measured: Mapping[str, float], folde
     console.print(f"student: {folder}", markup=False)
     if where:
         console.print(f"run: {where}", markup=False)
-
-
-@contextmanager
-def quiet() -> Iterator[None]:
-    """Without the advertisements and advice of Lightning and transformers; their errors are still seen."""
-    from transformers.utils import logging as bars
-
-    importlib.import_module("lightning.pytorch")  # it sets the levels of its loggers
-    progress: Any = bars
-    progress.disable_progress_bar()
-    for name, level in (("lightning.pytorch", logging.WARNING), ("lightning.fabric", logging.WARNING), ("transformers", logging.ERROR)):
-        logging.getLogger(name).setLevel(level)
-    with warnings.catch_warnings():
-        for message in CHATTER:
-            warnings.filterwarnings("ignore", message=message)
-        yield

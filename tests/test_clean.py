@@ -9,7 +9,7 @@ from collections.abc import Iterator
 import pytest
 
 from japagen import clean
-from japagen.config import Clean
+from japagen.task import Clean
 
 RULES = Clean(min_chars=5, max_chars=40, forbidden=["いまの文"])
 FORM = "次の形で、写真の説明文を一つ書いてください。\n形：（場所）で（人か動物か物）が（動作）ています。"

@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 
 from japagen import corpus, gold
-from japagen.config import Gold, Task
+from japagen.task import Gold, Task
 from tests.weather import DATA, real, rejected, shipped, weather, write
 
 # livedoor

@@ -14,7 +14,8 @@ from pathlib import Path
 import pytest
 
 from japagen import gold
-from japagen.config import Gold, UserError
+from japagen.config import UserError
+from japagen.task import Gold
 from tests.weather import DATA, RAIN, SUN, lines, real, rejected, shipped, user_gold, weather, write
 
 

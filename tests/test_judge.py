@@ -12,8 +12,9 @@ import torch
 
 from japagen import generate, pretrained, store
 from japagen.check import check
-from japagen.config import GenerateConfig, Task, UserError
+from japagen.config import GenerateConfig, UserError
 from japagen.judge import Student
+from japagen.task import Task
 from tests.conftest import Compose
 from tests.weather import shipped
 

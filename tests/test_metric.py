@@ -3,7 +3,7 @@ from __future__ import annotations
 import pytest
 
 from japagen import metric
-from japagen.config import Task
+from japagen.task import Task
 
 
 def task(kind: str, name: str) -> Task:

@@ -10,7 +10,8 @@ from transformers import AutoModelForSequenceClassification, RobertaConfig
 
 from japagen import pretrained
 from japagen.check import check
-from japagen.config import Student, Task, TrainConfig, UserError
+from japagen.config import Student, TrainConfig, UserError
+from japagen.task import Task
 
 Compose = Callable[..., DictConfig]
 

@@ -10,8 +10,9 @@ import pytest
 from omegaconf import OmegaConf
 
 from japagen import clean, config, prompt, store
-from japagen.config import Clean, Knowledge, Prompt, Task, Wording
+from japagen.config import Prompt
 from japagen.gold import Example
+from japagen.task import Clean, Knowledge, Task, Wording
 from tests import test_clean
 
 ZERO, KNOWING = Prompt(name="zero_shot"), Prompt(name="knowledge", knowledge=True)

@@ -9,7 +9,8 @@ import pytest
 
 from japagen import question
 from japagen.check import check
-from japagen.config import CONF, EvaluateConfig, Task, UserError
+from japagen.config import CONF, EvaluateConfig, UserError
+from japagen.task import Task
 from tests.conftest import Compose
 
 TASKS = sorted(path.stem for path in (CONF / "task").glob("*.yaml"))

@@ -8,7 +8,8 @@ from omegaconf import DictConfig
 
 from japagen import pretrained, student
 from japagen.check import check
-from japagen.config import Student, Task, TrainConfig
+from japagen.config import Student, TrainConfig
+from japagen.task import Task
 
 Compose = Callable[..., DictConfig]
 TASK = Task(name="t", inputs=["sentence"], labels=["a", "b", "c"])

@@ -15,22 +15,8 @@ from typing import Any
 import pytest
 
 from japagen import tracking
-from japagen.config import (
-    LLM,
-    Config,
-    Data,
-    EvaluateConfig,
-    Filter,
-    GenerateConfig,
-    Logger,
-    Prompt,
-    Saved,
-    Student,
-    Task,
-    TrainConfig,
-    Trainer,
-    Wording,
-)
+from japagen.config import LLM, Config, Data, EvaluateConfig, Filter, GenerateConfig, Logger, Prompt, Saved, Student, TrainConfig, Trainer
+from japagen.task import Task, Wording
 
 ROOT = Path(__file__).resolve().parent.parent
 JOB = """

@@ -16,7 +16,8 @@ from transformers import (
 )
 
 from japagen import pretrained, trim
-from japagen.config import Student, Task, UserError
+from japagen.config import Student, UserError
+from japagen.task import Task
 
 JAPANESE = [
     f"{who}が{where}{what}。"

@@ -10,7 +10,8 @@ import pytest
 from omegaconf import OmegaConf
 
 from japagen import config, gold
-from japagen.config import Gold, Task, UserError
+from japagen.config import UserError
+from japagen.task import Gold, Task
 
 DATA = os.environ.get("JAPAGEN_DATA") or ""
 real = pytest.mark.skipif(not DATA, reason="JAPAGEN_DATA names no folder with the real gold data")
