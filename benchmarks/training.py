@@ -1,7 +1,9 @@
 """Examples per second of training: JapaGen's loop, without each of its measures, and transformers.Trainer with its defaults.
 
 python benchmarks/training.py [rows] [seeds] [overrides of train.py ...]      JAPAGEN_DATA must name gold data
-The same student, rows, batch size, epochs and learning rate; scored on the whole gold test set. One epoch.
+The same student, rows, batch size, epochs and learning rate; scored on the whole gold test set. One epoch, timed from its first step to
+its last, reading of rows included; a short training before each side's first is not counted. The rows of single measures are of seed 0.
+Needs `accelerate`, which transformers.Trainer wants.
 """
 
 from __future__ import annotations
@@ -12,12 +14,16 @@ import tempfile
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager, nullcontext
+from pathlib import Path
 from typing import Any
 
 import torch
 from hydra import compose, initialize_config_dir
+from lightning.pytorch import Callback
+from transformers import TrainerCallback
+from transformers.integrations.sdpa_attention import sdpa_attention_forward
 
-from japagen import batch, config, data, fit, metric, pretrained, student, tokens, train
+from japagen import batch, config, data, fit, layers, metric, pretrained, student, tokens, train
 from japagen.check import check
 from japagen.config import TrainConfig
 
@@ -42,23 +48,62 @@ def options(rows: int, overrides: list[str]) -> TrainConfig:
     return check(cfg, TrainConfig)
 
 
-def ours(settings: TrainConfig, seed: int) -> tuple[float, float]:
-    """(examples per second, score) of one training by JapaGen's loop."""
+class Clock(Callback):
+    """Seconds from before the first step to after the last."""
+
+    began = seconds = 0.0
+
+    def on_train_epoch_start(self, *around: Any) -> None:
+        """Begin."""
+        self.began = time.perf_counter()
+
+    def on_train_batch_end(self, *around: Any) -> None:
+        """Perhaps the last."""
+        self.seconds = time.perf_counter() - self.began
+
+
+class TheirClock(TrainerCallback):
+    """The same for transformers.Trainer."""
+
+    began = seconds = 0.0
+
+    def on_epoch_begin(self, *around: Any, **more: Any) -> None:
+        """Begin."""
+        self.began = time.perf_counter()
+
+    def on_step_end(self, *around: Any, **more: Any) -> None:
+        """Perhaps the last."""
+        self.seconds = time.perf_counter() - self.began
+
+
+def ours(settings: TrainConfig, seed: int, score: bool) -> tuple[float, float | None]:
+    """(examples per second, score if wanted) of one training by JapaGen's loop."""
     settings.seeds = [seed]
     parts = data.parts(settings)
     loaded = pretrained.load(settings.student, settings.task)
     train.seed_everything(seed)
     table = data.DataModule(parts, settings, tokens.Tokens(loaded.tokenizer, settings.student, None))
-    module = student.Module(loaded.fresh(), settings, None, lambda values, step: None)
-    with tempfile.TemporaryDirectory() as folder, fit.workplace(fit.Path(folder), "one") as part:
+    model = loaded.fresh()
+    layers.narrow(model, table.vocabulary())
+    module = student.Module(model, settings, None, lambda values, step: None)
+    clock, rows = Clock(), list[Any]()
+    with tempfile.TemporaryDirectory() as folder, fit.workplace(Path(folder), "one") as part:
         trainer = fit.make_trainer(settings.trainer, table.steps(), part)
+        trainer.callbacks.append(clock)  # type: ignore[attr-defined]
         trainer.fit(module, datamodule=table)
-        rows = train.predictions(trainer, module, table)
-    found = metric.scores(settings.task, [row["gold"] for row in rows], [str(row["predicted"]) for row in rows])
-    return module.speed(), found[settings.task.metric]
+        rows += train.predictions(trainer, module, table) if score else []
+    return len(parts.train) / clock.seconds, scored(settings, [(row["gold"], str(row["predicted"])) for row in rows])
 
 
-def theirs(settings: TrainConfig, seed: int, max_length: bool = False) -> tuple[float, float]:
+def scored(settings: TrainConfig, pairs: list[tuple[str, str]]) -> float | None:
+    """The task's metric for pairs of gold and predicted."""
+    if not pairs:
+        return None
+    gold, predicted = zip(*pairs, strict=True)
+    return metric.scores(settings.task, gold, predicted)[settings.task.metric]
+
+
+def theirs(settings: TrainConfig, seed: int, score: bool, max_length: bool = False) -> tuple[float, float | None]:
     """The same by transformers.Trainer as it comes; with `max_length` every row is padded to that."""
     from transformers import Trainer, TrainingArguments
 
@@ -68,22 +113,26 @@ def theirs(settings: TrainConfig, seed: int, max_length: bool = False) -> tuple[
     padding: dict[str, Any] = {"padding": "max_length", "truncation": True, "max_length": settings.student.max_length} if max_length else {}
 
     def encoded(rows: list[Any]) -> list[dict[str, Any]]:
-        found = loaded.tokenizer([row.texts[0] for row in rows], [row.texts[1] for row in rows], **(padding or {"truncation": True}))
+        found = loaded.tokenizer(
+            [settings.student.prefix + row.texts[0] for row in rows], [row.texts[1] for row in rows], **(padding or {"truncation": True})
+        )
         return [{**{key: found[key][n] for key in found}, "labels": float(row.label)} for n, row in enumerate(rows)]
 
+    size = data.DataModule(parts, settings, tokens.Tokens(loaded.tokenizer, settings.student, None)).batch_size
     with tempfile.TemporaryDirectory() as folder:
         arguments = TrainingArguments(
-            folder, num_train_epochs=1, per_device_train_batch_size=settings.data.batch_size, learning_rate=settings.student.learning_rate,
+            folder, num_train_epochs=1, per_device_train_batch_size=size, learning_rate=settings.student.learning_rate,
             seed=seed, report_to=[], save_strategy="no", use_cpu=True, disable_tqdm=True, logging_strategy="no",
         )  # fmt: skip
         train.seed_everything(seed)
-        trainer = Trainer(loaded.fresh(), arguments, train_dataset=encoded(parts.train), processing_class=loaded.tokenizer)
-        begin = time.perf_counter()
+        clock = TheirClock()
+        trainer = Trainer(
+            loaded.fresh(), arguments, train_dataset=encoded(parts.train), processing_class=loaded.tokenizer, callbacks=[clock]
+        )
         trainer.train()
-        speed = len(parts.train) / (time.perf_counter() - begin)
-        scores = trainer.predict(encoded(parts.test)).predictions.reshape(-1)
-    found = metric.scores(settings.task, [row.label for row in parts.test], [str(score) for score in scores])
-    return speed, found[settings.task.metric]
+        speed = len(parts.train) / clock.seconds
+        found = trainer.predict(encoded(parts.test)).predictions.reshape(-1) if score else ()
+    return speed, scored(settings, [(row.label, str(value)) for row, value in zip(parts.test, found, strict=False)])
 
 
 def main() -> None:
@@ -92,29 +141,43 @@ def main() -> None:
     rows, seeds = (numbers + [640, 1][len(numbers) :])[:2]
     overrides = [word for word in sys.argv[1:] if not word.isdigit()]
     plain_adamw = patched(torch.optim, "AdamW", lambda *a, **k: OLD(*a, **{**k, "fused": False}))
-    variants: dict[str, tuple[Any, list[str]]] = {
-        "JapaGen": (nullcontext(), []),
+    single: dict[str, tuple[Any, list[str]]] = {
         "  without bf16": (nullcontext(), ["trainer.options.precision=32-true"]),
         "  without length buckets": (patched(batch, "WINDOW", 0), []),
         "  without fused AdamW": (plain_adamw, []),
+        "  with the whole embedding": (patched(layers, "narrow", lambda model, ids: None), []),
+        "  with torch's dropout": (patched(layers, "Dropout", torch.nn.Dropout), []),
+        "  with torch's attention": (patched(layers, "attention", sdpa_attention_forward), []),
     }
-    results: dict[str, list[tuple[float, float]]] = {}
+    results: dict[str, list[tuple[float, float | None]]] = {}
+
+    def note(name: str, found: tuple[float, float | None]) -> None:
+        results.setdefault(name, []).append(found)
+        print(f"# {name.strip()}: {found}", file=sys.stderr, flush=True)
+
     with fit.quiet():
+        for side in (ours, theirs):  # the first training of a process is slower
+            side(options(64, overrides), 0, False)
         for seed in range(seeds):
-            for name, (patch, extra) in variants.items():
-                with patch if seed == 0 else nullcontext():
-                    if seed == 0 or name == "JapaGen":
-                        results.setdefault(name, []).append(ours(options(rows, [*extra, *overrides]), seed))
-            results.setdefault("transformers.Trainer", []).append(theirs(options(rows, overrides), seed))
-            if seed == 0:
-                results.setdefault("  padded to max_length", []).append(theirs(options(rows, overrides), seed, max_length=True))
-    base = statistics.fmean(speed for speed, _ in results["transformers.Trainer"])
-    print(f"{rows} rows, {torch.get_num_threads()} threads, {torch.__version__}")
+            note("JapaGen", ours(options(rows, overrides), seed, score=True))
+            note("transformers.Trainer", theirs(options(rows, overrides), seed, score=True))
+        for name, (patch, extra) in single.items():
+            with patch:
+                note(name, ours(options(rows, [*extra, *overrides]), 0, score=False))
+        note("  padded to max_length", theirs(options(rows, overrides), 0, score=False, max_length=True))
+    table(results, f"{rows} rows, {seeds} seeds, {torch.get_num_threads()} threads, torch {torch.__version__}")
+
+
+def table(results: dict[str, list[tuple[float, float | None]]], title: str) -> None:
+    """Print means, and the ratio to transformers.Trainer; that of each seed, too."""
+    print(title)
+    base = [speed for speed, _ in results["transformers.Trainer"]]
     for name, found in results.items():
-        speeds, scores = zip(*found, strict=True)
+        speeds, scores = [speed for speed, _ in found], [score for _, score in found if score is not None]
+        ratios = ", ".join(f"{speed / other:.2f}" for speed, other in zip(speeds, base, strict=False))
         deviation = f" ± {statistics.stdev(scores):.4f}" if len(scores) > 1 else ""
-        speed = statistics.fmean(speeds)
-        print(f"{name:<28}{speed:7.1f} examples/s  {speed / base:5.2f} times  score {statistics.fmean(scores):.4f}{deviation}")
+        score = f"score {statistics.fmean(scores):.4f}{deviation}" if scores else ""
+        print(f"{name:<28}{statistics.fmean(speeds):7.1f} examples/s  {ratios} times  {score}")
 
 
 OLD = torch.optim.AdamW

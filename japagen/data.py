@@ -201,6 +201,11 @@ class DataModule(LightningDataModule):
             shares = ", ".join(f"{name} {100 * cut / len(self.tables[name]):.1f} %" for name, cut in cuts.items())
             log.info("rows cut to student.max_length=%d tokens: %s", self.config.student.max_length, shares)
 
+    def vocabulary(self) -> set[int]:
+        """The numbers of all tokens in the rows for training and validation."""
+        self.setup("fit")
+        return {token for name in ("train", "valid") for ids in self.tables[name].columns["input_ids"] for token in ids.tolist()}
+
     def table(self, rows: Sequence[Example]) -> tuple[Rows, int]:
         """(the rows of one part, tokenised; how many of them were cut)."""
         columns, cut = self.tokens.columns(rows)

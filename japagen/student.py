@@ -17,7 +17,7 @@ from lightning.pytorch import Callback, LightningModule
 from torch import Tensor, nn
 from transformers import PreTrainedModel
 
-from japagen import loss, metric, store
+from japagen import layers, loss, metric, store
 from japagen.batch import OURS
 from japagen.check import SOURCES
 from japagen.config import Student, TrainConfig, UserError
@@ -56,6 +56,9 @@ class Module(LightningModule):
         super().__init__()
         self.model = model.train()  # from_pretrained leaves it in eval mode, and Lightning leaves it as it is
         self.task, self.options, self.record = config.task, config.student, record
+        freeze(model, config.student)
+        self._ddp_params_and_buffers_to_ignore = layers.constant(self)
+        self.cheap = not config.trainer.compile  # the compiler writes layers of its own
         self.loss = loss.choose(config.loss, config.task.kind)
         self.step = config.loss.step if config.loss.name == "sungen" else 0.0
         self.register_buffer("weights", weights, persistent=False)
@@ -78,6 +81,11 @@ class Module(LightningModule):
         losses = self.loss(logits, batch.get("probabilities", target))
         return loss.mean(losses, batch["target"], cast("Tensor | None", self.weights), batch.get("weight"))
 
+    def on_fit_start(self) -> None:
+        """The device is known now."""
+        if self.cheap and self.device.type == "cpu":
+            layers.cheapen(cast(PreTrainedModel, self.model))
+
     def configure_callbacks(self) -> list[Callback]:
         """What a loss does between epochs."""
         return [Reweight(self.step)] if self.step else []
@@ -96,7 +104,16 @@ class Module(LightningModule):
         checkpoint["japagen_counts"] = {"seen": self.seen, "seconds": self.seconds, "losses": [float(loss) for loss in self.losses]}
 
     def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
-        """Count on."""
+        """Count on, with weights that belong to the same tokens."""
+        ours, theirs = self.state_dict(), checkpoint["state_dict"]
+        rows = [name for name in layers.constant(self) if name in ours]
+        if any(name not in theirs or ours[name].shape != theirs[name].shape for name in ours) or any(
+            not torch.equal(ours[name].cpu(), theirs[name].cpu()) for name in rows
+        ):
+            raise UserError(
+                "The training that was stopped had another model, tokenizer or version of JapaGen, so it cannot go on. Its checkpoint "
+                "is removed now: the same command trains anew."
+            )
         if counts := checkpoint.get("japagen_counts"):
             self.seen, self.seconds = counts["seen"], counts["seconds"]
             self.losses = [torch.tensor(loss, device=self.device) for loss in counts["losses"]]
@@ -170,6 +187,7 @@ class Module(LightningModule):
     def finished(self) -> PreTrainedModel:
         """The model as it is saved, of no more use for training: a regression's last layer gives the task's own scale."""
         model = cast(PreTrainedModel, self.model)
+        layers.restore(model)
         layer = last_layer(model)
         with torch.no_grad():
             layer.weight.mul_(self.span)
@@ -194,8 +212,6 @@ def groups(model: nn.Module, student: Student) -> list[dict[str, Any]]:
     found: dict[tuple[int, float], list[nn.Parameter]] = {}
     depth = depths(model)
     for name, weight in model.named_parameters():
-        if student.freeze_embeddings and depth[name] == max(depth.values()):
-            weight.requires_grad_(False)
         if weight.requires_grad:
             below = depth[name] if student.layer_decay < 1 else 0
             found.setdefault((below, student.weight_decay if weight.ndim > 1 else 0.0), []).append(weight)
@@ -203,6 +219,14 @@ def groups(model: nn.Module, student: Student) -> list[dict[str, Any]]:
         {"params": weights, "weight_decay": decay, "lr": student.learning_rate * student.layer_decay**below}
         for (below, decay), weights in sorted(found.items(), key=lambda item: item[0])
     ]
+
+
+def freeze(model: nn.Module, student: Student) -> None:
+    """Leave the embeddings as they are where that is asked for; before processes that train together agree on what is trained."""
+    depth = depths(model)
+    for name, weight in model.named_parameters():
+        if student.freeze_embeddings and depth[name] == max(depth.values()):
+            weight.requires_grad_(False)
 
 
 def depths(model: nn.Module) -> dict[str, int]:

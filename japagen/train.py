@@ -123,7 +123,7 @@ def summary(config: TrainConfig, scores: Sequence[float], track: tracking.Run) -
 
 def work(config: TrainConfig, parts: Parts, called: str, loaded: Pretrained, tokens: Tokens, track: tracking.Run) -> float:
     """From the rows to the saved student and its metrics."""
-    from japagen import data, loss, student
+    from japagen import data, layers, loss, student
 
     if config.export:
         export.check_packages()
@@ -135,7 +135,10 @@ def work(config: TrainConfig, parts: Parts, called: str, loaded: Pretrained, tok
         found = ", ".join(f"{key} {values[key]:.4f}" for key in sorted(values))
         log.info("step %d of %d: %s", step, trainer.estimated_stepping_batches, found)
 
-    module = student.Module(loaded.fresh(), config, weights, report)
+    model = loaded.fresh()
+    if not config.trainer.compile:  # the compiler writes layers of its own
+        layers.narrow(model, table.vocabulary())
+    module = student.Module(model, config, weights, report)
     if config.trainer.compile:
         module.model.compile(dynamic=True)  # in place: names and type stay, so that it is saved as it is
     with fit.workplace(Path(config.student_dir), called) as part, fit.memory(config, table.batch_size):

@@ -12,6 +12,7 @@ from pathlib import Path
 os.environ["OMP_NUM_THREADS"] = "1"
 
 import pytest
+from filelock import FileLock
 from hydra import compose, initialize_config_dir
 from hydra.core.config_store import ConfigStore
 from hydra.core.global_hydra import GlobalHydra
@@ -45,13 +46,28 @@ def composed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Compos
     GlobalHydra.instance().clear()
 
 
+def once(factory: pytest.TempPathFactory, name: str, make: Callable[[Path], object]) -> Path:
+    """A folder that `make` fills for all processes of this run of the tests."""
+    base = factory.getbasetemp()
+    base = base.parent if "PYTEST_XDIST_WORKER" in os.environ else base
+    folder = base / name
+    with FileLock(base / f"{name}.lock"):
+        if not (folder / "made").exists():
+            folder.mkdir()
+            make(folder)
+            (folder / "made").touch()
+    return folder
+
+
 @pytest.fixture(scope="session")
 def ready(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A folder with an MLflow store whose tables are made, which takes seconds."""
-    folder = tmp_path_factory.mktemp("ready")
-    code = f"from japagen.tracking.connect import connect_to\nconnect_to('sqlite:///{folder}/mlflow.db', 'Default')"
-    subprocess.run([sys.executable, "-c", code], cwd=config.CONF.parent, check=True, capture_output=True, timeout=120)
-    return folder
+
+    def make(folder: Path) -> None:
+        code = f"from japagen.tracking.connect import connect_to\nconnect_to('sqlite:///{folder}/mlflow.db', 'Default')"
+        subprocess.run([sys.executable, "-c", code], cwd=config.CONF.parent, check=True, capture_output=True, timeout=120)
+
+    return once(tmp_path_factory, "ready", make)
 
 
 @pytest.fixture

@@ -159,6 +159,7 @@ def test_what_a_killed_process_leaves_is_never_taken_for_whole(fake: embedded.Mo
     assert names(cache) == {"fake.gguf", "fake.gguf.ok"}
 
 
+@pytest.mark.slow
 @needs_pipe
 def test_processes_that_ask_at_once_get_the_same_whole_file(fake: embedded.Model, site: Path, start: Start) -> None:
     second = stop_at_part_2(site, fake)

@@ -13,7 +13,7 @@ from tests.toys import FAST, saved, sentences
 pytestmark = pytest.mark.skipif(importlib.util.find_spec("onnxruntime") is None, reason="needs onnx and onnxruntime")
 
 
-@pytest.mark.parametrize("task", ["jcola", "jsts"])
+@pytest.mark.parametrize("task", ["jcola", pytest.param("jsts", marks=pytest.mark.slow)])
 def test_the_onnx_file_gives_the_students_answers(composed: Compose, gold_dir: Path, recorded: dict[str, float], task: str) -> None:
     import onnxruntime
     from transformers import AutoTokenizer, pipeline

@@ -6,9 +6,9 @@ import pytest
 import torch
 from omegaconf import DictConfig
 
-from japagen import pretrained, student
+from japagen import layers, pretrained, student
 from japagen.check import check
-from japagen.config import Student, TrainConfig
+from japagen.config import Student, TrainConfig, UserError
 from japagen.task import Task
 
 Compose = Callable[..., DictConfig]
@@ -70,7 +70,7 @@ def test_lower_layers_learn_more_slowly_and_embeddings_can_be_frozen() -> None:
     assert rates["bert.encoder.layer.1.output.dense.weight"] == 0.5
     assert rates["bert.encoder.layer.0.attention.self.query.weight"] == 0.25
     assert rates["bert.embeddings.word_embeddings.weight"] == rates["bert.embeddings.LayerNorm.bias"] == 0.125
-    student.groups(model, Student(name="x", pretrained="x", freeze_embeddings=True))
+    student.freeze(model, Student(name="x", pretrained="x", freeze_embeddings=True))
     frozen = [name for name, weight in model.named_parameters() if not weight.requires_grad]
     assert frozen
     assert all(name.startswith("bert.embeddings.") for name in frozen)
@@ -98,3 +98,13 @@ def test_the_learning_rate_rises_then_falls_to_nothing() -> None:
     assert cosine[55] == pytest.approx(0.5)
     assert cosine[100] == 0.0
     assert [student.rate(step, "constant", 10, 100) for step in (0, 9, 100)] == [0.1, 1.0, 1.0]
+
+
+@pytest.mark.parametrize("ids", [{5, 6, 8}, {5, 6, 7, 8}])
+def test_a_checkpoint_of_other_tokens_is_refused(composed: Compose, ids: set[int]) -> None:
+    one, other, same = (module(config(composed, "task=jcola")) for _ in range(3))
+    for part, numbers in ((one, {5, 6, 7}), (other, ids), (same, {5, 6, 7})):
+        layers.narrow(part.model, numbers)
+    same.on_load_checkpoint({"state_dict": one.state_dict()})
+    with pytest.raises(UserError, match="the same command trains anew"):
+        other.on_load_checkpoint({"state_dict": one.state_dict()})

@@ -17,6 +17,7 @@ import pytest
 from japagen import tracking
 from japagen.config import LLM, Config, Data, EvaluateConfig, Filter, GenerateConfig, Logger, Prompt, Saved, Student, TrainConfig, Trainer
 from japagen.task import Task, Wording
+from tests.conftest import once
 
 ROOT = Path(__file__).resolve().parent.parent
 JOB = """
@@ -58,9 +59,14 @@ def python(code: str, folder: Path) -> subprocess.Popen[str]:
 @pytest.fixture(scope="module")
 def first(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, list[str]]:
     """A store that two first jobs made at the same moment, and what each printed."""
-    folder = tmp_path_factory.mktemp("first")
-    jobs = [python(JOB, folder) for _ in range(2)]
-    return folder, [job.communicate(timeout=120)[0] + f"rc={job.returncode}" for job in jobs]
+
+    def make(folder: Path) -> None:
+        jobs = [python(JOB, folder) for _ in range(2)]
+        for number, job in enumerate(jobs):
+            (folder / f"printed-{number}").write_text(job.communicate(timeout=120)[0] + f"rc={job.returncode}", encoding="utf-8")
+
+    folder = once(tmp_path_factory, "first", make)
+    return folder, [(folder / f"printed-{number}").read_text(encoding="utf-8") for number in range(2)]
 
 
 @pytest.fixture
@@ -118,6 +124,7 @@ def test_a_run_holds_what_the_job_says(folder: Path) -> None:
     assert "日本語の文を書く。" in (artifacts(folder, run) / "config.yaml").read_text(encoding="utf-8")
 
 
+@pytest.mark.slow
 def test_the_machines_load_is_recorded_while_a_job_runs(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("MLFLOW_SYSTEM_METRICS_SAMPLING_INTERVAL", "0.1")
     config = made()
