@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import signal
 import subprocess
 import sys
 from collections.abc import Callable, Iterator, Mapping
@@ -21,6 +22,9 @@ from omegaconf import DictConfig
 from japagen import config, llm, tracking
 from japagen.llm import fake
 from tests.toys import write_toys
+
+# A shell starts what runs in its background with ctrl-C ignored, and so would be all that the tests start and stop by it.
+signal.signal(signal.SIGINT, signal.default_int_handler)
 
 Compose = Callable[..., DictConfig]
 
