@@ -214,3 +214,27 @@ def test_the_command_tells_its_usage(monkeypatch: pytest.MonkeyPatch, store: Pat
     with pytest.raises(SystemExit) as end:
         main()
     assert end.value.code == 0
+
+
+@pytest.mark.parametrize("name", ["students/model.safetensors", ".git/HEAD", "a" * 32 + "x/1/file", "notes.jsonl", "0" * 32])
+def test_sync_refuses_a_folder_with_anything_that_it_did_not_write(tmp_path: Path, name: str) -> None:
+    path = tmp_path / name
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text("kept")
+    (tmp_path / ("b" * 32) / "1").mkdir(parents=True)
+    with pytest.raises(SystemExit, match="not a folder of unsent runs") as caught:
+        sync(tmp_path)
+    assert repr(name.split("/")[0]) in str(caught.value)
+    assert path.read_text() == "kept"
+    assert (tmp_path / ("b" * 32) / "1").exists()
+
+
+def test_sync_deletes_only_the_copies_of_runs_that_were_sent(tmp_path: Path) -> None:
+    sent, other = tmp_path / ("a" * 32), tmp_path / ("b" * 32)
+    (sent / "1").mkdir(parents=True)
+    (sent / "1" / "samples.md").write_text("sent already")
+    other.mkdir()
+    (other / "thesis.md").write_text("somebody's")
+    assert sync(tmp_path) == 0
+    assert not sent.exists()
+    assert (other / "thesis.md").exists()
