@@ -3,9 +3,10 @@
 import hydra
 from omegaconf import DictConfig
 
-from japagen import config, job
+from japagen.config import schema
+from japagen.job import job
 
-config.register(config.EvaluateConfig)
+schema.register(schema.EvaluateConfig)
 
 
 @hydra.main(version_base="1.3", config_path="conf", config_name="evaluate")
@@ -18,5 +19,5 @@ def main(cfg: DictConfig) -> float | None:
 
 
 if __name__ == "__main__":
-    with job.command(config.EvaluateConfig, __doc__):
+    with job.command(schema.EvaluateConfig, __doc__):
         main()

@@ -3,9 +3,10 @@
 import hydra
 from omegaconf import DictConfig
 
-from japagen import config, job
+from japagen.config import schema
+from japagen.job import job
 
-config.register(config.GenerateConfig)
+schema.register(schema.GenerateConfig)
 
 
 @hydra.main(version_base="1.3", config_path="conf", config_name="generate")
@@ -17,5 +18,5 @@ def main(cfg: DictConfig) -> None:
 
 
 if __name__ == "__main__":
-    with job.command(config.GenerateConfig, __doc__):
+    with job.command(schema.GenerateConfig, __doc__):
         main()

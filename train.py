@@ -3,9 +3,10 @@
 import hydra
 from omegaconf import DictConfig
 
-from japagen import config, job
+from japagen.config import schema
+from japagen.job import job
 
-config.register(config.TrainConfig)
+schema.register(schema.TrainConfig)
 
 
 @hydra.main(version_base="1.3", config_path="conf", config_name="train")
@@ -18,5 +19,5 @@ def main(cfg: DictConfig) -> float | None:
 
 
 if __name__ == "__main__":
-    with job.command(config.TrainConfig, __doc__):
+    with job.command(schema.TrainConfig, __doc__):
         main()

@@ -26,7 +26,14 @@ from itertools import islice, takewhile
 from typing import Any
 
 # Of conf/llm/qwen2_5_coder_1_5b.yaml, without its limit.
-SAMPLING = {"temperature": 0.8, "top_p": 0.9, "min_p": 0.08, "dry_multiplier": 0.8, "dry_allowed_length": 6, "dry_penalty_last_n": 128}
+SAMPLING = {
+    "temperature": 0.8,
+    "top_p": 0.9,
+    "min_p": 0.08,
+    "dry_multiplier": 0.8,
+    "dry_allowed_length": 6,
+    "dry_penalty_last_n": 128,
+}
 
 # From prompts and how many tokens to write to each: tokens read and written, and the first reply.
 Answer = Callable[[list[str], int], tuple[int, int, str]]
@@ -50,19 +57,36 @@ ROWS: dict[str, dict[str, Any]] = {
 }
 
 
-def xllamacpp(model: str, threads: int, in_flight: int = 1, sampling: Any = None, **engine: Any) -> Answer:
+def xllamacpp(
+    model: str, threads: int, in_flight: int = 1, sampling: Any = None, **engine: Any
+) -> Answer:
     """The engine that JapaGen uses, as it uses it."""
     from japagen import llm
-    from japagen.config import LLM
+    from japagen.config.schema import LLM
 
     engine |= {"n_ctx": 1024, "cpuparams.n_threads": threads}
     chosen = {"temperature": 0.0, "ignore_eos": True, **(sampling or {})}
-    loaded = llm.load(LLM("japagen.llm.llamacpp.LlamaCpp", "qwen", model, concurrency=in_flight, sampling=chosen, engine=engine))
+    loaded = llm.load(
+        LLM(
+            "japagen.llm.llamacpp.LlamaCpp",
+            "qwen",
+            model,
+            concurrency=in_flight,
+            sampling=chosen,
+            engine=engine,
+        )
+    )
 
     async def all_of(prompts: list[str], tokens: int) -> tuple[int, int, str]:
         loaded.sampling["max_tokens"] = tokens  # type: ignore[attr-defined]
-        replies = await asyncio.gather(*(loaded.complete(llm.Request(text=text, seed=0)) for text in prompts))
-        return sum(r.prompt_tokens for r in replies), sum(r.completion_tokens for r in replies), replies[0].text
+        replies = await asyncio.gather(
+            *(loaded.complete(llm.Request(text=text, seed=0)) for text in prompts)
+        )
+        return (
+            sum(r.prompt_tokens for r in replies),
+            sum(r.completion_tokens for r in replies),
+            replies[0].text,
+        )
 
     return lambda prompts, tokens: asyncio.run(all_of(prompts, tokens))
 
@@ -74,12 +98,19 @@ def llama_cpp(model: str, threads: int, cache: bool = True) -> Answer:
     loaded = Llama(model, n_ctx=1024, n_threads=threads, n_threads_batch=threads, verbose=False)
 
     def answer(prompts: list[str], tokens: int) -> tuple[int, int, str]:
-        pieces, written = [loaded.tokenize(text.encode(), add_bos=False, special=True) for text in prompts], list[list[int]]()
+        pieces, written = (
+            [loaded.tokenize(text.encode(), add_bos=False, special=True) for text in prompts],
+            list[list[int]](),
+        )
         for piece in pieces:
             if not cache:
                 loaded.reset()
             written.append(list(islice(loaded.generate(piece, temp=0.0), tokens)))
-        return sum(map(len, pieces)), sum(map(len, written)), loaded.detokenize(written[0]).decode(errors="replace")
+        return (
+            sum(map(len, pieces)),
+            sum(map(len, written)),
+            loaded.detokenize(written[0]).decode(errors="replace"),
+        )
 
     return answer
 
@@ -94,9 +125,20 @@ def ctranslate2(model: str, threads: int, in_flight: int = 1) -> Answer:
 
     def answer(prompts: list[str], tokens: int) -> tuple[int, int, str]:
         pieces = [tokenizer.encode(text, add_special_tokens=False).tokens for text in prompts]
-        alike = len(list(takewhile(lambda column: len(set(column)) == 1, zip(*pieces, strict=False)))) if len(pieces) > 1 else 0
-        options = {"max_length": tokens, "min_length": tokens, "include_prompt_in_result": False, "max_batch_size": in_flight}
-        replies = loaded.generate_batch([piece[alike:] for piece in pieces], static_prompt=pieces[0][:alike] or None, **options)
+        alike = (
+            len(list(takewhile(lambda column: len(set(column)) == 1, zip(*pieces, strict=False))))
+            if len(pieces) > 1
+            else 0
+        )
+        options = {
+            "max_length": tokens,
+            "min_length": tokens,
+            "include_prompt_in_result": False,
+            "max_batch_size": in_flight,
+        }
+        replies = loaded.generate_batch(
+            [piece[alike:] for piece in pieces], static_prompt=pieces[0][:alike] or None, **options
+        )
         written = [reply.sequences_ids[0] for reply in replies]
         return sum(map(len, pieces)), sum(map(len, written)), tokenizer.decode(written[0])
 
@@ -110,10 +152,22 @@ def openvino(model: str, threads: int) -> Answer:
     loaded = engine.LLMPipeline(model, "CPU", INFERENCE_NUM_THREADS=threads)
 
     def answer(prompts: list[str], tokens: int) -> tuple[int, int, str]:
-        options = engine.GenerationConfig(max_new_tokens=tokens, do_sample=False, ignore_eos=True, apply_chat_template=False)
+        options = engine.GenerationConfig(
+            max_new_tokens=tokens, do_sample=False, ignore_eos=True, apply_chat_template=False
+        )
         replies = [loaded.generate([text], options) for text in prompts]
-        counts = [(reply.perf_metrics.get_num_input_tokens(), reply.perf_metrics.get_num_generated_tokens()) for reply in replies]
-        return sum(read for read, _ in counts), sum(written for _, written in counts), replies[0].texts[0]
+        counts = [
+            (
+                reply.perf_metrics.get_num_input_tokens(),
+                reply.perf_metrics.get_num_generated_tokens(),
+            )
+            for reply in replies
+        ]
+        return (
+            sum(read for read, _ in counts),
+            sum(written for _, written in counts),
+            replies[0].texts[0],
+        )
 
     return answer
 
@@ -125,11 +179,17 @@ def measure(job: dict[str, Any]) -> None:
     found: dict[str, Any] = {"load": time.perf_counter() - begin}
     first, *prompts = job["prompts"]
     answer([first], 2)
-    for name, part, tokens in (("prompt", prompts[len(prompts) // 2 :], 1), ("written", prompts[: len(prompts) // 2], job["tokens"])):
+    for name, part, tokens in (
+        ("prompt", prompts[len(prompts) // 2 :], 1),
+        ("written", prompts[: len(prompts) // 2], job["tokens"]),
+    ):
         wall, cpu = time.perf_counter(), time.process_time()
         read, written, text = answer(part, tokens)
         count = read if name == "prompt" else written
-        found |= {f"{name}_wall": count / (time.perf_counter() - wall), f"{name}_cpu": count / (time.process_time() - cpu)}
+        found |= {
+            f"{name}_wall": count / (time.perf_counter() - wall),
+            f"{name}_cpu": count / (time.process_time() - cpu),
+        }
     found |= {"peak": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024, "text": text}
     print("\n" + json.dumps(found))
 
@@ -138,25 +198,44 @@ def workload(count: int) -> tuple[str, list[str]]:
     """The GGUF file, and prompts of JNLI without shots that show a first sentence and ask for the second, in the form that Qwen reads."""
     from hydra import compose, initialize_config_dir
 
-    from japagen import config, embedded, plan
-    from japagen.check import check
+    from japagen.config import schema
+    from japagen.config.check import check
+    from japagen.embedded import assemble
+    from japagen.synthesis import plan
 
-    config.register()
-    with initialize_config_dir(str(config.CONF), version_base="1.3"):
-        job = check(compose("generate", overrides=["task=jnli", "shots=0", f"num_per_label={count}"]), config.GenerateConfig)
+    schema.register()
+    with initialize_config_dir(str(schema.CONF), version_base="1.3"):
+        job = check(
+            compose("generate", overrides=["task=jnli", "shots=0", f"num_per_label={count}"]),
+            schema.GenerateConfig,
+        )
     assert job.task.knowledge
     values, made = job.task.knowledge.values, plan.make(job)
-    firsts = [f"{place}の前で、二つの{thing}が並んでいます。" for place in values for thing in values]
-    turns = [(*made.request(k, 0, [first]).messages, {"role": "assistant", "content": ""}) for k, first in enumerate(firsts[:count])]
-    texts = ["".join(f"<|im_start|>{m['role']}\n{m['content']}<|im_end|>\n" for m in turn).removesuffix("<|im_end|>\n") for turn in turns]
-    return str(embedded.llm("qwen2_5_coder_1_5b")), texts
+    firsts = [
+        f"{place}の前で、二つの{thing}が並んでいます。" for place in values for thing in values
+    ]
+    turns = [
+        (*made.request(k, 0, [first]).messages, {"role": "assistant", "content": ""})
+        for k, first in enumerate(firsts[:count])
+    ]
+    texts = [
+        "".join(f"<|im_start|>{m['role']}\n{m['content']}<|im_end|>\n" for m in turn).removesuffix(
+            "<|im_end|>\n"
+        )
+        for turn in turns
+    ]
+    return str(assemble.llm("qwen2_5_coder_1_5b")), texts
 
 
 def child(python: str, job: dict[str, Any]) -> dict[str, Any]:
     """What `measure` found in a process of `python`; why not, if it failed."""
-    done = subprocess.run([python, __file__, "--measure"], input=json.dumps(job), capture_output=True, text=True)
+    done = subprocess.run(
+        [python, __file__, "--measure"], input=json.dumps(job), capture_output=True, text=True
+    )
     if done.returncode:
-        return {"skipped": f"exit {done.returncode}: {(done.stderr.strip().splitlines() or ['no message'])[-1]}"}
+        return {
+            "skipped": f"exit {done.returncode}: {(done.stderr.strip().splitlines() or ['no message'])[-1]}"
+        }
     return dict(json.loads(done.stdout.splitlines()[-1]))
 
 
@@ -165,7 +244,9 @@ def row(name: str, found: list[dict[str, Any]], base: list[dict[str, Any]]) -> s
     if skipped := [one["skipped"] for one in [*found, *base] if "skipped" in one]:
         return f"{name:<33}skipped: {skipped[0]}"
     mean = {key: statistics.fmean(one[key] for one in found) for key in found[0] if key != "text"}
-    ratios = sorted(one["written_cpu"] / own["written_cpu"] for one, own in zip(found, base, strict=True))
+    ratios = sorted(
+        one["written_cpu"] / own["written_cpu"] for one, own in zip(found, base, strict=True)
+    )
     ratio = f"{statistics.fmean(ratios):.2f} ({ratios[0]:.2f} to {ratios[-1]:.2f})"
     speeds = f"{mean['written_wall']:7.2f}{mean['written_cpu']:9.2f}  {ratio:<22}{mean['prompt_cpu']:8.1f}"
     return f"{name:<33}{speeds}{mean['load']:7.1f}{mean['peak']:7.0f}  {' '.join(found[0]['text'].split())[:24]}"
@@ -173,7 +254,9 @@ def row(name: str, found: list[dict[str, Any]], base: list[dict[str, Any]]) -> s
 
 def main() -> None:
     """Measure and print."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     for name, number in (("prompts", 8), ("tokens", 48), ("repeat", 2), ("threads", 1)):
         parser.add_argument(f"--{name}", type=int, default=number)
     parser.add_argument("--only", nargs="+", default=[""])
@@ -182,15 +265,23 @@ def main() -> None:
     asked = parser.parse_args()
     pythons = dict(word.split("=", 1) for word in asked.python)
     gguf, prompts = workload(2 * asked.prompts + 1)
-    names = [name for name in ROWS if name == "xllamacpp" or any(word in name for word in asked.only)]
+    names = [
+        name for name in ROWS if name == "xllamacpp" or any(word in name for word in asked.only)
+    ]
     found: dict[str, list[dict[str, Any]]] = {name: [] for name in names}
     for name in names * asked.repeat:
         engine = name.split(",")[0]
-        options = {"model": asked.ctranslate2 if engine == "ctranslate2" else gguf, "threads": asked.threads, **ROWS[name]}
+        options = {
+            "model": asked.ctranslate2 if engine == "ctranslate2" else gguf,
+            "threads": asked.threads,
+            **ROWS[name],
+        }
         job = {"engine": engine, "options": options, "prompts": prompts, "tokens": asked.tokens}
         found[name].append(child(pythons.get(engine, sys.executable), job))
         print(name, json.dumps(found[name][-1], ensure_ascii=False), file=sys.stderr, flush=True)
-    print(f"{'':<33}{'wall':>7}{'CPU':>9}  {'ratio':<22}{'prompt':>8}{'load':>7}{'MB':>7}  first reply")
+    print(
+        f"{'':<33}{'wall':>7}{'CPU':>9}  {'ratio':<22}{'prompt':>8}{'load':>7}{'MB':>7}  first reply"
+    )
     print("\n".join(row(name, found[name], found[names[0]]) for name in names))
 
 

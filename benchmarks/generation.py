@@ -22,10 +22,12 @@ from typing import Any
 from hydra import compose, initialize_config_dir
 from omegaconf import DictConfig
 
-from japagen import config, generate, llm, show
-from japagen.check import check
-from japagen.config import GenerateConfig
+from japagen import generate, llm
+from japagen.config import schema
+from japagen.config.check import check
+from japagen.config.schema import GenerateConfig
 from japagen.llm.server import Server
+from japagen.synthesis import console
 from tests import tiny_qwen2
 
 SEEDS = (0, 1, 2)
@@ -72,7 +74,7 @@ def timed(work: Any) -> float:
 def composed(folder: Path, seed: int, words: list[str]) -> DictConfig:
     """The job's config, writing into `folder`."""
     fixed = ["logger=none", f"seed={seed}", f"synthetic_dir={folder}"]
-    with initialize_config_dir(str(config.CONF), version_base="1.3"):
+    with initialize_config_dir(str(schema.CONF), version_base="1.3"):
         return compose("generate", overrides=["num_per_label=8", *words, *fixed])
 
 
@@ -93,9 +95,9 @@ async def warm_up(noting: Noting, request: llm.Request) -> None:
 
 def main() -> None:
     """Measure and print."""
-    config.register()
+    schema.register()
     logging.disable(logging.INFO)
-    show.generated = lambda *_: None
+    console.generated = lambda *_: None
     load = llm.load
     noting: Noting | None = None
     loops, bares, examples = 0.0, 0.0, 0
@@ -111,11 +113,20 @@ def main() -> None:
             generate.llm.load = lambda _, noting=noting: noting
             loop = timed(lambda cfg=cfg: generate.run(cfg))
             requests = list(noting.requests)
-            alone = timed(lambda noting=noting, requests=requests, job=job: bare(noting, requests, job.llm.concurrency))
+            alone = timed(
+                lambda noting=noting, requests=requests, job=job: bare(
+                    noting, requests, job.llm.concurrency
+                )
+            )
             size = len(job.task.labels) * job.num_per_label
             loops, bares, examples = loops + loop, bares + alone, examples + size
-            print(f"seed {seed}: {size} examples, {len(requests)} requests; loop {loop:.1f} s, bare engine {alone:.1f} s", flush=True)
-    print(f"loop {examples / loops:.3f} examples/s, bare engine {examples / bares:.3f} examples/s, ratio {bares / loops:.3f}")
+            print(
+                f"seed {seed}: {size} examples, {len(requests)} requests; loop {loop:.1f} s, bare engine {alone:.1f} s",
+                flush=True,
+            )
+    print(
+        f"loop {examples / loops:.3f} examples/s, bare engine {examples / bares:.3f} examples/s, ratio {bares / loops:.3f}"
+    )
 
 
 if __name__ == "__main__":

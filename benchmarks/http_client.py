@@ -31,7 +31,8 @@ import aiohttp
 from hydra import compose, initialize_config_dir
 from omegaconf import DictConfig
 
-from japagen import config, generate, llm
+from japagen import generate, llm
+from japagen.config import schema
 from japagen.llm.fake import sentence
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -55,9 +56,20 @@ def replies(count: int) -> list[bytes]:
         message = {"role": "assistant", "content": f"{sentence(draw)}{sentence(draw)}"}
         choice = {"index": 0, "message": message, "finish_reason": "stop", "logprobs": None}
         usage = {"prompt_tokens": 120, "completion_tokens": 90, "total_tokens": 210}
-        data = {"id": f"chatcmpl-{n}", "object": "chat.completion", "created": 0, "model": "m", "choices": [choice], "usage": usage}
+        data = {
+            "id": f"chatcmpl-{n}",
+            "object": "chat.completion",
+            "created": 0,
+            "model": "m",
+            "choices": [choice],
+            "usage": usage,
+        }
         body = json.dumps(data, ensure_ascii=False).encode()
-        out.append(b"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: %d\r\n\r\n" % len(body) + body)
+        out.append(
+            b"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: %d\r\n\r\n"
+            % len(body)
+            + body
+        )
     return out
 
 
@@ -74,7 +86,9 @@ class Answer(asyncio.Protocol):
     def data_received(self, data: bytes) -> None:
         self.data += data
         head, found, rest = self.data.partition(b"\r\n\r\n")
-        if not found or len(rest) < int(head.lower().partition(b"content-length:")[2].partition(b"\r\n")[0]):
+        if not found or len(rest) < int(
+            head.lower().partition(b"content-length:")[2].partition(b"\r\n")[0]
+        ):
             return
         self.data = b""
         Answer.first = Answer.first or time.monotonic()
@@ -85,7 +99,9 @@ class Answer(asyncio.Protocol):
 def serve(pipe: Connection, count: int) -> None:
     """The server; tells its port, and on each request through the pipe when it got its first request since the last."""
     os.sched_setaffinity(0, {1})
-    Answer.ready = replies(2 * count)  # so that no run sees the same text twice, though some replies are rejected
+    Answer.ready = replies(
+        2 * count
+    )  # so that no run sees the same text twice, though some replies are rejected
 
     async def main() -> None:
         loop = asyncio.get_running_loop()
@@ -109,7 +125,13 @@ async def bare(url: str, count: int) -> None:
 
     async def worker(session: aiohttp.ClientSession) -> None:
         for seed in left:
-            body = {"model": "m", "messages": MESSAGES, "seed": seed, "temperature": 1.0, "max_tokens": 512}
+            body = {
+                "model": "m",
+                "messages": MESSAGES,
+                "seed": seed,
+                "temperature": 1.0,
+                "max_tokens": 512,
+            }
             async with session.post(f"{url}/chat/completions", json=body) as response:
                 data = await response.json()
                 assert data["choices"][0]["message"]["content"]
@@ -121,7 +143,9 @@ async def bare(url: str, count: int) -> None:
 async def engine(url: str, count: int) -> None:
     """The engine that llm=server names, without the loop."""
     left = iter(range(count))
-    options = config.LLM("japagen.llm.server.Server", "server", "m", concurrency=IN_FLIGHT, base_url=url)
+    options = schema.LLM(
+        "japagen.llm.server.Server", "server", "m", concurrency=IN_FLIGHT, base_url=url
+    )
     options.sampling = {"temperature": 1.0, "max_tokens": 512}
     loaded = llm.load(options)
 
@@ -136,12 +160,19 @@ async def engine(url: str, count: int) -> None:
 def overrides(url: str, count: int, near: float = 0.0) -> list[str]:
     """The options of a generation of `count` examples: nine labels of single texts."""
     small = [f"num_per_label={count // 9}", "logger=none", f"task.clean.near_duplicate={near}"]
-    return ["task=news", "llm=server", "llm.model=m", f"llm.base_url={url}", f"llm.concurrency={IN_FLIGHT}", *small]
+    return [
+        "task=news",
+        "llm=server",
+        "llm.model=m",
+        f"llm.base_url={url}",
+        f"llm.concurrency={IN_FLIGHT}",
+        *small,
+    ]
 
 
 def composed(url: str, count: int, near: float = 0.0) -> DictConfig:
     """The options of that generation."""
-    with initialize_config_dir(str(config.CONF), version_base="1.3"):
+    with initialize_config_dir(str(schema.CONF), version_base="1.3"):
         return compose("generate", overrides=overrides(url, count, near))
 
 
@@ -189,7 +220,10 @@ def measure(url: str, count: int, rounds: int) -> None:
     base_wall, base_cpu = (statistics.median(speeds["bare aiohttp"]) for speeds in (walls, cpus))
     for kind in kinds:
         wall, cpu = statistics.median(walls[kind]), statistics.median(cpus[kind])
-        print(f"{kind:28} {wall:6.0f} requests/s {wall / base_wall:5.2f}   {cpu:6.0f} by CPU time {cpu / base_cpu:5.2f}", end="   rounds: ")
+        print(
+            f"{kind:28} {wall:6.0f} requests/s {wall / base_wall:5.2f}   {cpu:6.0f} by CPU time {cpu / base_cpu:5.2f}",
+            end="   rounds: ",
+        )
         print(*(f"{value:.0f}" for value in walls[kind]))
 
 
@@ -197,7 +231,9 @@ def measure(url: str, count: int, rounds: int) -> None:
 def server(count: int) -> Iterator[tuple[str, Connection]]:
     """The server's address, and the pipe that asks it for the time of its first request."""
     here, there = multiprocessing.Pipe()
-    process = multiprocessing.get_context("spawn").Process(target=serve, args=(there, count), daemon=True)
+    process = multiprocessing.get_context("spawn").Process(
+        target=serve, args=(there, count), daemon=True
+    )
     process.start()
     try:
         yield f"http://127.0.0.1:{here.recv()}/v1", here
@@ -211,7 +247,7 @@ def main(arguments: list[str]) -> None:
     numbers = [int(argument) for argument in arguments if argument != "--profile"]
     count, rounds = (*numbers, *(20_000, 3)[len(numbers) :])
     count -= count % 9
-    config.register()
+    schema.register()
     with server(count) as (url, pipe):
         os.sched_setaffinity(0, {0})
         if profile:
@@ -220,7 +256,9 @@ def main(arguments: list[str]) -> None:
             pstats.Stats(profiler).sort_stats("cumtime").print_stats("japagen", 60)
             return
         seconds = [to_first_request(url, pipe) for _ in range(3)]
-        print(f"from the command to the first request: {min(seconds):.2f} s (of {' '.join(f'{value:.2f}' for value in seconds)})")
+        print(
+            f"from the command to the first request: {min(seconds):.2f} s (of {' '.join(f'{value:.2f}' for value in seconds)})"
+        )
         measure(url, count, rounds)
 
 

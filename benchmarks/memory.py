@@ -20,9 +20,19 @@ LABELS = 2
 
 def peak(examples: int, folder: Path, overrides: list[str]) -> tuple[float, float]:
     """(MB at most, seconds) of one generation in a process of its own."""
-    fixed = ["task=marc_ja", "llm=fake", "task.clean.near_duplicate=0", f"num_per_label={examples // LABELS}", f"synthetic_dir={folder}"]
+    fixed = [
+        "task=marc_ja",
+        "llm=fake",
+        "task.clean.near_duplicate=0",
+        f"num_per_label={examples // LABELS}",
+        f"synthetic_dir={folder}",
+    ]
     begin = time.monotonic()
-    process = subprocess.Popen([sys.executable, str(ROOT / "generate.py"), *fixed, *overrides], cwd=folder, stdout=subprocess.DEVNULL)
+    process = subprocess.Popen(
+        [sys.executable, str(ROOT / "generate.py"), *fixed, *overrides],
+        cwd=folder,
+        stdout=subprocess.DEVNULL,
+    )
     _, status, usage = os.wait4(process.pid, 0)
     if status:
         raise SystemExit(f"generate.py ended with {status}")
@@ -37,8 +47,12 @@ def main() -> None:
     for examples in (large // 10, large):
         with tempfile.TemporaryDirectory() as folder:
             found[examples], seconds = peak(examples, Path(folder), overrides)
-            print(f"{examples} examples: peak {found[examples]:.0f} MB, {seconds:.0f} s", flush=True)
-    print(f"ratio {found[large] / found[large // 10]:.2f}; this process {resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024:.0f} MB")
+            print(
+                f"{examples} examples: peak {found[examples]:.0f} MB, {seconds:.0f} s", flush=True
+            )
+    print(
+        f"ratio {found[large] / found[large // 10]:.2f}; this process {resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024:.0f} MB"
+    )
 
 
 if __name__ == "__main__":

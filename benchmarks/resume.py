@@ -16,9 +16,9 @@ import time
 from collections.abc import Sequence
 from pathlib import Path
 
-from japagen.accept import Acceptor
+from japagen.dataset.journal import Journal
 from japagen.llm.fake import sentence
-from japagen.store import Journal
+from japagen.synthesis.acceptance import Acceptor
 
 HEAD = {"fingerprint": "0123456789", "shots": {}}
 LABELS = ["entailment", "contradiction", "neutral"]
@@ -58,7 +58,9 @@ def take_in(path: Path, near: float) -> None:
             state.replay(entry)
     seconds, spent = time.monotonic() - begin, time.process_time() - spent
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
-    print(f"near_duplicate={near}: {state.replies} lines, {kept} accepted: {seconds:.1f} s ({spent:.1f} s of CPU time), peak {peak:.0f} MB")
+    print(
+        f"near_duplicate={near}: {state.replies} lines, {kept} accepted: {seconds:.1f} s ({spent:.1f} s of CPU time), peak {peak:.0f} MB"
+    )
 
 
 def main() -> None:

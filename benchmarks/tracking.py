@@ -8,8 +8,8 @@ import tempfile
 import time
 
 from japagen import tracking
-from japagen.config import LLM, Data, Logger, Prompt, Student, TrainConfig, Trainer
-from japagen.task import Task, Wording
+from japagen.config.schema import LLM, Data, Logger, Prompt, Student, TrainConfig, Trainer
+from japagen.config.task import Task, Wording
 
 
 def config(logger: str) -> TrainConfig:
@@ -17,14 +17,23 @@ def config(logger: str) -> TrainConfig:
     task = Task(name="jnli", inputs=["sentence1"], labels=["a", "b"], wording=Wording(system="x"))
     llm = LLM(_target_="x", name="fake", model="fake")
     student, trainer = Student(name="tiny", pretrained="random:tiny"), Trainer(name="cpu")
-    given = {"prompt": Prompt(name="zero_shot"), "data": Data(name="synthetic"), "logger": Logger(name=logger)}
+    given = {
+        "prompt": Prompt(name="zero_shot"),
+        "data": Data(name="synthetic"),
+        "logger": Logger(name=logger),
+    }
     return TrainConfig(task=task, llm=llm, student=student, trainer=trainer, **given)
 
 
 def job(logger: str) -> float:
     """Seconds of all that a training records: twelve validations, three tables, a figure, its tags."""
-    began, rows = time.perf_counter(), [{"id": str(n), "sentence1": "犬が走る。", "label": "a"} for n in range(500)]
-    with tracking.run(config(logger), "train", {"fingerprint": tracking.latest(config(logger), "generate", "abc")}) as run:
+    began, rows = (
+        time.perf_counter(),
+        [{"id": str(n), "sentence1": "犬が走る。", "label": "a"} for n in range(500)],
+    )
+    with tracking.run(
+        config(logger), "train", {"fingerprint": tracking.latest(config(logger), "generate", "abc")}
+    ) as run:
         for step in range(12):
             run.metrics({"valid/accuracy": 0.5, "valid/loss": 1.0, "train/loss": 1.0}, step)
         for name in ("train", "valid", "test"):
@@ -42,7 +51,9 @@ def main() -> None:
         later = sorted(job("mlflow") for _ in range(number))
         none = sorted(job("none") for _ in range(number))
     print(f"first job, which makes the store: {first:.2f} s")
-    print(f"later jobs: median {later[number // 2]:.3f} s, worst {later[-1]:.3f} s; with logger=none: median {none[number // 2]:.3f} s")
+    print(
+        f"later jobs: median {later[number // 2]:.3f} s, worst {later[-1]:.3f} s; with logger=none: median {none[number // 2]:.3f} s"
+    )
 
 
 if __name__ == "__main__":

@@ -23,9 +23,16 @@ from lightning.pytorch import Callback
 from transformers import TrainerCallback
 from transformers.integrations.sdpa_attention import sdpa_attention_forward
 
-from japagen import batch, config, data, fit, layers, metric, pretrained, student, tokens, train
-from japagen.check import check
-from japagen.config import TrainConfig
+from japagen import train
+from japagen.config import schema
+from japagen.config.check import check
+from japagen.config.schema import TrainConfig
+from japagen.gold import metric
+from japagen.student import batch, pretrained, tokens
+from japagen.training import data, layers, workplace
+from japagen.training.module import Module
+from japagen.training.score import predictions
+from japagen.training.trainer import make_trainer, quiet
 
 
 @contextmanager
@@ -41,9 +48,17 @@ def patched(owner: Any, name: str, value: Any) -> Iterator[None]:
 
 def options(rows: int, overrides: list[str]) -> TrainConfig:
     """What both sides train with."""
-    config.register(TrainConfig)
-    fixed = ["task=jsts", "data=gold", "logger=none", "trainer=cpu", "trainer.max_epochs=1", "trainer.min_steps=0", "trainer.max_steps=0"]
-    with initialize_config_dir(str(config.CONF), version_base="1.3"):
+    schema.register(TrainConfig)
+    fixed = [
+        "task=jsts",
+        "data=gold",
+        "logger=none",
+        "trainer=cpu",
+        "trainer.max_epochs=1",
+        "trainer.min_steps=0",
+        "trainer.max_steps=0",
+    ]
+    with initialize_config_dir(str(schema.CONF), version_base="1.3"):
         cfg = compose("train", overrides=[*fixed, f"data.fraction={rows / 11205:.6f}", *overrides])
     return check(cfg, TrainConfig)
 
@@ -82,17 +97,21 @@ def ours(settings: TrainConfig, seed: int, score: bool) -> tuple[float, float | 
     parts = data.parts(settings)
     loaded = pretrained.load(settings.student, settings.task)
     train.seed_everything(seed)
-    table = data.DataModule(parts, settings, tokens.Tokens(loaded.tokenizer, settings.student, None))
+    table = data.DataModule(
+        parts, settings, tokens.Tokens(loaded.tokenizer, settings.student, None)
+    )
     model = loaded.fresh()
     layers.narrow(model, table.vocabulary())
-    module = student.Module(model, settings, None, lambda values, step: None)
+    module = Module(model, settings, None, lambda values, step: None)
     clock, rows = Clock(), list[Any]()
-    with tempfile.TemporaryDirectory() as folder, fit.workplace(Path(folder), "one") as part:
-        trainer = fit.make_trainer(settings.trainer, table.steps(), part)
+    with tempfile.TemporaryDirectory() as folder, workplace.workplace(Path(folder), "one") as part:
+        trainer = make_trainer(settings.trainer, table.steps(), part)
         trainer.callbacks.append(clock)  # type: ignore[attr-defined]
         trainer.fit(module, datamodule=table)
-        rows += train.predictions(trainer, module, table) if score else []
-    return len(parts.train) / clock.seconds, scored(settings, [(row["gold"], str(row["predicted"])) for row in rows])
+        rows += predictions(trainer, module, table) if score else []
+    return len(parts.train) / clock.seconds, scored(
+        settings, [(row["gold"], str(row["predicted"])) for row in rows]
+    )
 
 
 def scored(settings: TrainConfig, pairs: list[tuple[str, str]]) -> float | None:
@@ -103,22 +122,35 @@ def scored(settings: TrainConfig, pairs: list[tuple[str, str]]) -> float | None:
     return metric.scores(settings.task, gold, predicted)[settings.task.metric]
 
 
-def theirs(settings: TrainConfig, seed: int, score: bool, max_length: bool = False) -> tuple[float, float | None]:
+def theirs(
+    settings: TrainConfig, seed: int, score: bool, max_length: bool = False
+) -> tuple[float, float | None]:
     """The same by transformers.Trainer as it comes; with `max_length` every row is padded to that."""
     from transformers import Trainer, TrainingArguments
 
     settings.seeds = [seed]
     parts = data.parts(settings)
     loaded = pretrained.load(settings.student, settings.task)
-    padding: dict[str, Any] = {"padding": "max_length", "truncation": True, "max_length": settings.student.max_length} if max_length else {}
+    padding: dict[str, Any] = (
+        {"padding": "max_length", "truncation": True, "max_length": settings.student.max_length}
+        if max_length
+        else {}
+    )
 
     def encoded(rows: list[Any]) -> list[dict[str, Any]]:
         found = loaded.tokenizer(
-            [settings.student.prefix + row.texts[0] for row in rows], [row.texts[1] for row in rows], **(padding or {"truncation": True})
+            [settings.student.prefix + row.texts[0] for row in rows],
+            [row.texts[1] for row in rows],
+            **(padding or {"truncation": True}),
         )
-        return [{**{key: found[key][n] for key in found}, "labels": float(row.label)} for n, row in enumerate(rows)]
+        return [
+            {**{key: found[key][n] for key in found}, "labels": float(row.label)}
+            for n, row in enumerate(rows)
+        ]
 
-    size = data.DataModule(parts, settings, tokens.Tokens(loaded.tokenizer, settings.student, None)).batch_size
+    size = data.DataModule(
+        parts, settings, tokens.Tokens(loaded.tokenizer, settings.student, None)
+    ).batch_size
     with tempfile.TemporaryDirectory() as folder:
         arguments = TrainingArguments(
             folder, num_train_epochs=1, per_device_train_batch_size=size, learning_rate=settings.student.learning_rate,
@@ -127,12 +159,18 @@ def theirs(settings: TrainConfig, seed: int, score: bool, max_length: bool = Fal
         train.seed_everything(seed)
         clock = TheirClock()
         trainer = Trainer(
-            loaded.fresh(), arguments, train_dataset=encoded(parts.train), processing_class=loaded.tokenizer, callbacks=[clock]
+            loaded.fresh(),
+            arguments,
+            train_dataset=encoded(parts.train),
+            processing_class=loaded.tokenizer,
+            callbacks=[clock],
         )
         trainer.train()
         speed = len(parts.train) / clock.seconds
         found = trainer.predict(encoded(parts.test)).predictions.reshape(-1) if score else ()
-    return speed, scored(settings, [(row.label, str(value)) for row, value in zip(parts.test, found, strict=False)])
+    return speed, scored(
+        settings, [(row.label, str(value)) for row, value in zip(parts.test, found, strict=False)]
+    )
 
 
 def main() -> None:
@@ -155,7 +193,7 @@ def main() -> None:
         results.setdefault(name, []).append(found)
         print(f"# {name.strip()}: {found}", file=sys.stderr, flush=True)
 
-    with fit.quiet():
+    with quiet():
         for side in (ours, theirs):  # the first training of a process is slower
             side(options(64, overrides), 0, False)
         for seed in range(seeds):
@@ -164,8 +202,14 @@ def main() -> None:
         for name, (patch, extra) in single.items():
             with patch:
                 note(name, ours(options(rows, [*extra, *overrides]), 0, score=False))
-        note("  padded to max_length", theirs(options(rows, overrides), 0, score=False, max_length=True))
-    table(results, f"{rows} rows, {seeds} seeds, {torch.get_num_threads()} threads, torch {torch.__version__}")
+        note(
+            "  padded to max_length",
+            theirs(options(rows, overrides), 0, score=False, max_length=True),
+        )
+    table(
+        results,
+        f"{rows} rows, {seeds} seeds, {torch.get_num_threads()} threads, torch {torch.__version__}",
+    )
 
 
 def table(results: dict[str, list[tuple[float, float | None]]], title: str) -> None:
@@ -173,8 +217,13 @@ def table(results: dict[str, list[tuple[float, float | None]]], title: str) -> N
     print(title)
     base = [speed for speed, _ in results["transformers.Trainer"]]
     for name, found in results.items():
-        speeds, scores = [speed for speed, _ in found], [score for _, score in found if score is not None]
-        ratios = ", ".join(f"{speed / other:.2f}" for speed, other in zip(speeds, base, strict=False))
+        speeds, scores = (
+            [speed for speed, _ in found],
+            [score for _, score in found if score is not None],
+        )
+        ratios = ", ".join(
+            f"{speed / other:.2f}" for speed, other in zip(speeds, base, strict=False)
+        )
         deviation = f" ± {statistics.stdev(scores):.4f}" if len(scores) > 1 else ""
         score = f"score {statistics.fmean(scores):.4f}{deviation}" if scores else ""
         print(f"{name:<28}{statistics.fmean(speeds):7.1f} examples/s  {ratios} times  {score}")

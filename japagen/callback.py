@@ -16,14 +16,20 @@ from hydra.experimental.callback import Callback
 from hydra.types import RunMode, TaskFunction
 from omegaconf import DictConfig, OmegaConf, flag_override
 
-from japagen import config as schemas
-from japagen import sweep
-from japagen.gold import GoldMissing
+from japagen.config import schema as schemas
+from japagen.gold.fetch import GoldMissing
+from japagen.job import sweep
 from japagen.tracking import parent
 from japagen.tracking.alive import here
 
 BASIC = "hydra._internal.core_plugins.basic_sweeper.BasicSweeper"
-STYLES = {"no gold": "yellow", "done": "green", "done before": "green", "failed": "bold red", "stopped": "bold red"}
+STYLES = {
+    "no gold": "yellow",
+    "done": "green",
+    "done before": "green",
+    "failed": "bold red",
+    "stopped": "bold red",
+}
 
 
 class Sweep(Callback):
@@ -35,14 +41,20 @@ class Sweep(Callback):
     def on_multirun_start(self, config: DictConfig, **_: Any) -> None:
         """Open the sweep's books, and make sure that they are closed however it ends."""
         leave_out(config)
-        self.folder, self.uri, self.began = sweep.begin(config, here()), str(config.mlflow_uri), time.time()
+        self.folder, self.uri, self.began = (
+            sweep.begin(config, here()),
+            str(config.mlflow_uri),
+            time.time(),
+        )
         atexit.register(self.finish)
 
     def on_job_start(self, config: DictConfig, *, task_function: TaskFunction, **_: Any) -> None:
         """Note in the books that a job runs; its process may be another one."""
         if config.hydra.mode == RunMode.MULTIRUN:
             words = [str(word) for word in config.hydra.overrides.task]
-            sweep.note(num=config.hydra.job.num, overrides=words, status="running", began=time.time())
+            sweep.note(
+                num=config.hydra.job.num, overrides=words, status="running", began=time.time()
+            )
 
     def on_job_end(self, config: DictConfig, job_return: JobReturn, **_: Any) -> None:
         """Note how a job ended, and let the sweep go on past a failure, which job.job has told."""
@@ -52,7 +64,9 @@ class Sweep(Callback):
         value = job_return._return_value
         # A table over all tasks has cells that no one can fill without that task's gold; they are no reason to stop.
         lacking = isinstance(value, GoldMissing)
-        sweep.note(ended=time.time(), status="no gold" if lacking else "failed" if failed else "done")
+        sweep.note(
+            ended=time.time(), status="no gold" if lacking else "failed" if failed else "done"
+        )
         if failed:
             sweep.note(error=str(value).split("\n")[0][:200])
             # Else Hydra would end the sweep with the first failure and without the table. Sweepers that search need to know.
@@ -75,7 +89,12 @@ class Sweep(Callback):
         jobs = sweep.jobs(folder)
         counts = Counter(state(job) for job in jobs)
         bad = counts["failed"] + counts["stopped"]
-        parent.close(folder, self.uri, "FAILED" if bad else "FINISHED", {"jobs": len(jobs), "jobs_failed": bad})
+        parent.close(
+            folder,
+            self.uri,
+            "FAILED" if bad else "FINISHED",
+            {"jobs": len(jobs), "jobs_failed": bad},
+        )
         if jobs:
             show(jobs, counts, time.time() - self.began, folder)
         return bad
@@ -86,7 +105,9 @@ def leave_out(config: DictConfig) -> None:
     params = OmegaConf.select(config, "hydra.sweeper.params")
     known = {item.name for schema in schemas.NAMES for item in dataclasses.fields(schema)}
     # A command may have an option of the name of another's group: evaluate.py has student.path, and no choice of students.
-    groups = {path.name for path in schemas.CONF.iterdir() if path.is_dir()} - set(config.hydra.runtime.choices)
+    groups = {path.name for path in schemas.CONF.iterdir() if path.is_dir()} - set(
+        config.hydra.runtime.choices
+    )
     with flag_override(config, ["readonly", "struct"], False):
         for key in list(params or ()):
             name = key.partition(".")[0]
@@ -101,20 +122,30 @@ def state(job: Mapping[str, Any]) -> str:
     return "stopped" if job["status"] == "running" else str(job["status"])
 
 
-def show(jobs: Sequence[Mapping[str, Any]], counts: Mapping[str, int], seconds: float, folder: Path) -> None:
+def show(
+    jobs: Sequence[Mapping[str, Any]], counts: Mapping[str, int], seconds: float, folder: Path
+) -> None:
     """One line for each job: what it was, how it ended, its score and its seconds."""
     from rich.console import Console
     from rich.table import Table
 
     table = Table("job", "options", "ended", "score", "seconds")
-    shared = set(jobs[0]["overrides"]).intersection(*(job["overrides"] for job in jobs)) if len(jobs) > 1 else set()
+    shared = (
+        set(jobs[0]["overrides"]).intersection(*(job["overrides"] for job in jobs))
+        if len(jobs) > 1
+        else set()
+    )
     for job in jobs:
         score = f"{job['score']:.4f}" if "score" in job else ""
         words = " ".join(word for word in job["overrides"] if word not in shared)
         error = f": {job['error']}" if "error" in job else ""
         took = f"{job['ended'] - job['began']:.1f}" if "ended" in job else ""
-        table.add_row(str(job["num"]), words, state(job) + error, score, took, style=STYLES.get(state(job)))
+        table.add_row(
+            str(job["num"]), words, state(job) + error, score, took, style=STYLES.get(state(job))
+        )
     console = Console(soft_wrap=not counts["failed"], highlight=False)
     console.print(table)
     found = ", ".join(f"{number} {word}" for word, number in sorted(counts.items()))
-    console.print(f"{len(jobs)} jobs in {seconds:.0f} s: {found}. Logs: {folder.parent}", markup=False)
+    console.print(
+        f"{len(jobs)} jobs in {seconds:.0f} s: {found}. Logs: {folder.parent}", markup=False
+    )

@@ -13,13 +13,29 @@ from typing import Any
 
 from omegaconf import DictConfig
 
-from japagen import accept, estimate, judge, llm, show, store, sweep, tracking
-from japagen.check import check
-from japagen.config import GenerateConfig, UserError
-from japagen.draw import Premises, draw
-from japagen.finish import finish
-from japagen.flight import answer, in_flight
-from japagen.plan import Plan, make
+from japagen import llm, tracking
+from japagen.config.check import check
+from japagen.config.error import UserError
+from japagen.config.schema import GenerateConfig
+from japagen.dataset.identity import fingerprint, folder
+from japagen.dataset.journal import JOURNAL, Journal, shots_head
+from japagen.dataset.manifest import finish
+from japagen.dataset.table import (
+    CARD,
+    MANIFEST,
+    SOFT,
+    TABLE,
+    Soft,
+    asked,
+    read_manifest,
+    rows,
+    writer,
+)
+from japagen.job import sweep
+from japagen.llm.dispatch import answer, in_flight
+from japagen.synthesis import acceptance, console, estimate, filter
+from japagen.synthesis.attempt import Premises, draw
+from japagen.synthesis.plan import Plan, make
 
 log = logging.getLogger(__name__)
 
@@ -28,9 +44,9 @@ def run(cfg: DictConfig) -> None:
     """Make the synthetic dataset that `cfg` names, or go on with it, and record the run."""
     config = check(cfg, GenerateConfig)
     if config.dry_run:
-        show.prompts(config, make(config))
+        console.prompts(config, make(config))
         return
-    with sweep.turn(f"{config.task.name}-{store.fingerprint(config)}"):
+    with sweep.turn(f"{config.task.name}-{fingerprint(config)}"):
         if not done_before(config):
             work(config)
 
@@ -39,28 +55,34 @@ def done_before(config: GenerateConfig) -> bool:
     """Whether a sweep finds the dataset whole and its run finished."""
     if not sweep.skips(config.rerun) or config.estimate:
         return False
-    manifest = store.read_manifest(store.folder(config))
-    if manifest is None or not whole(config, make(config), manifest) or tracking.earlier(config, "generate", identity(config)) is None:
+    manifest = read_manifest(folder(config))
+    if (
+        manifest is None
+        or not whole(config, make(config), manifest)
+        or tracking.earlier(config, "generate", identity(config)) is None
+    ):
         return False
-    log.info("already done: %s", store.folder(config))
+    log.info("already done: %s", folder(config))
     sweep.note(before=True)
     return True
 
 
 def identity(config: GenerateConfig) -> str:
     """What this job asks for, as its run's tag `job`."""
-    return f"{store.fingerprint(config)}-{config.num_per_label}"
+    return f"{fingerprint(config)}-{config.num_per_label}"
 
 
 def work(config: GenerateConfig) -> None:
     """Generate what is missing, as a recorded run."""
     # A mere estimate has its own stage, so that no student takes it for the run that made its dataset.
     stage = "estimate" if config.estimate else "generate"
-    with tracking.run(config, stage, {"fingerprint": store.fingerprint(config), "job": identity(config)}) as track:
+    with tracking.run(
+        config, stage, {"fingerprint": fingerprint(config), "job": identity(config)}
+    ) as track:
         plan = make(config)
-        manifest = store.read_manifest(store.folder(config))
+        manifest = read_manifest(folder(config))
         if manifest is not None and whole(config, plan, manifest):
-            log.info("%s is complete already; nothing was generated", store.folder(config))
+            log.info("%s is complete already; nothing was generated", folder(config))
             record(config, manifest, track, anew=False)
             return
         if manifest is not None and manifest["num_per_label"] > config.num_per_label:
@@ -73,22 +95,32 @@ def work(config: GenerateConfig) -> None:
 
 def whole(config: GenerateConfig, plan: Plan, manifest: dict[str, Any]) -> bool:
     """Whether a finished dataset is all that is asked for; UserError if it was made with other shots."""
-    if manifest["shots_digest"] != store.shots_head(plan.shots)["shots_digest"]:
-        path = store.folder(config)
-        raise UserError(f"{path} was made with other shots: the gold file has changed since. Delete the folder {path} to begin anew.")
+    if manifest["shots_digest"] != shots_head(plan.shots)["shots_digest"]:
+        path = folder(config)
+        raise UserError(
+            f"{path} was made with other shots: the gold file has changed since. Delete the folder {path} to begin anew."
+        )
     made: int = manifest["num_per_label"]
     missing: int = sum(manifest["missing"].values())
-    return made >= config.num_per_label and missing <= config.max_shortfall * made * len(config.task.labels)
+    return made >= config.num_per_label and missing <= config.max_shortfall * made * len(
+        config.task.labels
+    )
 
 
 def synthesise(config: GenerateConfig, plan: Plan) -> dict[str, Any] | None:
     """Draw replies until every example of the plan is accepted or given up; the manifest, or None after a mere estimate."""
-    path, shots = store.folder(config), store.shots_head(plan.shots)
-    head = {"fingerprint": store.fingerprint(config), **shots}
-    part = path / f"{store.TABLE}.part"
-    with store.Journal(path / store.JOURNAL, head) as journal, part.open("w", encoding="utf-8") as table, store.Soft(path) as soft:
-        keep = store.writer(table, plan.name, config.task)
-        state = accept.Acceptor(plan.size, plan.label, config.max_attempts, keep, config.task.clean.near_duplicate)
+    path, shots = folder(config), shots_head(plan.shots)
+    head = {"fingerprint": fingerprint(config), **shots}
+    part = path / f"{TABLE}.part"
+    with (
+        Journal(path / JOURNAL, head) as journal,
+        part.open("w", encoding="utf-8") as table,
+        Soft(path) as soft,
+    ):
+        keep = writer(table, plan.name, config.task)
+        state = acceptance.Acceptor(
+            plan.size, plan.label, config.max_attempts, keep, config.task.clean.near_duplicate
+        )
         state.soften = lambda k, probabilities: soft.write(plan.name(k), probabilities)
         synthesis = Synthesis(config, plan, journal, state)
         synthesis.resume()
@@ -102,7 +134,7 @@ def synthesise(config: GenerateConfig, plan: Plan) -> dict[str, Any] | None:
                 gc.unfreeze()
         seconds = time.monotonic() - begin
         if config.estimate:
-            show.estimated(config, synthesis.sample, state, seconds)
+            console.estimated(config, synthesis.sample, state, seconds)
             return None
         check_shortfall(config, state)
         soft.finish()
@@ -115,7 +147,9 @@ def synthesise(config: GenerateConfig, plan: Plan) -> dict[str, Any] | None:
 class Synthesis:
     """The loop over one dataset: what is in flight, and when to stop."""
 
-    def __init__(self, config: GenerateConfig, plan: Plan, journal: store.Journal, state: accept.Acceptor) -> None:
+    def __init__(
+        self, config: GenerateConfig, plan: Plan, journal: Journal, state: acceptance.Acceptor
+    ) -> None:
         self.config, self.plan, self.journal, self.state = config, plan, journal, state
         self.premises = Premises()
         self.sample: list[estimate.Reply] = []
@@ -125,12 +159,18 @@ class Synthesis:
     def cost(self) -> float:
         """US dollars that all replies of the dataset have cost."""
         llm = self.config.llm
-        return round((self.state.tokens[0] * llm.price_prompt + self.state.tokens[1] * llm.price_completion) / 1e6, 6)
+        return round(
+            (self.state.tokens[0] * llm.price_prompt + self.state.tokens[1] * llm.price_completion)
+            / 1e6,
+            6,
+        )
 
     @property
     def stopped(self) -> bool:
         """Whether no more is to be drawn in this job."""
-        return self.state.done or (self.config.estimate and self.taken >= self.config.estimate_examples)
+        return self.state.done or (
+            self.config.estimate and self.taken >= self.config.estimate_examples
+        )
 
     def resume(self) -> None:
         """Take in the journal of earlier processes."""
@@ -150,7 +190,11 @@ class Synthesis:
 
     async def draw_all(self) -> None:
         """Keep `llm.concurrency` examples in flight until the plan is done; the first failure stops them all."""
-        student = judge.Student(self.config.filter.student, self.config.task) if self.config.filter.student else None
+        student = (
+            filter.Student(self.config.filter.student, self.config.task)
+            if self.config.filter.student
+            else None
+        )
         engine = llm.load(self.config.llm)
         changed, ask = asyncio.Event(), functools.partial(answer, engine)
 
@@ -161,12 +205,16 @@ class Synthesis:
                     await changed.wait()
                     continue
                 self.taken += 1
-                self.arrive(await draw(self.plan, ask, self.premises, *work, student.judge if student else None))
+                self.arrive(
+                    await draw(
+                        self.plan, ask, self.premises, *work, student.judge if student else None
+                    )
+                )
                 progress.update(self.state)
                 changed.set()
                 changed.clear()
 
-        with show.Progress(self.plan.size) as progress:
+        with console.Progress(self.plan.size) as progress:
             try:
                 await in_flight(engine, self.config.llm.concurrency, worker)
             finally:
@@ -190,13 +238,16 @@ class Synthesis:
             )
 
 
-def check_shortfall(config: GenerateConfig, state: accept.Acceptor) -> None:
+def check_shortfall(config: GenerateConfig, state: acceptance.Acceptor) -> None:
     """Raise UserError with a line per label and reason if more than max_shortfall of the examples are missing."""
     missing = state.size - state.accepted
     if missing <= config.max_shortfall * state.size:
         return
     share = -(-100 * missing // state.size) / 100
-    lines = [f"  {label}: {count} missing; rejected: {accept.counts_text(state.rejected[label])}" for label, count in state.missing.items()]
+    lines = [
+        f"  {label}: {count} missing; rejected: {acceptance.counts_text(state.rejected[label])}"
+        for label, count in state.missing.items()
+    ]
     raise UserError(
         f"{missing} of {state.size} examples are missing after {config.max_attempts} attempts each:\n"
         + "\n".join(lines)
@@ -204,26 +255,40 @@ def check_shortfall(config: GenerateConfig, state: accept.Acceptor) -> None:
     )
 
 
-def record(config: GenerateConfig, manifest: dict[str, Any], track: tracking.Run, anew: bool) -> None:
+def record(
+    config: GenerateConfig, manifest: dict[str, Any], track: tracking.Run, anew: bool
+) -> None:
     """Metrics, samples and files of a finished dataset go to its run; the end is printed."""
-    path = store.folder(config)
-    samples = show.samples(store.rows(store.asked(config), config.task), config.task)
+    path = folder(config)
+    samples = console.samples(rows(asked(config), config.task), config.task)
     extended = manifest["num_per_label"] > config.num_per_label
-    accepted = sum(1 for _ in store.asked(config)) if extended else int(manifest["accepted"])
+    accepted = sum(1 for _ in asked(config)) if extended else int(manifest["accepted"])
     # A run that found all there spent nothing: sums over runs must not count the same cost twice.
     spent = ("seconds", "examples_per_second", "cost") if anew else ()
-    rejected = {f"rejected/{reason}": float(count) for reason, count in manifest["rejected_by_reason"].items()}
+    rejected = {
+        f"rejected/{reason}": float(count)
+        for reason, count in manifest["rejected_by_reason"].items()
+    }
     totals = (*spent, "replies", "prompt_tokens", "completion_tokens", "acceptance_rate")
     verified = {f"verified/{label}": share for label, share in manifest.get("verified", {}).items()}
-    verified |= {key: float(manifest[key]) for key in ("verify_tokens", "verify_seconds") if key in manifest}
-    track.metrics({"accepted": float(accepted), **{key: float(manifest[key]) for key in totals}, **rejected, **verified})
+    verified |= {
+        key: float(manifest[key]) for key in ("verify_tokens", "verify_seconds") if key in manifest
+    }
+    track.metrics(
+        {
+            "accepted": float(accepted),
+            **{key: float(manifest[key]) for key in totals},
+            **rejected,
+            **verified,
+        }
+    )
     track.tags({"folder": str(path)})
-    track.dataset(store.rows(store.asked(config), config.task), path.name, str(path / store.TABLE), "generation")
-    track.text(show.samples_markdown(samples, config.task), "samples.md")
-    track.file(path / store.MANIFEST)
+    track.dataset(rows(asked(config), config.task), path.name, str(path / TABLE), "generation")
+    track.text(console.samples_markdown(samples, config.task), "samples.md")
+    track.file(path / MANIFEST)
     if config.push_to_hub:
         push(path, config.push_to_hub)
-    show.generated(config, samples, accepted, manifest, path, tracking.where(config, track))
+    console.generated(config, samples, accepted, manifest, path, tracking.where(config, track))
 
 
 def push(path: Path, name: str) -> None:
@@ -233,11 +298,11 @@ def push(path: Path, name: str) -> None:
 
     try:
         HfApi().create_repo(name, repo_type="dataset", private=True, exist_ok=True)
-        files = [store.TABLE, store.SOFT, store.MANIFEST, store.CARD]
-        HfApi().upload_folder(repo_id=name, repo_type="dataset", folder_path=path, allow_patterns=files)
-    except (HfHubHTTPError, OSError, ValueError) as error:
-        message = (
-            f"push_to_hub={name} failed: {error}\nThe dataset is whole in {path}. Log in with `hf auth login`, then type the same command."
+        files = [TABLE, SOFT, MANIFEST, CARD]
+        HfApi().upload_folder(
+            repo_id=name, repo_type="dataset", folder_path=path, allow_patterns=files
         )
+    except (HfHubHTTPError, OSError, ValueError) as error:
+        message = f"push_to_hub={name} failed: {error}\nThe dataset is whole in {path}. Log in with `hf auth login`, then type the same command."
         raise UserError(message) from error
     log.info("pushed to the hub as the private dataset %s", name)

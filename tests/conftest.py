@@ -19,7 +19,8 @@ from hydra.core.config_store import ConfigStore
 from hydra.core.global_hydra import GlobalHydra
 from omegaconf import DictConfig
 
-from japagen import config, llm, tracking
+from japagen import llm, tracking
+from japagen.config.schema import CONF, NAMES, register
 from japagen.llm import fake
 from tests.toys import write_toys
 
@@ -36,14 +37,14 @@ def composed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Compos
     monkeypatch.delenv("JAPAGEN_DATA", raising=False)
     # No test asks a data host.
     monkeypatch.setenv("JAPAGEN_CACHE", str(tmp_path / "cache"))
-    schemas = {name.removesuffix("_schema"): schema for schema, name in config.NAMES.items()}
+    schemas = {name.removesuffix("_schema"): schema for schema, name in NAMES.items()}
 
     def make(command: str, *overrides: str) -> DictConfig:
         GlobalHydra.instance().clear()
-        for name in config.NAMES.values():  # Hydra copies all that is registered, many times
+        for name in NAMES.values():  # Hydra copies all that is registered, many times
             ConfigStore.instance().repo.pop(f"{name}.yaml", None)
-        config.register(schemas[command])
-        with initialize_config_dir(str(config.CONF), version_base="1.3"):
+        register(schemas[command])
+        with initialize_config_dir(str(CONF), version_base="1.3"):
             return compose(command, overrides=["logger=none", "llm=fake", *overrides])
 
     yield make
@@ -69,7 +70,13 @@ def ready(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
     def make(folder: Path) -> None:
         code = f"from japagen.tracking.connect import connect_to\nconnect_to('sqlite:///{folder}/mlflow.db', 'Default')"
-        subprocess.run([sys.executable, "-c", code], cwd=config.CONF.parent, check=True, capture_output=True, timeout=120)
+        subprocess.run(
+            [sys.executable, "-c", code],
+            cwd=CONF.parent,
+            check=True,
+            capture_output=True,
+            timeout=120,
+        )
 
     return once(tmp_path_factory, "ready", make)
 

@@ -81,9 +81,17 @@ class Loopback:
 def good(n: int, text: str = "", **changes: Any) -> web.Response:
     """A fluent sentence, another for each `n`, or `text`; with `changes` in the reply."""
     text = text or fake.sentence(random.Random(n))
-    choice = {"index": 0, "message": {"role": "assistant", "content": text}, "text": text, "finish_reason": "stop"}
+    choice = {
+        "index": 0,
+        "message": {"role": "assistant", "content": text},
+        "text": text,
+        "finish_reason": "stop",
+    }
     usage = {"prompt_tokens": 10, "completion_tokens": 20}
-    return web.json_response({"choices": [choice], "usage": usage, **changes}, dumps=lambda data: json.dumps(data, ensure_ascii=False))
+    return web.json_response(
+        {"choices": [choice], "usage": usage, **changes},
+        dumps=lambda data: json.dumps(data, ensure_ascii=False),
+    )
 
 
 def cut(request: web.Request) -> web.StreamResponse:

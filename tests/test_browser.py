@@ -17,24 +17,53 @@ from typing import Any
 
 import pytest
 
-from japagen.config import CONF
+from japagen.config.schema import CONF
 from tests.toys import write_rows
 
 pytestmark = [pytest.mark.browser, pytest.mark.timeout(900)]
-CHROMIUM = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
+CHROMIUM = next(
+    filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None
+)
 if CHROMIUM is None:
     pytest.skip("no Chromium is installed: apt-get install chromium", allow_module_level=True)
-playwright = pytest.importorskip("playwright.sync_api", reason="playwright is not installed: pip install -e '.[dev]'")
+playwright = pytest.importorskip(
+    "playwright.sync_api", reason="playwright is not installed: pip install -e '.[dev]'"
+)
 
 ROOT = CONF.parent
-ROWS = ["majority", "prompting 0-shot", "prompting 5-shot", "zero-shot", "5-shot", "knowledge", "few gold 16", "gold"]
-METHODS = {"zero_shot": "jnli · zero_shot 0-shot · fake -> tiny · seed 0", "knowledge": "jnli · knowledge 0-shot · fake -> tiny · seed 0"}
+ROWS = [
+    "majority",
+    "prompting 0-shot",
+    "prompting 5-shot",
+    "zero-shot",
+    "5-shot",
+    "knowledge",
+    "few gold 16",
+    "gold",
+]
+METHODS = {
+    "zero_shot": "jnli · zero_shot 0-shot · fake -> tiny · seed 0",
+    "knowledge": "jnli · knowledge 0-shot · fake -> tiny · seed 0",
+}
 
 
 def command(folder: Path, gold: Path, *words: str) -> str:
     """What a command in `folder` prints."""
-    environment = {**os.environ, "PYTHONPATH": str(ROOT), "JAPAGEN_DATA": str(gold), "JAPAGEN_CACHE": str(folder / "cache")}
-    done = subprocess.run([sys.executable, *words], cwd=folder, env=environment, capture_output=True, text=True, timeout=1200, check=False)
+    environment = {
+        **os.environ,
+        "PYTHONPATH": str(ROOT),
+        "JAPAGEN_DATA": str(gold),
+        "JAPAGEN_CACHE": str(folder / "cache"),
+    }
+    done = subprocess.run(
+        [sys.executable, *words],
+        cwd=folder,
+        env=environment,
+        capture_output=True,
+        text=True,
+        timeout=1200,
+        check=False,
+    )
     assert done.returncode == 0, done.stdout + done.stderr
     return done.stdout
 
@@ -42,7 +71,15 @@ def command(folder: Path, gold: Path, *words: str) -> str:
 def few_rows(place: Path) -> Path:
     """Gold for JNLI alone, for those who have no other: the rest of the table is then without gold."""
     labels = ("entailment", "contradiction", "neutral")
-    rows = [{"sentence_pair_id": n, "sentence1": f"犬が{n}匹いる。", "sentence2": "猫がいる。", "label": labels[n % 3]} for n in range(60)]
+    rows = [
+        {
+            "sentence_pair_id": n,
+            "sentence1": f"犬が{n}匹いる。",
+            "sentence2": "猫がいる。",
+            "label": labels[n % 3],
+        }
+        for n in range(60)
+    ]
     for name in ("train", "valid"):
         write_rows(place / f"jnli-v1.3/{name}-v1.3.json", rows)
     return place
@@ -52,7 +89,11 @@ def few_rows(place: Path) -> Path:
 def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A working folder in which the sweep of experiment=smoke was run by all commands, and the report written."""
     place = tmp_path_factory.mktemp("work")
-    gold = Path(os.environ["JAPAGEN_DATA"]) if os.environ.get("JAPAGEN_DATA") else few_rows(place / "gold")
+    gold = (
+        Path(os.environ["JAPAGEN_DATA"])
+        if os.environ.get("JAPAGEN_DATA")
+        else few_rows(place / "gold")
+    )
     for script in ("generate.py", "train.py", "evaluate.py"):
         command(place, gold, str(ROOT / script), "experiment=smoke")
     assert " methods, " in command(place, gold, "-m", "japagen.report")
@@ -68,7 +109,9 @@ def ui(folder: Path) -> Iterator[str]:
     words = [sys.executable, "-m", "mlflow", "ui", "--port", str(port)]
     environment = {**os.environ, "MLFLOW_DISABLE_TELEMETRY": "true"}
     with (folder / "ui.log").open("w") as log:
-        server = subprocess.Popen(words, cwd=folder, env=environment, stdout=log, stderr=log, start_new_session=True)
+        server = subprocess.Popen(
+            words, cwd=folder, env=environment, stdout=log, stderr=log, start_new_session=True
+        )
     try:
         wait_for(f"http://127.0.0.1:{port}/health", folder / "ui.log")
         yield f"http://127.0.0.1:{port}"
@@ -116,11 +159,17 @@ def test_two_methods_are_compared_in_mlflow(ui: str, browser: Any, shots: Path) 
     wanted = urllib.parse.quote("tags.stage = 'train' and tags.data = 'synthetic'")
     page.goto(f"{ui}/#/experiments/{experiment}/runs?searchFilter={wanted}")
     page.get_by_role("link", name="train sweep").first.wait_for()
-    page.locator(".ag-row button, .ag-row [role=button]").first.click()  # the runs of a sweep lie below it
+    page.locator(
+        ".ag-row button, .ag-row [role=button]"
+    ).first.click()  # the runs of a sweep lie below it
     for name in METHODS.values():
         page.get_by_role("link", name=name).first.wait_for()
-        row = page.locator(".ag-row", has=page.get_by_role("link", name=name)).first.get_attribute("row-index")
-        page.locator(f'.ag-row[row-index="{row}"] [aria-label^="Press Space to toggle row selection"]').first.check()
+        row = page.locator(".ag-row", has=page.get_by_role("link", name=name)).first.get_attribute(
+            "row-index"
+        )
+        page.locator(
+            f'.ag-row[row-index="{row}"] [aria-label^="Press Space to toggle row selection"]'
+        ).first.check()
     page.screenshot(path=shots / "mlflow-runs.png")
     page.get_by_role("button", name="Compare", exact=True).click()
     page.wait_for_url("**/compare-runs**")
@@ -136,8 +185,12 @@ def test_two_methods_are_compared_in_mlflow(ui: str, browser: Any, shots: Path) 
 
 @pytest.mark.parametrize("width", [1280, 360])
 @pytest.mark.parametrize("scheme", ["light", "dark"])
-def test_the_report_opens_without_network(folder: Path, browser: Any, shots: Path, width: int, scheme: str) -> None:
-    page = browser.new_page(viewport={"width": width, "height": 900}, color_scheme=scheme, offline=True)
+def test_the_report_opens_without_network(
+    folder: Path, browser: Any, shots: Path, width: int, scheme: str
+) -> None:
+    page = browser.new_page(
+        viewport={"width": width, "height": 900}, color_scheme=scheme, offline=True
+    )
     problems: list[str] = []
     asked: list[str] = []
     page.on("console", lambda message: problems.append(message.text))

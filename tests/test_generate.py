@@ -9,9 +9,13 @@ from pathlib import Path
 
 import pytest
 
-from japagen import generate, llm, store
-from japagen.check import check
-from japagen.config import CONF, GenerateConfig, UserError
+from japagen import files, generate, llm
+from japagen.config.check import check
+from japagen.config.error import UserError
+from japagen.config.schema import CONF, GenerateConfig
+from japagen.dataset import identity
+from japagen.dataset.journal import JOURNAL, Journal
+from japagen.dataset.table import CARD, MANIFEST, TABLE, read
 from japagen.llm import fake
 from tests.conftest import Compose
 
@@ -22,32 +26,40 @@ def dataset(composed: Compose, *overrides: str) -> Path:
     """Generate, and return the dataset's folder."""
     cfg = composed("generate", "num_per_label=4", *overrides)
     generate.run(cfg)
-    return store.folder(check(cfg, GenerateConfig))
+    return identity.folder(check(cfg, GenerateConfig))
 
 
 def table(folder: Path) -> list[dict[str, str]]:
-    return [json.loads(line) for line in (folder / store.TABLE).read_text(encoding="utf-8").splitlines()]
+    return [json.loads(line) for line in (folder / TABLE).read_text(encoding="utf-8").splitlines()]
 
 
 @pytest.mark.parametrize("task", TASKS)
 @pytest.mark.parametrize("prompt", ["zero_shot", "knowledge"])
 def test_every_task_gets_exactly_n_per_label(composed: Compose, task: str, prompt: str) -> None:
-    cfg = composed("generate", f"task={task}", f"prompt={prompt}", "num_per_label=4", "llm.engine.malformed_rate=0.2")
+    cfg = composed(
+        "generate",
+        f"task={task}",
+        f"prompt={prompt}",
+        "num_per_label=4",
+        "llm.engine.malformed_rate=0.2",
+    )
     config = check(cfg, GenerateConfig)
     generate.run(cfg)
-    examples = store.read(config)
-    assert {label: sum(e.label == label for e in examples) for label in config.task.labels} == dict.fromkeys(config.task.labels, 4)
+    examples = read(config)
+    assert {
+        label: sum(e.label == label for e in examples) for label in config.task.labels
+    } == dict.fromkeys(config.task.labels, 4)
     assert len({e.texts for e in examples}) == len({e.id for e in examples}) == len(examples)
     assert all(len(e.texts) == len(config.task.inputs) for e in examples)
 
 
 def test_the_folder_says_what_made_it(composed: Compose) -> None:
     folder = dataset(composed, "llm.engine.malformed_rate=0.3")
-    manifest = json.loads((folder / store.MANIFEST).read_text(encoding="utf-8"))
+    manifest = json.loads((folder / MANIFEST).read_text(encoding="utf-8"))
     assert manifest["accepted"] == 12
     assert manifest["replies"] == 12 + sum(manifest["rejected_by_reason"].values())
     assert manifest["identity"]["task"]["name"] == "jnli"
-    assert "python generate.py task=jnli" in (folder / store.CARD).read_text(encoding="utf-8")
+    assert "python generate.py task=jnli" in (folder / CARD).read_text(encoding="utf-8")
     assert not list(folder.glob("*.part"))
 
 
@@ -61,21 +73,23 @@ def test_running_again_changes_nothing(composed: Compose) -> None:
 def test_more_per_label_extends_the_same_dataset(composed: Compose) -> None:
     folder = dataset(composed)
     first = table(folder)
-    replies = (folder / store.JOURNAL).read_text(encoding="utf-8")
+    replies = (folder / JOURNAL).read_text(encoding="utf-8")
     assert dataset(composed, "num_per_label=6") == folder
     assert table(folder)[: len(first)] == first
     assert len(table(folder)) == 18
-    assert (folder / store.JOURNAL).read_text(encoding="utf-8").startswith(replies)
+    assert (folder / JOURNAL).read_text(encoding="utf-8").startswith(replies)
 
 
 def test_fewer_per_label_reads_the_first_ones(composed: Compose) -> None:
     dataset(composed)
     config = check(composed("generate", "num_per_label=2"), GenerateConfig)
-    examples = store.read(config)
+    examples = read(config)
     assert [example.id[-6:] for example in examples] == ["000000"] * 3 + ["000001"] * 3
 
 
-def test_an_unfinished_dataset_is_not_read(composed: Compose, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_unfinished_dataset_is_not_read(
+    composed: Compose, monkeypatch: pytest.MonkeyPatch
+) -> None:
     class Stopping(fake.Fake):
         calls = 0
 
@@ -91,25 +105,31 @@ def test_an_unfinished_dataset_is_not_read(composed: Compose, monkeypatch: pytes
         generate.run(cfg)
     config = check(cfg, GenerateConfig)
     with pytest.raises(UserError, match=r"is not there\. Make it with"):
-        store.read(config)
-    interrupted = (store.folder(config) / store.JOURNAL).read_text(encoding="utf-8")
+        read(config)
+    interrupted = (identity.folder(config) / JOURNAL).read_text(encoding="utf-8")
     generate.run(cfg)
-    assert len(store.read(config)) == 12
-    assert (store.folder(config) / store.JOURNAL).read_text(encoding="utf-8").startswith(interrupted)
+    assert len(read(config)) == 12
+    assert (identity.folder(config) / JOURNAL).read_text(encoding="utf-8").startswith(interrupted)
 
 
-def test_errors_of_the_engine_are_tried_again(composed: Compose, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_errors_of_the_engine_are_tried_again(
+    composed: Compose, monkeypatch: pytest.MonkeyPatch
+) -> None:
     async def now(_: float) -> None: ...
 
     monkeypatch.setattr(generate.asyncio, "sleep", now)
     assert len(table(dataset(composed, "llm.engine.error_rate=0.3"))) == 12
 
 
-def test_a_dead_engine_ends_the_job_and_keeps_the_replies(composed: Compose, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_dead_engine_ends_the_job_and_keeps_the_replies(
+    composed: Compose, monkeypatch: pytest.MonkeyPatch
+) -> None:
     async def now(_: float) -> None: ...
 
     monkeypatch.setattr(generate.asyncio, "sleep", now)
-    with pytest.raises(UserError, match=r"(?s)failed 5 times on one request: fake: .*type the same command"):
+    with pytest.raises(
+        UserError, match=r"(?s)failed 5 times on one request: fake: .*type the same command"
+    ):
         dataset(composed, "llm.engine.error_rate=1.0")
 
 
@@ -121,14 +141,18 @@ def test_a_shortfall_is_reported_by_label_and_reason(composed: Compose) -> None:
 
 
 def test_a_shortfall_may_be_allowed(composed: Compose) -> None:
-    folder = dataset(composed, "llm.engine.malformed_rate=0.5", "max_attempts=1", "max_shortfall=0.9")
-    manifest = json.loads((folder / store.MANIFEST).read_text(encoding="utf-8"))
+    folder = dataset(
+        composed, "llm.engine.malformed_rate=0.5", "max_attempts=1", "max_shortfall=0.9"
+    )
+    manifest = json.loads((folder / MANIFEST).read_text(encoding="utf-8"))
     assert 0 < manifest["accepted"] < 12
     assert manifest["accepted"] + sum(manifest["missing"].values()) == 12
     assert len(table(folder)) == manifest["accepted"]
 
 
-def test_dry_run_shows_a_prompt_per_label_and_writes_nothing(composed: Compose, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_dry_run_shows_a_prompt_per_label_and_writes_nothing(
+    composed: Compose, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     cfg = composed("generate", "dry_run=true", "llm._target_=no.such.Engine")
     generate.run(cfg)
     shown = capsys.readouterr().out
@@ -143,14 +167,18 @@ def test_shots_without_gold_say_how_to_get_it(composed: Compose) -> None:
 
 
 def test_an_unknown_engine_is_named(composed: Compose) -> None:
-    with pytest.raises(UserError, match=r"llm\._target_ 'no\.such\.Engine' of llm fake cannot be imported"):
+    with pytest.raises(
+        UserError, match=r"llm\._target_ 'no\.such\.Engine' of llm fake cannot be imported"
+    ):
         generate.run(composed("generate", "llm._target_=no.such.Engine"))
 
 
-def test_a_full_disk_loses_no_whole_reply(composed: Compose, monkeypatch: pytest.MonkeyPatch) -> None:
-    write = store.Journal.write
+def test_a_full_disk_loses_no_whole_reply(
+    composed: Compose, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    write = Journal.write
 
-    def full(self: store.Journal, entry: dict[str, object]) -> None:
+    def full(self: Journal, entry: dict[str, object]) -> None:
         assert self.file is not None
         if self.file.tell() > 1500:
             self.file.write(b'{"k": 5, "attem')
@@ -160,37 +188,42 @@ def test_a_full_disk_loses_no_whole_reply(composed: Compose, monkeypatch: pytest
 
     cfg = composed("generate", "num_per_label=4")
     with monkeypatch.context() as patch, pytest.raises(OSError, match="No space left"):
-        patch.setattr(store.Journal, "write", full)
+        patch.setattr(Journal, "write", full)
         generate.run(cfg)
     config = check(cfg, GenerateConfig)
-    journal = store.folder(config) / store.JOURNAL
+    journal = identity.folder(config) / JOURNAL
     whole = journal.read_bytes()[: journal.read_bytes().rfind(b"\n") + 1]
     assert whole.count(b"\n") > 2
     with pytest.raises(UserError, match="is not there"):
-        store.read(config)
+        read(config)
     generate.run(cfg)
     assert journal.read_bytes().startswith(whole)
-    assert len(store.read(config)) == 12
+    assert len(read(config)) == 12
 
 
-def test_a_full_disk_at_the_end_leaves_no_half_table(composed: Compose, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_full_disk_at_the_end_leaves_no_half_table(
+    composed: Compose, monkeypatch: pytest.MonkeyPatch
+) -> None:
     def full(path: Path, text: str) -> None:
         path.with_name(path.name + ".part").write_text(text[:20], encoding="utf-8")
         raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), str(path))
 
     cfg = composed("generate", "num_per_label=4")
     with monkeypatch.context() as patch, pytest.raises(OSError, match="No space left"):
-        patch.setattr(store, "write_whole", full)
+        patch.setattr(files, "write_whole", full)
         generate.run(cfg)
     config = check(cfg, GenerateConfig)
     with pytest.raises(UserError, match="is not there"):
-        store.read(config)
+        read(config)
     generate.run(cfg)
-    assert len(store.read(config)) == 12
+    assert len(read(config)) == 12
 
 
 def test_a_wrong_language_for_ever_is_bounded(composed: Compose) -> None:
-    with pytest.raises(UserError, match=r"12 of 12 examples are missing after 3 attempts each:\n  entailment: 4 missing; rejected: "):
+    with pytest.raises(
+        UserError,
+        match=r"12 of 12 examples are missing after 3 attempts each:\n  entailment: 4 missing; rejected: ",
+    ):
         dataset(composed, "llm.engine.malformed_rate=1.0", "max_attempts=3")
 
 
@@ -202,31 +235,53 @@ def test_load_dataset_opens_the_folder(composed: Compose, tmp_path: Path) -> Non
     assert loaded["label"] == [row["label"] for row in table(folder)]
 
 
-def test_an_allowed_shortfall_is_made_good_when_it_is_no_longer_allowed(composed: Compose, caplog: pytest.LogCaptureFixture) -> None:
-    folder = dataset(composed, "llm.engine.malformed_rate=0.5", "max_attempts=1", "max_shortfall=0.9")
+def test_an_allowed_shortfall_is_made_good_when_it_is_no_longer_allowed(
+    composed: Compose, caplog: pytest.LogCaptureFixture
+) -> None:
+    folder = dataset(
+        composed, "llm.engine.malformed_rate=0.5", "max_attempts=1", "max_shortfall=0.9"
+    )
     short = table(folder)
     assert len(short) < 12
     config = check(composed("generate", "num_per_label=4"), GenerateConfig)
-    assert len(store.read(config)) == len(short)
+    assert len(read(config)) == len(short)
     assert "examples missing" in caplog.text
-    assert dataset(composed, "num_per_label=2") == folder, "asked for fewer, the missing ones of the larger dataset are drawn"
+    assert dataset(composed, "num_per_label=2") == folder, (
+        "asked for fewer, the missing ones of the larger dataset are drawn"
+    )
     assert len(table(folder)) == 12
 
 
-def test_shots_of_an_edited_gold_file_are_not_mixed_with_the_old_ones(composed: Compose, tmp_path: Path) -> None:
+def test_shots_of_an_edited_gold_file_are_not_mixed_with_the_old_ones(
+    composed: Compose, tmp_path: Path
+) -> None:
     gold = tmp_path / "gold.csv"
-    rows = [f"前提です{i},仮説です{i},{label}" for label in ("entailment", "contradiction", "neutral") for i in range(2)]
-    words = ["task.gold.format=csv", f"task.gold.train=[{gold}]", f"gold_dir={tmp_path}", "~task.gold.columns.id", "shots=2"]
+    rows = [
+        f"前提です{i},仮説です{i},{label}"
+        for label in ("entailment", "contradiction", "neutral")
+        for i in range(2)
+    ]
+    words = [
+        "task.gold.format=csv",
+        f"task.gold.train=[{gold}]",
+        f"gold_dir={tmp_path}",
+        "~task.gold.columns.id",
+        "shots=2",
+    ]
     gold.write_text("\n".join(["sentence1,sentence2,label", *rows]), encoding="utf-8")
     dataset(composed, *words)
-    gold.write_text("\n".join(["sentence1,sentence2,label", *rows]).replace("仮説", "結論"), encoding="utf-8")
+    gold.write_text(
+        "\n".join(["sentence1,sentence2,label", *rows]).replace("仮説", "結論"), encoding="utf-8"
+    )
     with pytest.raises(UserError, match="made with other shots"):
         dataset(composed, *words)
     with pytest.raises(UserError, match="made with other shots"):
         dataset(composed, *words, "num_per_label=6")
 
 
-def test_dry_run_of_a_joint_prompt_shows_the_joint_prompt(composed: Compose, capsys: pytest.CaptureFixture[str]) -> None:
+def test_dry_run_of_a_joint_prompt_shows_the_joint_prompt(
+    composed: Compose, capsys: pytest.CaptureFixture[str]
+) -> None:
     generate.run(composed("generate", "dry_run=true", "prompt.joint=true"))
     shown = capsys.readouterr().out
     assert "JSON" in shown

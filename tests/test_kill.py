@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pytest
 
-from japagen.config import CONF
+from japagen.config.schema import CONF
 
 KILLS = 25
 WORDS = [
@@ -68,10 +68,15 @@ def test_killed_25_times_the_table_is_byte_identical(tmp_path: Path) -> None:
         killed += run(tmp_path / "killed", draw.uniform(0, 0.25)) == -signal.SIGKILL
     assert killed == KILLS, "the generation was over before the last kill: ask for more examples"
     assert not list((tmp_path / "killed").rglob("train.jsonl")), "nothing may look finished yet"
-    replies = [json.loads(line) for line in only(tmp_path / "killed", "journal.jsonl").read_bytes().splitlines()[1:-1]]
+    replies = [
+        json.loads(line)
+        for line in only(tmp_path / "killed", "journal.jsonl").read_bytes().splitlines()[1:-1]
+    ]
     run(tmp_path / "killed")
 
-    whole, resumed = (only(tmp_path / name, "train.jsonl").read_bytes() for name in ("whole", "killed"))
+    whole, resumed = (
+        only(tmp_path / name, "train.jsonl").read_bytes() for name in ("whole", "killed")
+    )
     assert resumed == whole
     manifest = json.loads(only(tmp_path / "killed", "manifest.json").read_bytes())
     assert manifest["rejected_by_reason"]["near_duplicate"] > 10
@@ -79,7 +84,10 @@ def test_killed_25_times_the_table_is_byte_identical(tmp_path: Path) -> None:
     assert len(ids) == len(set(ids)) == 1800
 
     # No reply that was paid for was asked for again.
-    entries = [json.loads(line) for line in only(tmp_path / "killed", "journal.jsonl").read_bytes().splitlines()[1:]]
+    entries = [
+        json.loads(line)
+        for line in only(tmp_path / "killed", "journal.jsonl").read_bytes().splitlines()[1:]
+    ]
     assert entries[: len(replies)] == replies
     keys = [(entry["k"], entry["attempt"]) for entry in entries]
     assert len(keys) == len(set(keys))

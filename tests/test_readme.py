@@ -13,8 +13,8 @@ from pathlib import Path
 import pytest
 from hydra.core.override_parser.overrides_parser import OverridesParser
 
-from japagen.check import check
-from japagen.config import CONF, EvaluateConfig, GenerateConfig, TrainConfig
+from japagen.config.check import check
+from japagen.config.schema import CONF, EvaluateConfig, GenerateConfig, TrainConfig
 from tests.conftest import Compose
 
 ROOT = CONF.parent
@@ -30,21 +30,37 @@ def commands() -> list[tuple[str, str]]:
     for path in DOCUMENTS:
         text = path.read_text(encoding="utf-8").replace("\\\n", " ")
         for line in re.findall(r"python (?:generate|train|evaluate)\.py[^\n`&|]*", text):
-            found.append((path.name, re.sub(r"\s#.*|\s{2,}.*", "", re.sub(r"(\.py) {2,}", r"\1 ", line)).strip()))
+            found.append(
+                (
+                    path.name,
+                    re.sub(r"\s#.*|\s{2,}.*", "", re.sub(r"(\.py) {2,}", r"\1 ", line)).strip(),
+                )
+            )
     return sorted(set(found))
 
 
 @pytest.mark.parametrize(("document", "command"), commands())
-def test_every_command_in_the_documents_composes(composed: Compose, document: str, command: str) -> None:
+def test_every_command_in_the_documents_composes(
+    composed: Compose, document: str, command: str
+) -> None:
     words = [word for word in shlex.split(command)[1:] if word != "-m"]
     if "--config-dir" in words or any(word.isupper() or "..." in word for word in words):
         pytest.skip(f"{document}: a command with a place for the reader's own words")
     script, overrides = words[0].removesuffix(".py"), [word for word in words[1:] if "=" in word]
-    first = [word.split(",")[0] if "," in word and "[" not in word and "{" not in word else word for word in overrides]
+    first = [
+        word.split(",")[0] if "," in word and "[" not in word and "{" not in word else word
+        for word in overrides
+    ]
     OverridesParser.create().parse_overrides(first)
-    needed = [NEEDED[word] for word in first if word in NEEDED and not any(other.startswith("llm.model=") for other in first)]
+    needed = [
+        NEEDED[word]
+        for word in first
+        if word in NEEDED and not any(other.startswith("llm.model=") for other in first)
+    ]
     config = check(composed(script, *first, *needed), COMMANDS[script])
-    assert f"task={config.task.name}" in first or not any(word.startswith("task=") for word in first), document
+    assert f"task={config.task.name}" in first or not any(
+        word.startswith("task=") for word in first
+    ), document
 
 
 def test_there_are_commands() -> None:
@@ -66,8 +82,12 @@ def test_the_tree_has_every_module_and_package_with_its_own_sentence() -> None:
     modules = {path.name: path for path in folder.glob("*.py") if path.name != "__init__.py"}
     modules |= {f"{path.parent.name}/": path for path in folder.glob("*/__init__.py")}
     for name, path in modules.items():
-        sentence = (ast.get_docstring(ast.parse(path.read_text(encoding="utf-8"))) or "").split("\n")[0]
-        assert re.search(rf"^  {re.escape(name)} +{re.escape(sentence)}$", README, re.MULTILINE), f"README's tree lacks: {name}  {sentence}"
+        sentence = (ast.get_docstring(ast.parse(path.read_text(encoding="utf-8"))) or "").split(
+            "\n"
+        )[0]
+        assert re.search(rf"^  {re.escape(name)} +{re.escape(sentence)}$", README, re.MULTILINE), (
+            f"README's tree lacks: {name}  {sentence}"
+        )
     tree = README[README.index("\njapagen/\n") : README.index("\ntests/ ")]
     assert set(re.findall(r"^  (\S+) ", tree, re.MULTILINE)) == set(modules)
 
@@ -83,10 +103,21 @@ def test_the_two_setup_commands_are_there() -> None:
 @pytest.mark.timeout(1500)
 def test_the_main_job_from_the_embedded_llm_to_the_score(tmp_path: Path) -> None:
     environment = {**os.environ, "PYTHONPATH": str(ROOT)}
-    for script, shown in (("generate.py", "dataset: synthetic/jnli/"), ("train.py", "student: students/")):
+    for script, shown in (
+        ("generate.py", "dataset: synthetic/jnli/"),
+        ("train.py", "student: students/"),
+    ):
         words = [sys.executable, str(ROOT / script), "task=jnli", "shots=0", "num_per_label=4"]
         words += ["trainer.max_steps=3", "trainer.min_steps=1"] if script == "train.py" else []
-        done = subprocess.run(words, cwd=tmp_path, env=environment, capture_output=True, text=True, timeout=900, check=False)
+        done = subprocess.run(
+            words,
+            cwd=tmp_path,
+            env=environment,
+            capture_output=True,
+            text=True,
+            timeout=900,
+            check=False,
+        )
         assert done.returncode == 0, done.stdout + done.stderr
         assert shown in done.stdout
         assert "mlflow ui" in done.stdout

@@ -13,24 +13,39 @@ import pytest
 import torch
 from transformers import pipeline
 
-from japagen import data, fit, student, tracking, train
-from japagen.batch import Buckets
-from japagen.config import CONF, Trainer, UserError
-from japagen.gold import Example
+from japagen import tracking, train
+from japagen.config.error import UserError
+from japagen.config.schema import CONF, Trainer
+from japagen.gold.example import Example
+from japagen.student.batch import Buckets
+from japagen.training import data, module
+from japagen.training.trainer import length, precision
 from tests.conftest import Compose
 from tests.toys import FAST, saved, sentences
 
 
 def predictions() -> list[dict[str, Any]]:
-    return [json.loads(line) for line in (saved() / "predictions.jsonl").read_text(encoding="utf-8").splitlines()]
+    return [
+        json.loads(line)
+        for line in (saved() / "predictions.jsonl").read_text(encoding="utf-8").splitlines()
+    ]
 
 
 def test_a_student_learns_is_saved_and_opens_with_transformers(
-    composed: Compose, gold_dir: Path, recorded: dict[str, float], capsys: pytest.CaptureFixture[str]
+    composed: Compose,
+    gold_dir: Path,
+    recorded: dict[str, float],
+    capsys: pytest.CaptureFixture[str],
 ) -> None:
     cfg = composed("train", "task=jcola", "data=gold", f"gold_dir={gold_dir}", *FAST)
     assert train.run(cfg) == 1.0
-    assert recorded["test/mcc"] == recorded["test/accuracy"] == recorded["test/macro_f1"] == recorded["score"] == 1.0
+    assert (
+        recorded["test/mcc"]
+        == recorded["test/accuracy"]
+        == recorded["test/macro_f1"]
+        == recorded["score"]
+        == 1.0
+    )
     assert recorded["majority/accuracy"] == 0.5
     assert {"train/loss", "valid/loss", "valid/mcc", "train/seconds"} <= set(recorded)
     assert recorded["train/examples_per_second"] > 0
@@ -39,8 +54,14 @@ def test_a_student_learns_is_saved_and_opens_with_transformers(
     assert "NOT" not in text
     rows, texts = predictions(), [text for text, _ in sentences(40, 1)]
     opened = pipeline("text-classification", str(saved()))(texts)
-    assert [found["label"] for found in opened] == [row["predicted"] for row in rows] == [row["gold"] for row in rows]
-    assert [found["score"] for found in opened] == pytest.approx([row["probability"] for row in rows], abs=1e-4)
+    assert (
+        [found["label"] for found in opened]
+        == [row["predicted"] for row in rows]
+        == [row["gold"] for row in rows]
+    )
+    assert [found["score"] for found in opened] == pytest.approx(
+        [row["probability"] for row in rows], abs=1e-4
+    )
     card = json.loads((saved() / "japagen.json").read_text(encoding="utf-8"))
     assert card["task"]["labels"] == ["unacceptable", "acceptable"]
     # The same seed: the same student, in the place of the first.
@@ -48,42 +69,75 @@ def test_a_student_learns_is_saved_and_opens_with_transformers(
     assert predictions() == rows
 
 
-def test_regression_speaks_the_tasks_scale(composed: Compose, gold_dir: Path, recorded: dict[str, float]) -> None:
-    assert train.run(composed("train", "task=jsts", "data=gold", f"gold_dir={gold_dir}", *FAST)) > 0.8
+def test_regression_speaks_the_tasks_scale(
+    composed: Compose, gold_dir: Path, recorded: dict[str, float]
+) -> None:
+    assert (
+        train.run(composed("train", "task=jsts", "data=gold", f"gold_dir={gold_dir}", *FAST)) > 0.8
+    )
     assert recorded["score"] == recorded["test/spearman"]
     assert "majority/accuracy" not in recorded
     rows = predictions()
     assert 0.5 < min(row["predicted"] for row in rows) < max(row["predicted"] for row in rows) < 4.5
     pairs = [{"text": text, "text_pair": "犬。"} for text, _ in sentences(40, 1)]
-    opened = [found["score"] for found in pipeline("text-classification", str(saved()), function_to_apply="none")(pairs)]
+    opened = [
+        found["score"]
+        for found in pipeline("text-classification", str(saved()), function_to_apply="none")(pairs)
+    ]
     assert opened == pytest.approx([row["predicted"] for row in rows], abs=1e-3)
 
 
 def test_without_gold_the_score_is_not_called_one(
-    composed: Compose, monkeypatch: pytest.MonkeyPatch, recorded: dict[str, float], capsys: pytest.CaptureFixture[str]
+    composed: Compose,
+    monkeypatch: pytest.MonkeyPatch,
+    recorded: dict[str, float],
+    capsys: pytest.CaptureFixture[str],
 ) -> None:
     labels = ["unacceptable", "acceptable"]
-    rows = [Example(f"{labels[y]}-{n}", (text,), labels[y]) for n, (text, y) in enumerate(sentences(48, 0))]
+    rows = [
+        Example(f"{labels[y]}-{n}", (text,), labels[y])
+        for n, (text, y) in enumerate(sentences(48, 0))
+    ]
     monkeypatch.setitem(data.SOURCES, "synthetic", lambda _config: rows)
     value = train.run(composed("train", "task=jcola", "gold_dir=nowhere", *FAST))
     assert value == recorded["heldout/mcc"]
-    assert not [name for name in recorded if name.startswith("test/") or name in ("score", "majority/accuracy")]
+    assert not [
+        name
+        for name in recorded
+        if name.startswith("test/") or name in ("score", "majority/accuracy")
+    ]
     text = capsys.readouterr().out
     assert "This score is NOT on gold: it is on rows held out of the synthetic ones." in text
     assert "JAPAGEN_DATA" in text
 
 
-def test_a_loss_that_is_no_number_ends_the_job_with_advice(composed: Compose, gold_dir: Path) -> None:
-    with pytest.raises(UserError, match=r"The loss is (nan|inf) at step \d+.*Lower student.learning_rate \(now 1e\+30\)"):
-        train.run(composed("train", "task=jcola", "data=gold", f"gold_dir={gold_dir}", "student.learning_rate=1e30", *FAST))
+def test_a_loss_that_is_no_number_ends_the_job_with_advice(
+    composed: Compose, gold_dir: Path
+) -> None:
+    with pytest.raises(
+        UserError,
+        match=r"The loss is (nan|inf) at step \d+.*Lower student.learning_rate \(now 1e\+30\)",
+    ):
+        train.run(
+            composed(
+                "train",
+                "task=jcola",
+                "data=gold",
+                f"gold_dir={gold_dir}",
+                "student.learning_rate=1e30",
+                *FAST,
+            )
+        )
     assert list(Path("students").iterdir()) == []
 
 
-def test_an_interrupt_ends_as_an_interrupt(composed: Compose, gold_dir: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_interrupt_ends_as_an_interrupt(
+    composed: Compose, gold_dir: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     def stop(*_: object) -> None:
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(student.Module, "training_step", stop)
+    monkeypatch.setattr(module.Module, "training_step", stop)
     handler = signal.getsignal(signal.SIGINT)
     with pytest.raises(KeyboardInterrupt):
         train.run(composed("train", "task=jcola", "data=gold", f"gold_dir={gold_dir}", *FAST))
@@ -91,7 +145,9 @@ def test_an_interrupt_ends_as_an_interrupt(composed: Compose, gold_dir: Path, mo
     assert list(Path("students").iterdir()) == []
 
 
-def test_every_epoch_has_an_order_of_its_own(composed: Compose, gold_dir: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_every_epoch_has_an_order_of_its_own(
+    composed: Compose, gold_dir: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     orders: list[list[list[int]]] = []
     batches = Buckets.__iter__
 
@@ -100,44 +156,72 @@ def test_every_epoch_has_an_order_of_its_own(composed: Compose, gold_dir: Path, 
         return iter(orders[-1])
 
     monkeypatch.setattr(Buckets, "__iter__", listed)
-    train.run(composed("train", "task=jcola", "data=gold", f"gold_dir={gold_dir}", *FAST, "trainer.min_steps=0", "trainer.max_epochs=2"))
+    train.run(
+        composed(
+            "train",
+            "task=jcola",
+            "data=gold",
+            f"gold_dir={gold_dir}",
+            *FAST,
+            "trainer.min_steps=0",
+            "trainer.max_epochs=2",
+        )
+    )
     assert len(orders) == 2
     assert orders[0] != orders[1]
 
 
 def test_the_debug_trainer_runs_one_batch_of_everything(composed: Compose, gold_dir: Path) -> None:
-    train.run(composed("train", "task=jsts", "data=gold", f"gold_dir={gold_dir}", "student=tiny", "trainer=debug"))
+    train.run(
+        composed(
+            "train",
+            "task=jsts",
+            "data=gold",
+            f"gold_dir={gold_dir}",
+            "student=tiny",
+            "trainer=debug",
+        )
+    )
     assert len(predictions()) == 32
 
 
 def test_few_rows_get_more_epochs_and_many_fewer() -> None:
     trainer = Trainer(name="t", max_epochs=10, min_steps=200, max_steps=1000)
-    assert fit.length(trainer, 6) == (36, 4)
-    assert fit.length(trainer, 50) == (10, 1)
-    assert fit.length(trainer, 300) == (3, 1)
-    assert fit.length(trainer, 5000) == (1, 1)
-    assert fit.length(Trainer(name="t", max_epochs=7), 5000) == (7, 1)
+    assert length(trainer, 6) == (36, 4)
+    assert length(trainer, 50) == (10, 1)
+    assert length(trainer, 300) == (3, 1)
+    assert length(trainer, 5000) == (1, 1)
+    assert length(Trainer(name="t", max_epochs=7), 5000) == (7, 1)
 
 
 def test_a_precision_that_is_asked_for_is_taken() -> None:
-    assert fit.precision({"precision": "64-true"}) == "64-true"
-    assert fit.precision({"precision": "auto", "accelerator": "mps"}) == "32-true"
-    assert fit.precision({"accelerator": "cpu"}) in ("bf16-mixed", "32-true")
+    assert precision({"precision": "64-true"}) == "64-true"
+    assert precision({"precision": "auto", "accelerator": "mps"}) == "32-true"
+    assert precision({"accelerator": "cpu"}) in ("bf16-mixed", "32-true")
 
 
 def test_seeds_train_on_the_same_rows_with_other_splits_and_heads(
-    composed: Compose, gold_dir: Path, recorded: dict[str, float], capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+    composed: Compose,
+    gold_dir: Path,
+    recorded: dict[str, float],
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     loads: list[str] = []
     load = train.ready
-    monkeypatch.setattr(train, "ready", lambda config: (loads.append(config.student.name), load(config))[1])
+    monkeypatch.setattr(
+        train, "ready", lambda config: (loads.append(config.student.name), load(config))[1]
+    )
     words = ["task=jcola", "data=gold", f"gold_dir={gold_dir}", *FAST, "trainer.min_steps=20"]
     mean = train.run(composed("train", *words, "seeds=[1,2]"))
     assert loads == ["tiny"]
     assert recorded["seeds/mean"] == mean
     assert recorded["seeds/number"] == 2
     assert "over 2 seeds" in capsys.readouterr().out
-    weights = {folder.name.split("-seed")[1][0]: (folder / "model.safetensors").read_bytes() for folder in Path("students").iterdir()}
+    weights = {
+        folder.name.split("-seed")[1][0]: (folder / "model.safetensors").read_bytes()
+        for folder in Path("students").iterdir()
+    }
     assert set(weights) == {"1", "2"}
     assert weights["1"] != weights["2"]
     # A seed among others gives what it gives alone.
@@ -145,23 +229,49 @@ def test_seeds_train_on_the_same_rows_with_other_splits_and_heads(
     assert weights["2"] == next(Path("students").glob("*-seed2-*/model.safetensors")).read_bytes()
 
 
-def test_out_of_memory_is_one_message(composed: Compose, gold_dir: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_out_of_memory_is_one_message(
+    composed: Compose, gold_dir: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     def full(*_: object) -> None:
         raise torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 20.00 MiB")
 
-    monkeypatch.setattr(student.Module, "training_step", full)
-    with pytest.raises(UserError, match=r"batches of 8 rows .* add data.batch_size=4 \+trainer.options.accumulate_grad_batches=2"):
+    monkeypatch.setattr(module.Module, "training_step", full)
+    with pytest.raises(
+        UserError,
+        match=r"batches of 8 rows .* add data.batch_size=4 \+trainer.options.accumulate_grad_batches=2",
+    ):
         train.run(composed("train", "task=jcola", "data=gold", f"gold_dir={gold_dir}", *FAST))
 
 
 @pytest.mark.slow
 def test_two_processes_train_one_student(composed: Compose, gold_dir: Path, tmp_path: Path) -> None:
-    words = ["task=jcola", "data=gold", f"gold_dir={gold_dir}", *FAST, "hydra.run.dir=outputs", f"mlflow_uri=sqlite:///{tmp_path}/m.db"]
-    both = ["trainer=ddp", "trainer.options.accelerator=cpu", "trainer.options.devices=2", "trainer.max_epochs=4", "trainer.min_steps=100"]
+    words = [
+        "task=jcola",
+        "data=gold",
+        f"gold_dir={gold_dir}",
+        *FAST,
+        "hydra.run.dir=outputs",
+        f"mlflow_uri=sqlite:///{tmp_path}/m.db",
+    ]
+    both = [
+        "trainer=ddp",
+        "trainer.options.accelerator=cpu",
+        "trainer.options.devices=2",
+        "trainer.max_epochs=4",
+        "trainer.min_steps=100",
+    ]
     command = [sys.executable, str(CONF.parent / "train.py"), *words, *both]
     command.remove("trainer=cpu")
     environment = {**os.environ, "JAPAGEN_CACHE": str(tmp_path / "cache")}
-    done = subprocess.run(command, cwd=tmp_path, env=environment, capture_output=True, text=True, timeout=280, check=False)
+    done = subprocess.run(
+        command,
+        cwd=tmp_path,
+        env=environment,
+        capture_output=True,
+        text=True,
+        timeout=280,
+        check=False,
+    )
     assert done.returncode == 0, done.stdout + done.stderr
     assert done.stdout.count("test/mcc") == 1
     assert "1.0000" in done.stdout

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from pathlib import Path
 
-KANA = "あいうえおかきくけこさしすせそたちつてとなにぬねのはひふへほまみむめもやゆよらりるれろわをん"
-TEMPLATE = (
-    "{% for m in messages %}<|{{ m['role'] }}|>{{ m['content'] }}<|end|>{% endfor %}{% if add_generation_prompt %}<|assistant|>{% endif %}"
+KANA = (
+    "あいうえおかきくけこさしすせそたちつてとなにぬねのはひふへほまみむめもやゆよらりるれろわをん"
 )
+TEMPLATE = "{% for m in messages %}<|{{ m['role'] }}|>{{ m['content'] }}<|end|>{% endfor %}{% if add_generation_prompt %}<|assistant|>{% endif %}"
 CPU_ENGINE = {"max_model_len": 4096, "enforce_eager": True, "dtype": "float32"}
 
 
@@ -18,8 +18,14 @@ def write(folder: Path) -> Path:
 
     set_seed(0)
     bpe = ByteLevelBPETokenizer()
-    bpe.train_from_iterator([*KANA] * 50 + ["写真に何が写っているかを説明する文を書いてください。"] * 20, 1000, special_tokens=["<|end|>"])
-    tokenizer = PreTrainedTokenizerFast(tokenizer_object=bpe._tokenizer, eos_token="<|end|>", pad_token="<|end|>")
+    bpe.train_from_iterator(
+        [*KANA] * 50 + ["写真に何が写っているかを説明する文を書いてください。"] * 20,
+        1000,
+        special_tokens=["<|end|>"],
+    )
+    tokenizer = PreTrainedTokenizerFast(
+        tokenizer_object=bpe._tokenizer, eos_token="<|end|>", pad_token="<|end|>"
+    )
     tokenizer.chat_template = TEMPLATE
     tokenizer.save_pretrained(folder)
     config = Qwen2Config(

@@ -14,7 +14,10 @@ def sentences(number: int, seed: int) -> list[tuple[str, int]]:
     """A dog in it means 1, a cat 0; the rest says nothing."""
     draw = random.Random(seed)
     words = ["赤い", "小さな", "公園の", "うちの", "かわいい", "遠くの"]
-    return [(f"{draw.choice(words)}{draw.choice(words)}{'猫犬'[n % 2]}がいる。", n % 2) for n in range(number)]
+    return [
+        (f"{draw.choice(words)}{draw.choice(words)}{'猫犬'[n % 2]}がいる。", n % 2)
+        for n in range(number)
+    ]
 
 
 def write_rows(path: Path, rows: list[dict[str, Any]]) -> None:
@@ -26,8 +29,13 @@ def write_toys(folder: Path) -> Path:
     """JCoLA's and JSTS's files with rows that two layers can learn; the folder."""
     for part, number, seed in (("train", 160, 0), ("valid", 40, 1)):
         toys = sentences(number, seed)
-        jcola = [{"uid": n, "sentence": text, "label": label} for n, (text, label) in enumerate(toys)]
-        jsts = [{"sentence_pair_id": n, "sentence1": t, "sentence2": "犬。", "label": 1.0 + 3 * y} for n, (t, y) in enumerate(toys)]
+        jcola = [
+            {"uid": n, "sentence": text, "label": label} for n, (text, label) in enumerate(toys)
+        ]
+        jsts = [
+            {"sentence_pair_id": n, "sentence1": t, "sentence2": "犬。", "label": 1.0 + 3 * y}
+            for n, (t, y) in enumerate(toys)
+        ]
         write_rows(folder / f"jcola-v1.0/in_domain_{part}-v1.0.json", jcola)
         write_rows(folder / f"jsts-v1.3/{part}-v1.3.json", jsts)
     return folder

@@ -9,9 +9,10 @@ from pathlib import Path
 import pytest
 from omegaconf import OmegaConf
 
-from japagen import config, gold
-from japagen.config import UserError
-from japagen.task import Gold, Task
+from japagen.config import schema
+from japagen.config.error import UserError
+from japagen.config.task import Gold, Task
+from japagen.gold import example, fetch, load
 
 DATA = os.environ.get("JAPAGEN_DATA") or ""
 real = pytest.mark.skipif(not DATA, reason="JAPAGEN_DATA names no folder with the real gold data")
@@ -22,19 +23,30 @@ SUN, RAIN = (
 
 
 def shipped(name: str) -> Task:
-    task = OmegaConf.to_object(OmegaConf.merge(OmegaConf.structured(Task), OmegaConf.load(config.CONF / f"task/{name}.yaml")))
+    task = OmegaConf.to_object(
+        OmegaConf.merge(
+            OmegaConf.structured(Task), OmegaConf.load(schema.CONF / f"task/{name}.yaml")
+        )
+    )
     assert isinstance(task, Task)
     return task
 
 
 def weather(source: Gold | None, **changes: object) -> Task:
     """A user's own task with one input and two labels."""
-    fields = {"name": "weather", "inputs": ["sentence"], "labels": ["hare", "ame"], "gold": source} | changes
+    fields = {
+        "name": "weather",
+        "inputs": ["sentence"],
+        "labels": ["hare", "ame"],
+        "gold": source,
+    } | changes
     return Task(**fields)  # type: ignore[arg-type]
 
 
 def user_gold(format: str = "jsonl", **changes: object) -> Gold:
-    return Gold(**({"format": format, "train": [f"train.{format}"], "test": [f"test.{format}"]} | changes))  # type: ignore[arg-type]
+    return Gold(
+        **({"format": format, "train": [f"train.{format}"], "test": [f"test.{format}"]} | changes)
+    )  # type: ignore[arg-type]
 
 
 def write(path: Path, content: str | bytes) -> Path:
@@ -47,9 +59,9 @@ def lines(*rows: object) -> str:
     return "".join(json.dumps(row, ensure_ascii=False) + "\n" for row in rows)
 
 
-def rejected(task: Task, folder: Path, split: gold.Split = "train") -> str:
+def rejected(task: Task, folder: Path, split: example.Split = "train") -> str:
     """The message with which a file is refused, which is never that there is none."""
     with pytest.raises(UserError) as caught:
-        gold.load(task, split, str(folder))
-    assert not isinstance(caught.value, gold.GoldMissing)
+        load.load(task, split, str(folder))
+    assert not isinstance(caught.value, fetch.GoldMissing)
     return str(caught.value)

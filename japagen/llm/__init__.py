@@ -9,7 +9,8 @@ from typing import Any, Protocol
 
 from hydra.utils import get_class
 
-from japagen.config import LLM, UserError
+from japagen.config.error import UserError
+from japagen.config.schema import LLM
 
 Message = dict[str, str]
 Schema = dict[str, Any]
@@ -72,7 +73,9 @@ def likeliest(choice: Mapping[str, Any]) -> dict[str, float]:
     """The first token's log-probabilities in a choice of an OpenAI-compatible reply, chat or completion; none where it has none."""
     told = choice.get("logprobs") or {}
     if content := told.get("content"):
-        pairs = [(token["token"], token["logprob"]) for token in content[0].get("top_logprobs") or []]
+        pairs = [
+            (token["token"], token["logprob"]) for token in content[0].get("top_logprobs") or []
+        ]
     else:
         pairs = list(((told.get("top_logprobs") or [None])[0] or {}).items())
     return summed(pairs)
@@ -91,6 +94,8 @@ def load(llm: LLM) -> Engine:
     try:
         cls = get_class(llm._target_)
     except Exception as error:
-        raise UserError(f"llm._target_ '{llm._target_}' of llm {llm.name} cannot be imported: {error}") from error
+        raise UserError(
+            f"llm._target_ '{llm._target_}' of llm {llm.name} cannot be imported: {error}"
+        ) from error
     engine: Engine = cls(llm)
     return engine

@@ -7,13 +7,66 @@ import json
 import math
 import random
 
-from japagen.config import LLM, UserError
+from japagen.config.error import UserError
+from japagen.config.schema import LLM
 from japagen.llm import Completion, EngineError, Request
 
-WHO = ["犬", "猫", "男の子", "女の子", "老人", "店員", "先生", "学生", "鳥", "馬", "消防士", "料理人", "選手", "旅人", "医者", "画家"]
-WHERE = ["公園", "台所", "駅前", "海辺", "教室", "雪山", "交差点", "市場", "図書館", "庭", "橋の上", "広場", "店先", "川辺", "工場", "畑"]
-HOW = ["静かに", "楽しそうに", "ゆっくり", "急いで", "一人で", "並んで", "元気に", "うれしそうに", "夢中で", "真剣に"]
-WHAT = ["走っています", "座っています", "笑っています", "本を読んでいます", "写真を撮っています", "歌っています"]
+WHO = [
+    "犬",
+    "猫",
+    "男の子",
+    "女の子",
+    "老人",
+    "店員",
+    "先生",
+    "学生",
+    "鳥",
+    "馬",
+    "消防士",
+    "料理人",
+    "選手",
+    "旅人",
+    "医者",
+    "画家",
+]
+WHERE = [
+    "公園",
+    "台所",
+    "駅前",
+    "海辺",
+    "教室",
+    "雪山",
+    "交差点",
+    "市場",
+    "図書館",
+    "庭",
+    "橋の上",
+    "広場",
+    "店先",
+    "川辺",
+    "工場",
+    "畑",
+]
+HOW = [
+    "静かに",
+    "楽しそうに",
+    "ゆっくり",
+    "急いで",
+    "一人で",
+    "並んで",
+    "元気に",
+    "うれしそうに",
+    "夢中で",
+    "真剣に",
+]
+WHAT = [
+    "走っています",
+    "座っています",
+    "笑っています",
+    "本を読んでいます",
+    "写真を撮っています",
+    "歌っています",
+]
 WHAT += ["荷物を運んでいます", "空を見上げています"]
 MALFORMED = ["", "はい、承知しました。", "Sure, here is one.", "这是一张照片", "。" * 400]
 
@@ -29,7 +82,9 @@ class Fake:
         options = {"latency": 0.0, "error_rate": 0.0, "malformed_rate": 0.0}
         unknown = set(llm.engine) - set(options)
         if unknown:
-            raise UserError(f"llm.engine.{min(unknown)} is not an option of llm=fake; allowed: {', '.join(options)}")
+            raise UserError(
+                f"llm.engine.{min(unknown)} is not an option of llm=fake; allowed: {', '.join(options)}"
+            )
         options.update(llm.engine)
         self.latency, self.error_rate, self.malformed_rate = options.values()
         self.errors = random.Random(0)
@@ -42,10 +97,16 @@ class Fake:
             raise EngineError("fake: an error was asked for (llm.engine.error_rate)")
         prompt = request.text + "".join(message["content"] for message in request.messages)
         draw = random.Random(f"{request.seed} {prompt}")
-        text = draw.choice(MALFORMED) if draw.random() < self.malformed_rate else reply(request, draw)
+        text = (
+            draw.choice(MALFORMED) if draw.random() < self.malformed_rate else reply(request, draw)
+        )
         # Half sure of its answer, and of all others alike.
         rest = 0.5 / max(1, len(request.choices) - 1)
-        top = {choice: math.log(0.5 if choice == text else rest) for choice in request.choices} if request.top else {}
+        top = (
+            {choice: math.log(0.5 if choice == text else rest) for choice in request.choices}
+            if request.top
+            else {}
+        )
         return Completion(text, "stop", len(prompt), len(text), top if text in top else {})
 
     async def close(self) -> None:
@@ -57,11 +118,16 @@ def reply(request: Request, draw: random.Random) -> str:
     if request.choices:
         return draw.choice(request.choices)
     if request.schema is not None:
-        return json.dumps({name: sentence(draw) for name in request.schema["properties"]}, ensure_ascii=False)
+        return json.dumps(
+            {name: sentence(draw) for name in request.schema["properties"]}, ensure_ascii=False
+        )
     return sentence(draw)
 
 
 def sentence(draw: random.Random) -> str:
     """Three clauses long enough for every task, out of some billions."""
-    clauses = [f"{draw.choice(WHO)}が{draw.choice(WHERE)}で{draw.choice(HOW)}{draw.choice(WHAT)}" for _ in range(3)]
+    clauses = [
+        f"{draw.choice(WHO)}が{draw.choice(WHERE)}で{draw.choice(HOW)}{draw.choice(WHAT)}"
+        for _ in range(3)
+    ]
     return "、".join(clauses) + "。"

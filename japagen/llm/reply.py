@@ -35,7 +35,11 @@ def defect(reply: Any) -> str:
     if not isinstance(reply, dict) or "error" in reply:
         return f"the reply is an error: {str(reply)[:200]}"
     missing = [key for key in ("choices", "usage") if not reply.get(key)]
-    return f"the reply has no {' and no '.join(missing)}" if missing else f"the reply has another form: {str(reply)[:200]}"
+    return (
+        f"the reply has no {' and no '.join(missing)}"
+        if missing
+        else f"the reply has another form: {str(reply)[:200]}"
+    )
 
 
 def message(payload: bytes) -> str:
@@ -44,7 +48,11 @@ def message(payload: bytes) -> str:
     with contextlib.suppress(ValueError):
         reply = json.loads(text)
         error = reply.get("error", reply) if isinstance(reply, dict) else reply
-        parts = [error[key] for key in ("message", "code", "detail") if error.get(key)] if isinstance(error, dict) else [error]
+        parts = (
+            [error[key] for key in ("message", "code", "detail") if error.get(key)]
+            if isinstance(error, dict)
+            else [error]
+        )
         text = " ".join(str(part) for part in parts)
     return " ".join(text.split())[:400]
 

@@ -20,9 +20,9 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-from japagen.config import UserError
-from japagen.llm import watch
-from japagen.llm.keep import KEPT
+from japagen.config.error import UserError
+from japagen.llm import guard
+from japagen.llm.reuse import KEPT
 
 log = logging.getLogger(__name__)
 
@@ -41,7 +41,10 @@ class Serving:
     def __init__(self, model: str, options: Mapping[str, Any]) -> None:
         flags = dict(options)
         command = serve_command(shlex.split(str(flags.pop("command", ""))), model)
-        limit, port = float(flags.pop("start_timeout", START_TIMEOUT)), int(flags.pop("port", 0)) or free_port()
+        limit, port = (
+            float(flags.pop("start_timeout", START_TIMEOUT)),
+            int(flags.pop("port", 0)) or free_port(),
+        )
         # Others on this machine can reach the port too.
         self.key = secrets.token_hex(16)
         self.root = f"http://127.0.0.1:{port}"
@@ -50,7 +53,7 @@ class Serving:
         log.info("starting %s; its log: %s", shlex.join(words), self.log)
         with self.log.open("wb") as output:
             env = {"VLLM_NO_USAGE_STATS": "1", **os.environ, "VLLM_API_KEY": self.key}
-            self.process = watch.start(words, output.fileno(), env)
+            self.process = guard.start(words, output.fileno(), env)
         try:
             self.wait(time.monotonic() + limit, limit)
         except BaseException:
@@ -64,7 +67,9 @@ class Serving:
             if not self.alive():
                 raise UserError(f"The server stopped before it could answer. {self.tail()}")
             if time.monotonic() > deadline:
-                raise UserError(f"The server was not ready after {limit:g} s (llm.engine.start_timeout). {self.tail()}")
+                raise UserError(
+                    f"The server was not ready after {limit:g} s (llm.engine.start_timeout). {self.tail()}"
+                )
             time.sleep(0.25)
         log.info("the server is ready after %.0f s: %s", time.monotonic() - begin, self.root)
 
@@ -82,7 +87,7 @@ class Serving:
         if self.process.stdin is not None:
             self.process.stdin.close()
         try:
-            self.process.wait(watch.GRACE + 5)
+            self.process.wait(guard.GRACE + 5)
         except subprocess.TimeoutExpired:
             self.process.terminate()
 
@@ -120,7 +125,10 @@ def as_flags(options: Mapping[str, Any]) -> Iterator[str]:
         elif isinstance(value, Mapping):
             yield from (f"--{flag}", json.dumps(value, ensure_ascii=False))
         elif value is not None:
-            yield from (f"--{flag}", *map(str, value if isinstance(value, (list, tuple)) else [value]))
+            yield from (
+                f"--{flag}",
+                *map(str, value if isinstance(value, (list, tuple)) else [value]),
+            )
 
 
 def free_port() -> int:
@@ -133,7 +141,9 @@ def free_port() -> int:
 def healthy(url: str) -> bool:
     """Whether `url` answers with success; asked past any proxy."""
     try:
-        with urllib.request.build_opener(urllib.request.ProxyHandler({})).open(url, timeout=5) as reply:
+        with urllib.request.build_opener(urllib.request.ProxyHandler({})).open(
+            url, timeout=5
+        ) as reply:
             return int(reply.status) == 200
     except (OSError, http.client.HTTPException):
         return False

@@ -12,7 +12,8 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
-from japagen.config import LLM, UserError, did_you_mean
+from japagen.config.error import UserError, did_you_mean
+from japagen.config.schema import LLM
 from japagen.llm import Completion, EngineError, Request
 from japagen.llm.reply import completion, hidden, message, retry_after
 
@@ -36,7 +37,10 @@ class Server:
     def __init__(self, llm: LLM) -> None:
         self.llm, self.http = llm, import_aiohttp(llm)
         options = dict(llm.engine)
-        self.timeout, self.headers = float(options.pop("timeout", 300.0)), dict(options.pop("headers", None) or {})
+        self.timeout, self.headers = (
+            float(options.pop("timeout", 300.0)),
+            dict(options.pop("headers", None) or {}),
+        )
         self.serving = None
         if llm.serve:
             from japagen.llm.serve import serving
@@ -45,7 +49,9 @@ class Server:
             self.base_url, self.key = f"{self.serving.root}/v1", self.serving.key
         else:
             self.base_url, self.key = address(llm, options), api_key(llm)
-        self.url = f"{self.base_url}/chat/completions" if llm.chat else f"{self.base_url}/completions"
+        self.url = (
+            f"{self.base_url}/chat/completions" if llm.chat else f"{self.base_url}/completions"
+        )
         self.answered = False
         self.resume = 0.0  # on the monotonic clock: until then the server wants to be left alone
         self.session: aiohttp.ClientSession | None = None
@@ -56,10 +62,14 @@ class Server:
             await asyncio.sleep(wait * random.uniform(1.0, 1.25))
         session = self.session or self.open()
         try:
-            async with session.post(self.url, data=body(self.llm, request), allow_redirects=False) as response:
+            async with session.post(
+                self.url, data=body(self.llm, request), allow_redirects=False
+            ) as response:
                 payload = await response.read()
         except asyncio.TimeoutError:
-            raise EngineError(f"no reply from {self.url} within {self.timeout:g} s (llm.engine.timeout)") from None
+            raise EngineError(
+                f"no reply from {self.url} within {self.timeout:g} s (llm.engine.timeout)"
+            ) from None
         except self.http.ClientError as error:
             raise self.broken(error) from None
         self.answered = True
@@ -91,14 +101,18 @@ class Server:
     def broken(self, error: aiohttp.ClientError) -> Exception:
         """What it means that the connection failed."""
         if self.serving is not None and not self.serving.alive():
-            return UserError(f"The server that was started for this job stopped. {self.serving.tail()}")
+            return UserError(
+                f"The server that was started for this job stopped. {self.serving.tail()}"
+            )
         if not isinstance(error, self.http.ClientConnectorError):
             return EngineError(f"{self.url}: the connection broke ({type(error).__name__})")
         reason = f"{self.base_url} cannot be reached ({os.strerror(error.errno) if error.errno and error.errno > 0 else error.os_error})"
         if self.answered:
             return EngineError(reason, DOWN_PAUSE)
         start = f"start one with `vllm serve {self.llm.model}`, or have it started: llm.serve=true"
-        return EngineError(f"{reason}. Is llm.base_url right, and does the server run? If not, {start}")
+        return EngineError(
+            f"{reason}. Is llm.base_url right, and does the server run? If not, {start}"
+        )
 
     async def refused(self, status: int, headers: Mapping[str, str], payload: bytes) -> Exception:
         """What a status other than 200 means: EngineError where the same request may succeed later, else UserError."""
@@ -111,7 +125,9 @@ class Server:
                 self.resume = max(self.resume, time.monotonic() + wait)
             return EngineError(f"{self.url} answered {status}: {said}", wait)
         advice = await self.advice(status, headers, said)
-        return UserError(f"{self.url} answered {status}. {advice}\nReplies so far are kept; mend it and type the same command.")
+        return UserError(
+            f"{self.url} answered {status}. {advice}\nReplies so far are kept; mend it and type the same command."
+        )
 
     async def advice(self, status: int, headers: Mapping[str, str], said: str) -> str:
         """What the user can do about a refusal."""
@@ -136,14 +152,21 @@ class Server:
         session = self.session or self.open()
         try:
             async with session.get(f"{self.base_url}/models", allow_redirects=False) as response:
-                return sorted(str(model["id"]) for model in json.loads(await response.read())["data"])
+                return sorted(
+                    str(model["id"]) for model in json.loads(await response.read())["data"]
+                )
         except (self.http.ClientError, asyncio.TimeoutError, ValueError, LookupError, TypeError):
             return []
 
 
 def body(llm: LLM, request: Request) -> bytes:
     """The JSON of one request. Stop strings of the request and of llm.sampling are both sent; nulls are left out."""
-    asked: dict[str, Any] = {"model": llm.model, "seed": request.seed, **form(llm, request), **llm.sampling}
+    asked: dict[str, Any] = {
+        "model": llm.model,
+        "seed": request.seed,
+        **form(llm, request),
+        **llm.sampling,
+    }
     if request.messages:
         asked["messages"] = request.messages
     else:
@@ -160,11 +183,20 @@ def form(llm: LLM, request: Request) -> dict[str, Any]:
     """What holds the model to the reply's form. Only vLLM has a field for choices, and others may refuse it."""
     told: dict[str, Any] = {}
     if request.top:
-        told = {"logprobs": True, "top_logprobs": request.top} if llm.chat else {"logprobs": request.top}
+        told = (
+            {"logprobs": True, "top_logprobs": request.top}
+            if llm.chat
+            else {"logprobs": request.top}
+        )
     if request.choices and llm.serve:
         return {"structured_outputs": {"choice": request.choices}, **told}
     if request.schema is not None and (llm.chat or llm.serve):
-        return {"response_format": {"type": "json_schema", "json_schema": {"name": "reply", "strict": True, "schema": request.schema}}}
+        return {
+            "response_format": {
+                "type": "json_schema",
+                "json_schema": {"name": "reply", "strict": True, "schema": request.schema},
+            }
+        }
     return told
 
 
@@ -175,9 +207,13 @@ def api_key(llm: LLM) -> str:
     key = os.environ.get(llm.api_key_env, "").strip()
     if not key:
         name = llm.api_key_env
-        raise UserError(f"llm={llm.name} needs an API key in the environment variable {name}, which is not set: export {name}=...")
+        raise UserError(
+            f"llm={llm.name} needs an API key in the environment variable {name}, which is not set: export {name}=..."
+        )
     if not key.isascii() or not key.isprintable() or " " in key:
-        raise UserError(f"The key in the environment variable {llm.api_key_env} has characters that no key has; set it again.")
+        raise UserError(
+            f"The key in the environment variable {llm.api_key_env} has characters that no key has; set it again."
+        )
     return key
 
 
@@ -191,10 +227,14 @@ def address(llm: LLM, options: Mapping[str, Any]) -> str:
         )
     parts = urlsplit(llm.base_url or "")
     if "@" in parts.netloc:
-        raise UserError("llm.base_url has a password in it, which would be written down with the config. Use llm.api_key_env=NAME.")
+        raise UserError(
+            "llm.base_url has a password in it, which would be written down with the config. Use llm.api_key_env=NAME."
+        )
     if parts.scheme not in ("http", "https") or not parts.netloc:
         example = "llm.base_url=http://127.0.0.1:8000/v1"
-        raise UserError(f"llm.base_url={llm.base_url}: give the server's address, e.g. {example}, or llm.serve=true")
+        raise UserError(
+            f"llm.base_url={llm.base_url}: give the server's address, e.g. {example}, or llm.serve=true"
+        )
     return (llm.base_url or "").rstrip("/")
 
 
@@ -212,5 +252,7 @@ def import_aiohttp(llm: LLM) -> Any:
     try:
         import aiohttp
     except ImportError as error:
-        raise UserError(f'llm={llm.name} needs aiohttp, which is not installed: pip install -e ".[openai]"') from error
+        raise UserError(
+            f'llm={llm.name} needs aiohttp, which is not installed: pip install -e ".[openai]"'
+        ) from error
     return aiohttp

@@ -14,9 +14,10 @@ import threading
 from collections.abc import Coroutine, Mapping
 from typing import Any, TypeVar
 
-from japagen.config import LLM, UserError, did_you_mean
-from japagen.llm import Completion, EngineError, Request, summed, watch
-from japagen.llm.keep import KEPT
+from japagen.config.error import UserError, did_you_mean
+from japagen.config.schema import LLM
+from japagen.llm import Completion, EngineError, Request, guard, summed
+from japagen.llm.reuse import KEPT
 
 T = TypeVar("T")
 
@@ -33,21 +34,29 @@ class VLLM:
         self.template = dict(self.sampling.pop("chat_template_kwargs", None) or {})
         import_vllm(llm)
         self.params(Request())  # a misspelt option is found before the model is loaded
-        self.running = KEPT.get(Running, llm.model, llm.engine, lambda: Running(llm.model, llm.engine))
+        self.running = KEPT.get(
+            Running, llm.model, llm.engine, lambda: Running(llm.model, llm.engine)
+        )
 
     async def complete(self, request: Request) -> Completion:
         """Answer `request`; any number may be awaited at once, vLLM batches them."""
         params = self.params(request)
         try:
-            return await asyncio.wrap_future(self.running.submit(self.running.answer(request, params, self.template)))
+            return await asyncio.wrap_future(
+                self.running.submit(self.running.answer(request, params, self.template))
+            )
         except (EngineError, UserError):
             raise
         except ValueError as error:
-            raise UserError(f"vLLM refuses the request: {error}\nMend llm.sampling, or raise llm.engine.max_model_len.") from error
+            raise UserError(
+                f"vLLM refuses the request: {error}\nMend llm.sampling, or raise llm.engine.max_model_len."
+            ) from error
         except Exception as error:
             if self.running.alive():
                 raise EngineError(f"vLLM: {type(error).__name__}: {error}") from error
-            raise UserError("vLLM stopped; its log above says why. All replies so far are kept: type the same command to go on.") from error
+            raise UserError(
+                "vLLM stopped; its log above says why. All replies so far are kept: type the same command to go on."
+            ) from error
 
     async def close(self) -> None:
         """The engine stays for the next job; it is closed when one asks for another, and at exit."""
@@ -57,7 +66,11 @@ class VLLM:
         from vllm import SamplingParams
         from vllm.sampling_params import RequestOutputKind, StructuredOutputsParams
 
-        options: dict[str, Any] = {"seed": request.seed, **self.sampling, "output_kind": RequestOutputKind.FINAL_ONLY}
+        options: dict[str, Any] = {
+            "seed": request.seed,
+            **self.sampling,
+            "output_kind": RequestOutputKind.FINAL_ONLY,
+        }
         stop = options.get("stop") or []
         options["stop"] = [*request.stop, *([stop] if isinstance(stop, str) else stop)]
         if request.temperature is not None:
@@ -65,13 +78,19 @@ class VLLM:
         if request.top:
             options["logprobs"] = request.top
         if request.choices or request.schema is not None:
-            options["structured_outputs"] = {"choice": list(request.choices)} if request.choices else {"json": request.schema}
+            options["structured_outputs"] = (
+                {"choice": list(request.choices)} if request.choices else {"json": request.schema}
+            )
         try:
             if isinstance(options.get("structured_outputs"), Mapping):
-                options["structured_outputs"] = StructuredOutputsParams(**options["structured_outputs"])
+                options["structured_outputs"] = StructuredOutputsParams(
+                    **options["structured_outputs"]
+                )
             return SamplingParams(**options)
         except (TypeError, ValueError) as error:
-            raise UserError(f"llm.sampling is not what vLLM's SamplingParams takes: {error}") from error
+            raise UserError(
+                f"llm.sampling is not what vLLM's SamplingParams takes: {error}"
+            ) from error
 
 
 class Running:
@@ -88,7 +107,9 @@ class Running:
             self.engine, self.tokenizer = self.submit(load(model, options)).result()
             if hasattr(os, "pidfd_open"):
                 # vLLM's processes do not notice when this one is killed.
-                self.guard = watch.start(["--pids", *(str(child.pid) for child in multiprocessing.active_children())])
+                self.guard = guard.start(
+                    ["--pids", *(str(child.pid) for child in multiprocessing.active_children())]
+                )
         except BaseException as error:
             self.close()
             if not isinstance(error, Exception) or isinstance(error, UserError):
@@ -99,20 +120,35 @@ class Running:
         """Run `work` in the engine's loop; cancelling the future cancels it there, and vLLM drops the request."""
         return asyncio.run_coroutine_threadsafe(work, self.loop)
 
-    async def answer(self, request: Request, params: Any, template: Mapping[str, Any]) -> Completion:
+    async def answer(
+        self, request: Request, params: Any, template: Mapping[str, Any]
+    ) -> Completion:
         """The whole reply to one request."""
         prompt: Any = {"prompt": request.text}
         if request.messages:
             # The template writes the special tokens itself.
             ids = self.tokenizer.apply_chat_template(
-                list(request.messages), tokenize=True, add_generation_prompt=True, return_dict=False, **template
+                list(request.messages),
+                tokenize=True,
+                add_generation_prompt=True,
+                return_dict=False,
+                **template,
             )
             prompt = {"prompt_token_ids": list(ids)}
-        outputs = [output async for output in self.engine.generate(prompt, params, f"japagen-{next(self.numbers)}")]
+        outputs = [
+            output
+            async for output in self.engine.generate(
+                prompt, params, f"japagen-{next(self.numbers)}"
+            )
+        ]
         if not outputs or not outputs[-1].outputs:
             raise EngineError("vLLM ended the request without a reply")
         reply = outputs[-1].outputs[0]
-        first = [(token.decoded_token or "", token.logprob) for token in reply.logprobs[0].values()] if reply.logprobs else []
+        first = (
+            [(token.decoded_token or "", token.logprob) for token in reply.logprobs[0].values()]
+            if reply.logprobs
+            else []
+        )
         counts = len(outputs[-1].prompt_token_ids or ()), len(reply.token_ids)
         return Completion(reply.text, str(reply.finish_reason), *counts, summed(first))
 
@@ -147,15 +183,21 @@ async def load(model: str, options: Mapping[str, Any]) -> tuple[Any, Any]:
     names = [item.name for item in dataclasses.fields(AsyncEngineArgs)]
     for key in options:
         if key not in names:
-            raise UserError(f"llm.engine.{key} is not an option of vLLM's AsyncEngineArgs{did_you_mean(key, names)}")
-    engine = AsyncLLM.from_engine_args(AsyncEngineArgs(model=model, **{"enable_prefix_caching": True, **options}))
+            raise UserError(
+                f"llm.engine.{key} is not an option of vLLM's AsyncEngineArgs{did_you_mean(key, names)}"
+            )
+    engine = AsyncLLM.from_engine_args(
+        AsyncEngineArgs(model=model, **{"enable_prefix_caching": True, **options})
+    )
     tokenizer: Any = engine.get_tokenizer()
     return engine, await tokenizer if inspect.isawaitable(tokenizer) else tokenizer
 
 
 def import_vllm(llm: LLM) -> None:
     """Import vLLM, or say how to install it."""
-    os.environ.setdefault("VLLM_NO_USAGE_STATS", "1")  # read by vLLM; our users' jobs are not for its makers to count
+    os.environ.setdefault(
+        "VLLM_NO_USAGE_STATS", "1"
+    )  # read by vLLM; our users' jobs are not for its makers to count
     try:
         import vllm  # noqa: F401
     except ImportError as error:

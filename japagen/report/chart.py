@@ -83,8 +83,16 @@ def svg(chart: Chart, alone: bool = False) -> str:
     height = TOP + PLOT + 48 + 19 * len(names)
     told = escape(describe(chart))
     head = ' xmlns="http://www.w3.org/2000/svg"' if alone else ""
-    rules = f"<style>{style()}\n.back{{fill:var(--paper)}}</style><rect class='back' width='100%' height='100%'/>" if alone else ""
-    drawn = [*axes(chart, xs, ys), *(line for one in chart.series for line in draw(chart, one, xs, ys)), *names]
+    rules = (
+        f"<style>{style()}\n.back{{fill:var(--paper)}}</style><rect class='back' width='100%' height='100%'/>"
+        if alone
+        else ""
+    )
+    drawn = [
+        *axes(chart, xs, ys),
+        *(line for one in chart.series for line in draw(chart, one, xs, ys)),
+        *names,
+    ]
     return (
         f'<svg{head} class="chart" viewBox="0 0 {WIDTH} {height}" width="{WIDTH}" height="{height}" role="img" aria-label="{told}">'
         f"<title>{escape(chart.title)}: {escape(chart.y)} against {escape(chart.x)}</title><desc>{told}</desc>{rules}\n"
@@ -107,12 +115,29 @@ def describe(chart: Chart) -> str:
 class Scale:
     """Numbers to pixels along one axis, with the numbers to write at it."""
 
-    def __init__(self, low: float, high: float, start: float, end: float, ticks: Sequence[float], log: bool = False) -> None:
-        self.low, self.high, self.start, self.end, self.ticks, self.log = low, high, start, end, ticks, log
+    def __init__(
+        self,
+        low: float,
+        high: float,
+        start: float,
+        end: float,
+        ticks: Sequence[float],
+        log: bool = False,
+    ) -> None:
+        self.low, self.high, self.start, self.end, self.ticks, self.log = (
+            low,
+            high,
+            start,
+            end,
+            ticks,
+            log,
+        )
 
     def __call__(self, number: float) -> float:
         """The pixel of `number`."""
-        low, high, at = (math.log(one) if self.log else one for one in (self.low, self.high, number))
+        low, high, at = (
+            math.log(one) if self.log else one for one in (self.low, self.high, number)
+        )
         return round(self.start + (at - low) / (high - low) * (self.end - self.start), 1)
 
 
@@ -136,7 +161,9 @@ def scale_x(chart: Chart) -> Scale:
 def scale_y(chart: Chart) -> Scale:
     """The y axis, wide enough for every spread and the rule."""
     points = [point for one in chart.series for point in one.points]
-    found = [point.y + sign * (point.spread or 0.0) for point in points for sign in (-1, 1)] + ([chart.rule[1]] if chart.rule else [])
+    found = [point.y + sign * (point.spread or 0.0) for point in points for sign in (-1, 1)] + (
+        [chart.rule[1]] if chart.rule else []
+    )
     low, high, ticks = rounded(min(found), max(found))
     return Scale(low, high, TOP + PLOT, TOP, ticks)
 
@@ -177,7 +204,11 @@ def draw(chart: Chart, series: Series, xs: Scale, ys: Scale) -> Iterator[str]:
     """The line, the spreads and the marks of one series."""
     yield f'<g class="s{series.number % len(LIGHT)}">'
     if chart.line and len(series.points) > 1:
-        yield '<path class="line" d="M' + "L".join(f"{xs(point.x)} {ys(point.y)}" for point in series.points) + '"/>'
+        yield (
+            '<path class="line" d="M'
+            + "L".join(f"{xs(point.x)} {ys(point.y)}" for point in series.points)
+            + '"/>'
+        )
     for point in series.points:
         if point.spread:
             yield f'<path class="spread" d="M{xs(point.x)} {ys(point.y - point.spread)}V{ys(point.y + point.spread)}"/>'
@@ -197,10 +228,15 @@ def legend(chart: Chart) -> Iterator[str]:
     """A line for each series below the plot, and one for the rule."""
     y = TOP + PLOT + 58
     for one in chart.series:
-        yield f'<g class="s{one.number % len(LIGHT)}">{mark(one.number, LEFT + 5, y - 4)}</g>' + entry(one.name, y)
+        yield (
+            f'<g class="s{one.number % len(LIGHT)}">{mark(one.number, LEFT + 5, y - 4)}</g>'
+            + entry(one.name, y)
+        )
         y += 19
     if chart.rule:
-        yield f'<path class="rule" d="M{LEFT - 4} {y - 4}h18"/>' + entry(f"{chart.rule[0]} {chart.rule[1]:.3f}", y)
+        yield f'<path class="rule" d="M{LEFT - 4} {y - 4}h18"/>' + entry(
+            f"{chart.rule[0]} {chart.rule[1]:.3f}", y
+        )
 
 
 def entry(name: str, y: float) -> str:

@@ -48,7 +48,9 @@ def costs(runs: Sequence[Recorded]) -> list[Cost]:
             cost = Cost(task, row, mean(group, SECONDS), mean(group, DOLLARS))
             made.append(spent(cost, group, finished) if row.student else cost)
     for cost in made:
-        compare(cost, [other for other in made if other.task == cost.task and not other.row.student])
+        compare(
+            cost, [other for other in made if other.task == cost.task and not other.row.student]
+        )
     return made
 
 
@@ -66,13 +68,22 @@ def spent(cost: Cost, group: Sequence[Recorded], runs: Sequence[Recorded]) -> Co
     for run in trainings:
         mark = run.tags.get("fingerprint", "")
         # A generation that was stopped and resumed is several runs, each with its own part of the time.
-        parts = [one for one in runs if one.tags.get("stage") == "generate" and mark and one.tags.get("fingerprint") == mark]
+        parts = [
+            one
+            for one in runs
+            if one.tags.get("stage") == "generate" and mark and one.tags.get("fingerprint") == mark
+        ]
         if mark and not any("seconds" in one.metrics for one in parts):
             continue
-        seconds.append(run.metrics["train/seconds"] + sum(one.metrics.get("seconds", 0.0) for one in parts))
+        seconds.append(
+            run.metrics["train/seconds"] + sum(one.metrics.get("seconds", 0.0) for one in parts)
+        )
         dollars.append(sum(one.metrics.get("cost", 0.0) for one in parts))
     if seconds:
-        cost.before_seconds, cost.before_dollars = statistics.fmean(seconds), statistics.fmean(dollars)
+        cost.before_seconds, cost.before_dollars = (
+            statistics.fmean(seconds),
+            statistics.fmean(dollars),
+        )
     return cost
 
 
@@ -88,7 +99,9 @@ def compare(cost: Cost, prompting: Sequence[Cost]) -> None:
         cost.even_dollars = break_even(cost.before_dollars, other.dollars, cost.dollars or 0.0)
 
 
-def break_even(before: float | None, prompting: float | None, student: float | None) -> float | None:
+def break_even(
+    before: float | None, prompting: float | None, student: float | None
+) -> float | None:
     """From how many predictions on a student is cheaper, its cost and prompting's being of 1,000; inf: never; None: not known."""
     if before is None or prompting is None or student is None:
         return None

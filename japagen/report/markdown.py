@@ -12,13 +12,24 @@ from japagen.report.summary import Summary, amount
 
 def report(found: Summary, uri: str, charts: Sequence[tuple[str, Chart]]) -> str:
     """The whole text; `charts` with the names of their files beside it."""
-    lines = ["# JapaGen: results", "", f"Generated {summary.date(found.at)} from {len(found.runs)} runs in MLflow.", "", "## Scores", ""]
+    lines = [
+        "# JapaGen: results",
+        "",
+        f"Generated {summary.date(found.at)} from {len(found.runs)} runs in MLflow.",
+        "",
+        "## Scores",
+        "",
+    ]
     lines += scores(found)
     lines += ["", *(f"- {plain(note)}" for note in summary.footnotes(found))]
     if models := summary.models(found.labels):
         lines.append(f"- {plain(models)}")
     for kind, title in (("scaling", "Scaling"), ("quality", "Quality of the synthetic data")):
-        shown = [f"![{plain(describe(chart))}]({name})" for name, chart in charts if name.startswith(kind)]
+        shown = [
+            f"![{plain(describe(chart))}]({name})"
+            for name, chart in charts
+            if name.startswith(kind)
+        ]
         lines += ["", f"## {title}", "", *shown] if shown else []
     lines += ["", "## Cost", "", *costs(found)] if found.costs else []
     lines += ["", "## Runs", "", *counts(found), "", *links(found, uri)]
@@ -38,10 +49,21 @@ def table(head: Sequence[str], rows: Sequence[Sequence[str]], left: int = 1) -> 
 
 def scores(found: Summary) -> list[str]:
     """The main table."""
-    head = ["method", *(f"{plain(column.task)} ({plain(column.metric)})" for column in found.columns)]
+    head = [
+        "method",
+        *(f"{plain(column.task)} ({plain(column.metric)})" for column in found.columns),
+    ]
     rows = []
     if any(column.majority is not None for column in found.columns):
-        rows.append(["majority", *("—" if column.majority is None else f"{column.majority:.3f}" for column in found.columns)])
+        rows.append(
+            [
+                "majority",
+                *(
+                    "—" if column.majority is None else f"{column.majority:.3f}"
+                    for column in found.columns
+                ),
+            ]
+        )
     for row, label in found.labels.items():
         line = [plain(label)]
         for column in found.columns:
@@ -51,14 +73,29 @@ def scores(found: Summary) -> list[str]:
                 continue
             mean, spread = summary.score_text(cell)
             mean = f"**{mean}**" if row == column.best else mean
-            line.append(" ".join(filter(None, [mean, spread, f"(n={len(cell.runs)})", plain(summary.p_text(cell))])))
+            line.append(
+                " ".join(
+                    filter(
+                        None, [mean, spread, f"(n={len(cell.runs)})", plain(summary.p_text(cell))]
+                    )
+                )
+            )
         rows.append(line)
     return table(head, rows)
 
 
 def costs(found: Summary) -> list[str]:
     """The costs and break-evens."""
-    head = ["task", "method", "s / 1,000", "$ / 1,000", "s before the first", "break-even", "in dollars", "against"]
+    head = [
+        "task",
+        "method",
+        "s / 1,000",
+        "$ / 1,000",
+        "s before the first",
+        "break-even",
+        "in dollars",
+        "against",
+    ]
     rows = [
         [
             plain(one.task),
@@ -77,13 +114,18 @@ def costs(found: Summary) -> list[str]:
 
 def counts(found: Summary) -> list[str]:
     """How many runs of each task are in which state."""
-    rows = [[plain(task), *(str(states[state]) for state in summary.STATES)] for task, states in found.counts.items()]
+    rows = [
+        [plain(task), *(str(states[state]) for state in summary.STATES)]
+        for task, states in found.counts.items()
+    ]
     return table(["task", *map(plain, summary.STATES)], rows)
 
 
 def links(found: Summary, uri: str) -> Iterator[str]:
     """The runs of the table and the curves, a line each."""
-    for run in sorted(found.runs, key=lambda run: (run.task, list(found.labels).index(result.row(run)), run.began)):
+    for run in sorted(
+        found.runs, key=lambda run: (run.task, list(found.labels).index(result.row(run)), run.began)
+    ):
         label = plain(found.labels[result.row(run)])
         seed = plain(result.seed(run))
         yield f"- {plain(run.task)}, {label}, seed {seed}: {run.metrics['score']:.4f} ([run]({summary.page_of(uri, run)}))"

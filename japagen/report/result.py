@@ -14,7 +14,15 @@ from japagen.report import significance
 from japagen.tracking import Recorded
 
 # The order of the rows; a method that none of these finds comes between the last two.
-ORDER = (r"^prompting", r"^zero-shot", r"^\d+-shot", r"^knowledge", r"^mixed", r"^few gold", r"^gold")
+ORDER = (
+    r"^prompting",
+    r"^zero-shot",
+    r"^\d+-shot",
+    r"^knowledge",
+    r"^mixed",
+    r"^few gold",
+    r"^gold",
+)
 
 
 @dataclass(frozen=True)
@@ -78,7 +86,9 @@ def number(run: Recorded, key: str) -> float | None:
 
 def seed(run: Recorded) -> str:
     """The seed of the training, with that of its dataset where it is another one."""
-    return value(run, "seed") + (f" (dataset {other})" if (other := value(run, "dataset_seed")) else "")
+    return value(run, "seed") + (
+        f" (dataset {other})" if (other := value(run, "dataset_seed")) else ""
+    )
 
 
 def method(run: Recorded) -> str:
@@ -96,7 +106,11 @@ def derived(run: Recorded) -> str:
         return f"few gold {few:g}" if "gold" in data and few else data.replace("_", " ")
     shot = "zero-shot" if shots == "0" else f"{shots}-shot"
     prompt = value(run, "prompt")
-    name = shot if prompt in ("zero_shot", "few_shot", "") else prompt + ("" if shots == "0" else f" {shot}")
+    name = (
+        shot
+        if prompt in ("zero_shot", "few_shot", "")
+        else prompt + ("" if shots == "0" else f" {shot}")
+    )
     kept = value(run, "filter")
     return name if kept in ("none", "") else f"{name} {kept}"
 
@@ -105,7 +119,9 @@ def row(run: Recorded) -> Row:
     """The row of a scored run; params name an LLM even where gold alone was used, so that there only tags count."""
     gold = "gold" in value(run, "data")
     llm = run.tags.get("llm", "") if gold else value(run, "llm")
-    return Row(method(run), llm, "" if value(run, "subject") == "prompting" else value(run, "student"))
+    return Row(
+        method(run), llm, "" if value(run, "subject") == "prompting" else value(run, "student")
+    )
 
 
 def size(run: Recorded) -> float | None:
@@ -150,7 +166,11 @@ def columns(runs: Sequence[Recorded], reference: str = "") -> list[Column]:
     made = [column(task, found) for task, found in sorted(tasks.items())]
     label = names(runs)
     for one in made:
-        one.reference = next((row for row in one.cells if label[row] == reference), None) if reference else one.best
+        one.reference = (
+            next((row for row in one.cells if label[row] == reference), None)
+            if reference
+            else one.best
+        )
         compare(one)
     return made
 
@@ -164,10 +184,22 @@ def column(task: str, runs: Sequence[Recorded]) -> Column:
     for key, found in cells.items():
         made[key] = Cell(largest(found))
         others += [run for run in found if run not in made[key].runs]
-    metric = next((run.params["task.metric"] for run in runs if "task.metric" in run.params), "score")
-    shares = [run.metrics["majority/accuracy"] for run in runs if "majority/accuracy" in run.metrics]
+    metric = next(
+        (run.params["task.metric"] for run in runs if "task.metric" in run.params), "score"
+    )
+    shares = [
+        run.metrics["majority/accuracy"] for run in runs if "majority/accuracy" in run.metrics
+    ]
     best = max(made, key=lambda key: made[key].mean)
-    return Column(task, metric, made, shares[-1] if shares and metric == "accuracy" else None, best, None, others)
+    return Column(
+        task,
+        metric,
+        made,
+        shares[-1] if shares and metric == "accuracy" else None,
+        best,
+        None,
+        others,
+    )
 
 
 def largest(runs: Sequence[Recorded]) -> list[Recorded]:
@@ -181,7 +213,10 @@ def compare(column: Column) -> None:
     """Fill in the p-values of all cells against the column's reference, corrected by Holm's method."""
     if column.reference is None or len(column.cells) < 2:
         return
-    drawn = {key: significance.resampled(column.metric, [predictions(run) for run in cell.runs]) for key, cell in column.cells.items()}
+    drawn = {
+        key: significance.resampled(column.metric, [predictions(run) for run in cell.runs])
+        for key, cell in column.cells.items()
+    }
     other = column.cells[column.reference]
     tested = []
     for key, cell in column.cells.items():
@@ -203,7 +238,11 @@ def by_seed(cell: Cell) -> dict[str, float]:
 def predictions(run: Recorded) -> dict[str, tuple[str, str]]:
     """(gold, predicted) of each gold row by its id, from the artifact predictions.jsonl; {} where it is absent or torn."""
     try:
-        rows = [json.loads(line) for line in (run.read("predictions.jsonl") or "").splitlines() if line.strip()]
+        rows = [
+            json.loads(line)
+            for line in (run.read("predictions.jsonl") or "").splitlines()
+            if line.strip()
+        ]
         return {str(row["id"]): (str(row["gold"]), str(row["predicted"])) for row in rows}
     except (ValueError, KeyError, TypeError):
         return {}
@@ -216,11 +255,17 @@ def names(runs: Iterable[Recorded]) -> dict[Row, str]:
     made = {}
     for one in sorted(rows, key=lambda one: (rank(one.method), one.llm, one.student)):
         llm = f" · {one.llm}" if one.llm and len(llms) > 1 else ""
-        made[one] = f"{one.method}{llm}" + (f" → {one.student}" if one.student and len(students) > 1 else "")
+        made[one] = f"{one.method}{llm}" + (
+            f" → {one.student}" if one.student and len(students) > 1 else ""
+        )
     return made
 
 
 def rank(method: str) -> tuple[float, list[tuple[int, str]]]:
     """The place of a method in the table; numbers in names count as numbers."""
-    place = next((i for i, pattern in enumerate(ORDER) if re.search(pattern, method)), len(ORDER) - 1.5)
-    return place, [(int(part), "") if part.isdigit() else (0, part) for part in re.split(r"(\d+)", method)]
+    place = next(
+        (i for i, pattern in enumerate(ORDER) if re.search(pattern, method)), len(ORDER) - 1.5
+    )
+    return place, [
+        (int(part), "") if part.isdigit() else (0, part) for part in re.split(r"(\d+)", method)
+    ]

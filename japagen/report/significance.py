@@ -90,7 +90,9 @@ def score(metric: str, gold: Sequence[str], predicted: Sequence[str]) -> Array |
 
     weights = drawings(len(gold))
     step = max(1, BLOCK // len(gold))
-    blocks = [weights[start : start + step].astype(np.float64) for start in range(0, RESAMPLES, step)]
+    blocks = [
+        weights[start : start + step].astype(np.float64) for start in range(0, RESAMPLES, step)
+    ]
     if metric in ("spearman", "pearson"):
         try:
             numbers = [np.array([float(text) for text in side]) for side in (gold, predicted)]
@@ -99,7 +101,9 @@ def score(metric: str, gold: Sequence[str], predicted: Sequence[str]) -> Array |
         return np.concatenate([correlation(metric, block, *numbers) for block in blocks])
     if metric not in ("accuracy", "mcc", "macro_f1"):
         return None
-    return np.concatenate([agreement(metric, block, np.array(gold), np.array(predicted)) for block in blocks])
+    return np.concatenate(
+        [agreement(metric, block, np.array(gold), np.array(predicted)) for block in blocks]
+    )
 
 
 def agreement(metric: str, weights: Array, gold: Array, predicted: Array) -> Array:
@@ -110,7 +114,11 @@ def agreement(metric: str, weights: Array, gold: Array, predicted: Array) -> Arr
         return np.asarray(weights @ (gold == predicted) / len(gold))
     labels = np.union1d(gold, predicted)
     is_gold, is_predicted = gold[:, None] == labels, predicted[:, None] == labels
-    told, said, right = weights @ is_gold, weights @ is_predicted, weights @ (is_gold & is_predicted)
+    told, said, right = (
+        weights @ is_gold,
+        weights @ is_predicted,
+        weights @ (is_gold & is_predicted),
+    )
     if metric == "macro_f1":
         f1 = np.divide(2 * right, told + said, out=np.zeros_like(right), where=told + said > 0)
         return np.asarray(f1.sum(1) / (told + said > 0).sum(1))
@@ -124,7 +132,10 @@ def correlation(metric: str, weights: Array, gold: Array, predicted: Array) -> A
     """Pearson's correlation of numbers, or of their ranks, with weighted rows."""
     import numpy as np
 
-    sides = [ranks(weights, side) if metric == "spearman" else np.broadcast_to(side, weights.shape) for side in (gold, predicted)]
+    sides = [
+        ranks(weights, side) if metric == "spearman" else np.broadcast_to(side, weights.shape)
+        for side in (gold, predicted)
+    ]
     centred = [side - (weights * side).sum(1, keepdims=True) / len(gold) for side in sides]
     above = (weights * centred[0] * centred[1]).sum(1)
     below = np.sqrt(math.prod((weights * side**2).sum(1) for side in centred))

@@ -8,7 +8,7 @@ from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from japagen.config import UserError, did_you_mean
+from japagen.config.error import UserError, did_you_mean
 from japagen.report import cost, curve, result, significance
 from japagen.report.chart import Chart
 from japagen.report.cost import Cost
@@ -16,7 +16,15 @@ from japagen.report.result import Cell, Column, Row
 from japagen.tracking import Recorded, hidden
 
 LONG = 12 * 3600  # seconds after which a run that still says RUNNING has most likely been killed
-STATES = ("finished", "failed", "killed", "running", f"running > {LONG // 3600} h", "not on gold", "repeated")
+STATES = (
+    "finished",
+    "failed",
+    "killed",
+    "running",
+    f"running > {LONG // 3600} h",
+    "not on gold",
+    "repeated",
+)
 
 
 @dataclass
@@ -41,7 +49,12 @@ COMMANDS = """  python generate.py task=jnli
   python -m japagen.report"""
 
 
-def summarise(every: Sequence[Recorded], tasks: Sequence[str] = (), reference: str = "", at: float | None = None) -> Summary:
+def summarise(
+    every: Sequence[Recorded],
+    tasks: Sequence[str] = (),
+    reference: str = "",
+    at: float | None = None,
+) -> Summary:
     """The report on the runs of `tasks`, of all where none is named; UserError says what to type where there is nothing to report."""
     known = sorted({run.task for run in every})
     for task in tasks:
@@ -49,14 +62,22 @@ def summarise(every: Sequence[Recorded], tasks: Sequence[str] = (), reference: s
             raise UserError(
                 f"--task {task}: there are no runs of it. Tasks with runs: {', '.join(known) or 'none'}{did_you_mean(task, known)}"
             )
-    used = [run for run in every if run.tags.get("stage") != "sweep" and (not tasks or run.task in tasks)]
+    used = [
+        run
+        for run in every
+        if run.tags.get("stage") != "sweep" and (not tasks or run.task in tasks)
+    ]
     runs, now = result.scored(used), time.time() if at is None else at
     if not runs:
-        raise UserError(f"There is nothing to report: {tally(used)}. Scores come from finished trainings on gold data; type\n{COMMANDS}")
+        raise UserError(
+            f"There is nothing to report: {tally(used)}. Scores come from finished trainings on gold data; type\n{COMMANDS}"
+        )
     labels = result.names(runs)
     if reference and reference not in labels.values():
         known = list(labels.values())
-        raise UserError(f"--reference {reference}: no such row. Rows: {', '.join(known)}{did_you_mean(reference, known)}")
+        raise UserError(
+            f"--reference {reference}: no such row. Rows: {', '.join(known)}{did_you_mean(reference, known)}"
+        )
     columns = result.columns(runs, reference)
     costs = cost.costs(used)
     failed = sorted((run for run in used if run.status == "FAILED"), key=lambda run: -run.began)
@@ -68,7 +89,10 @@ def summarise(every: Sequence[Recorded], tasks: Sequence[str] = (), reference: s
         scaling=curve.scaling(columns, runs, labels),
         quality=curve.quality(columns, used, labels),
         runs=runs,
-        counts={task: count([run for run in used if run.task == task], runs, now) for task in sorted({run.task for run in used})},
+        counts={
+            task: count([run for run in used if run.task == task], runs, now)
+            for task in sorted({run.task for run in used})
+        },
         failed=failed,
         reference=reference,
         at=now,
@@ -79,7 +103,9 @@ def tally(runs: Sequence[Recorded]) -> str:
     """How many runs there are, and that none has a score."""
     if not runs:
         return "the store has no run"
-    states = ", ".join(f"{number} {state}" for state, number in Counter(run.status.lower() for run in runs).items())
+    states = ", ".join(
+        f"{number} {state}" for state, number in Counter(run.status.lower() for run in runs).items()
+    )
     return f"of {len(runs)} runs ({states}) no finished one has a score on gold data"
 
 
@@ -110,18 +136,26 @@ def footnotes(summary: Summary) -> list[str]:
     cells = [cell for column in summary.columns for cell in column.cells.values()]
     ways = {cell.how for cell in cells if cell.p is not None}
     against = f"“{summary.reference}”" if summary.reference else "the best method of the task"
-    notes = ["Mean ± sample standard deviation over n seeds, on all gold test rows; the best of each task in bold."]
+    notes = [
+        "Mean ± sample standard deviation over n seeds, on all gold test rows; the best of each task in bold."
+    ]
     if "bootstrap" in ways:
         notes.append(
             f"p: two-sided paired bootstrap over the gold rows ({significance.RESAMPLES:,} drawings, "
             f"scores averaged over seeds) against {against}."
         )
     if "t-test" in ways:
-        notes.append(f"p(t): paired t-test over common seeds against {against}, where a run has no predictions.jsonl for the bootstrap.")
+        notes.append(
+            f"p(t): paired t-test over common seeds against {against}, where a run has no predictions.jsonl for the bootstrap."
+        )
     if ways:
-        notes.append("All p are corrected for the number of comparisons in their column by Holm's method; † marks p < 0.05.")
+        notes.append(
+            "All p are corrected for the number of comparisons in their column by Holm's method; † marks p < 0.05."
+        )
     if any(column.others for column in summary.columns):
-        notes.append("Where a method was run with several amounts of training data, the table has the largest; the curves have all.")
+        notes.append(
+            "Where a method was run with several amounts of training data, the table has the largest; the curves have all."
+        )
     if any(column.majority is not None for column in summary.columns):
         notes.append("Majority: the accuracy of always giving the most frequent gold label.")
     return notes
@@ -132,7 +166,9 @@ def p_text(cell: Cell) -> str:
     if cell.p is None:
         return ""
     name = "p(t)" if cell.how == "t-test" else "p"
-    return (f"{name} < 0.001" if cell.p < 0.001 else f"{name} = {cell.p:.3f}") + (" †" if cell.p < 0.05 else "")
+    return (f"{name} < 0.001" if cell.p < 0.001 else f"{name} = {cell.p:.3f}") + (
+        " †" if cell.p < 0.05 else ""
+    )
 
 
 def amount(number: float | None, unit: str = "") -> str:

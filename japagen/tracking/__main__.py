@@ -12,7 +12,6 @@ from japagen.tracking.connect import quiet
 from japagen.tracking.secret import hidden
 from japagen.tracking.unsent import FOLDER, send, waiting
 
-
 # One entry of the folder: KEY.jsonl, its lock, or KEY/ with the run's files. KEY is the run's uuid4 in hexadecimal.
 OURS = re.compile(r"[0-9a-f]{32}(\.jsonl|\.lock)?")
 
@@ -29,7 +28,9 @@ def foreign(folder: Path) -> str:
 def leftovers(folder: Path) -> Iterator[Path]:
     """Files of runs that were sent, kept because the process ended before it deleted them."""
     for path in sorted(folder.glob("*")):
-        copies = path.is_dir() and all(inner.is_dir() and inner.name.isdecimal() for inner in path.iterdir())
+        copies = path.is_dir() and all(
+            inner.is_dir() and inner.name.isdecimal() for inner in path.iterdir()
+        )
         if copies and not path.with_suffix(".jsonl").exists():
             yield path
 
@@ -56,7 +57,9 @@ def sync(folder: Path) -> int:
                 left += 1
                 print(f"{path}: not sent: {hidden(error)[:400]}", file=sys.stderr)
     if running:
-        print(f"{running} runs are not at an end yet, or of another machine: sync again later, or there")
+        print(
+            f"{running} runs are not at an end yet, or of another machine: sync again later, or there"
+        )
     if not ready and not running:
         print(f"nothing to send: {folder.absolute()} is empty")
     return left
@@ -65,7 +68,9 @@ def sync(folder: Path) -> int:
 def main() -> None:
     """The command."""
     if sys.argv[1:2] != ["sync"] or len(sys.argv) > 3:
-        raise SystemExit(f"usage: python -m japagen.tracking sync [FOLDER]      default: ./{FOLDER}")
+        raise SystemExit(
+            f"usage: python -m japagen.tracking sync [FOLDER]      default: ./{FOLDER}"
+        )
     raise SystemExit(1 if sync(Path(sys.argv[2] if len(sys.argv) > 2 else FOLDER)) else 0)
 
 

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Protocol
 
 from filelock import FileLock
 
-from japagen.config import Config
+from japagen.config.schema import Config
 from japagen.tracking.secret import hidden
 
 if TYPE_CHECKING:
@@ -64,7 +64,11 @@ def guard(run: Guarded) -> Iterator[ModuleType]:
         if not run.lost:
             reason = re.split(r"\[SQL|\(Background", f"{type(error).__name__}: {error}")[0]
             run.lost = hidden(" ".join(reason.split()))[:400]
-            log.warning("MLflow failed, the job goes on without it (logger=none turns it off): %s%s", run.lost, run.kept())
+            log.warning(
+                "MLflow failed, the job goes on without it (logger=none turns it off): %s%s",
+                run.lost,
+                run.kept(),
+            )
 
 
 @contextmanager
@@ -77,7 +81,9 @@ def quiet() -> Iterator[ModuleType]:
     os.environ.setdefault("MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR", "false")
     import mlflow  # before its loggers are silenced, because it sets their levels
 
-    levels = {logger: logger.level for logger in map(logging.getLogger, ("mlflow", "alembic", "urllib3"))}
+    levels = {
+        logger: logger.level for logger in map(logging.getLogger, ("mlflow", "alembic", "urllib3"))
+    }
     try:
         for logger in levels:
             logger.setLevel(logging.CRITICAL)
@@ -138,5 +144,7 @@ def where(config: Config, run: Named) -> str:
         return f"{uri}/{page}" if run.id else ""
     # Plain `mlflow ui` opens ./mlflow.db, unless ./mlruns has runs of MLflow's old file store.
     plain = path == Path("mlflow.db").absolute() and not any(Path("mlruns").glob("*/meta.yaml"))
-    option = "" if plain else f" --backend-store-uri {shlex.quote(f'sqlite:///{path}' if path else uri)}"
+    option = (
+        "" if plain else f" --backend-store-uri {shlex.quote(f'sqlite:///{path}' if path else uri)}"
+    )
     return f"mlflow ui{option}  ->  http://127.0.0.1:5000/{page}"

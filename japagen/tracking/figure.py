@@ -9,7 +9,15 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
-FONTS = ("Noto Sans CJK JP", "Noto Sans JP", "IPAexGothic", "IPAGothic", "Hiragino Sans", "Yu Gothic", "MS Gothic")
+FONTS = (
+    "Noto Sans CJK JP",
+    "Noto Sans JP",
+    "IPAexGothic",
+    "IPAGothic",
+    "Hiragino Sans",
+    "Yu Gothic",
+    "MS Gothic",
+)
 
 
 def confusion(gold: Sequence[str], predicted: Sequence[str], labels: Sequence[str]) -> Figure:
@@ -19,7 +27,11 @@ def confusion(gold: Sequence[str], predicted: Sequence[str], labels: Sequence[st
 
     installed = {font.name for font in font_manager.fontManager.ttflist}
     fonts = [*[name for name in FONTS if name in installed][:1], "sans-serif"]
-    counts, ticks, size = Counter(zip(gold, predicted, strict=True)), range(len(labels)), 0.6 * len(labels)
+    counts, ticks, size = (
+        Counter(zip(gold, predicted, strict=True)),
+        range(len(labels)),
+        0.6 * len(labels),
+    )
     table = [[counts[row, column] for column in labels] for row in labels]
     figure = Figure(figsize=(3 + size, 2.5 + size), layout="constrained")
     axes = figure.subplots()

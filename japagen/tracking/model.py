@@ -22,7 +22,9 @@ def describe(folder: Path, example: Mapping[str, str], outputs: Sequence[tuple[s
     `example`: input name -> text; `outputs`: (name, "string" or "double") of each column that is answered.
     """
     with guard(Asked()), warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # MLflow's advice on type hints, which a signature makes needless
+        warnings.simplefilter(
+            "ignore"
+        )  # MLflow's advice on type hints, which a signature makes needless
         from mlflow import pyfunc
         from mlflow.models import Model, ModelSignature
         from mlflow.types.schema import ColSpec, Schema
@@ -30,10 +32,19 @@ def describe(folder: Path, example: Mapping[str, str], outputs: Sequence[tuple[s
         inputs = Schema([ColSpec("string", name) for name in example])
         signature = ModelSignature(inputs, Schema([ColSpec(kind, name) for name, kind in outputs]))
         table = {"columns": list(example), "data": [list(example.values())]}
-        shown = {"type": "dataframe", "pandas_orient": "split", "artifact_path": "input_example.json"}
+        shown = {
+            "type": "dataframe",
+            "pandas_orient": "split",
+            "artifact_path": "input_example.json",
+        }
         shown["serving_input_path"] = "serving_input_example.json"
-        for name, content in (("artifact_path", table), ("serving_input_path", {"dataframe_split": table})):
-            (folder / shown[name]).write_text(json.dumps(content, ensure_ascii=False), encoding="utf-8")
+        for name, content in (
+            ("artifact_path", table),
+            ("serving_input_path", {"dataframe_split": table}),
+        ):
+            (folder / shown[name]).write_text(
+                json.dumps(content, ensure_ascii=False), encoding="utf-8"
+            )
         model = Model(signature=signature, saved_input_example_info=shown)
         pyfunc.add_to_model(model, loader_module=LOADER, data=".")
         model.save(str(folder / "MLmodel"))
@@ -44,13 +55,19 @@ def upload(client: MlflowClient, run: str, name: str, folder: Path, made: int) -
     from mlflow.entities import LoggedModelOutput
 
     mark = folder / "MLmodel"
-    if not mark.exists() or mark.stat().st_mtime_ns != made:  # sent later, when another training may have taken its place
+    if (
+        not mark.exists() or mark.stat().st_mtime_ns != made
+    ):  # sent later, when another training may have taken its place
         client.set_tag(run, "incomplete", f"the student of this run is no longer in {folder}")
         return
     found = client.get_run(run)
     experiment = found.info.experiment_id
     known = client.search_logged_models([experiment], f"source_run_id = '{run}'", max_results=1)
-    logged = known[0] if known else client.create_logged_model(experiment, name, run, model_type="text-classification")
+    logged = (
+        known[0]
+        if known
+        else client.create_logged_model(experiment, name, run, model_type="text-classification")
+    )
     if str(logged.status) != "READY":
         client.log_model_artifacts(logged.model_id, str(folder))
         client.finalize_logged_model(logged.model_id, "READY")

@@ -6,7 +6,7 @@ import re
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 
-from japagen.config import Config, Data, EvaluateConfig, TrainConfig
+from japagen.config.schema import Config, Data, EvaluateConfig, TrainConfig
 
 
 def run_name(config: Config, stage: str) -> str:
@@ -17,7 +17,10 @@ def run_name(config: Config, stage: str) -> str:
         source = f"{source_name(config.data, source)} -> {config.student.name}"
     subject = f" · {stage}" if stage in ("evaluate", "estimate") else ""
     if isinstance(config, EvaluateConfig):
-        asked = {"prompting": f"{config.shots}-shot · {config.llm.name}", "student": Path(config.student.path or "").name}
+        asked = {
+            "prompting": f"{config.shots}-shot · {config.llm.name}",
+            "student": Path(config.student.path or "").name,
+        }
         subject, source = f"{subject} {config.subject}", asked.get(config.subject, source)
     return f"{config.task.name}{subject} · {source} · seed {getattr(config, 'training_seed', config.seed)}"
 
@@ -47,7 +50,9 @@ def method(config: Config, stage: str) -> str:
     if name == "few_gold":
         return f"few gold {shots}".rstrip() + learned(config)
     order = getattr(data, "order", "together")
-    mixture = " ".join(str(word) for word in (name, shots, "" if order == "together" else order) if word)
+    mixture = " ".join(
+        str(word) for word in (name, shots, "" if order == "together" else order) if word
+    )
     return ("" if name == "synthetic" else f"{mixture} ") + written(config) + learned(config)
 
 
@@ -78,7 +83,12 @@ def flat(value: object, key: str = "") -> Iterator[tuple[str, object]]:
     """Scalars with dotted keys, without a task's texts; the name of a group's choice has the group's key: `llm`."""
     if isinstance(value, Mapping):
         for name, inner in value.items():
-            if (path := f"{key}.{name}".lstrip(".")) not in ("task.wording", "task.knowledge", "task.question", "task.gold"):
+            if (path := f"{key}.{name}".lstrip(".")) not in (
+                "task.wording",
+                "task.knowledge",
+                "task.question",
+                "task.gold",
+            ):
                 yield from flat(inner, path)
     elif value is not None and not isinstance(value, list):
         yield re.sub(r"^(\w+)\.name$", r"\1", key), value

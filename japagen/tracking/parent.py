@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from filelock import FileLock
 
-from japagen import sweep
+from japagen.job import sweep
 from japagen.tracking.connect import Asked, database, guard
 
 if TYPE_CHECKING:
@@ -18,12 +18,24 @@ if TYPE_CHECKING:
 def known() -> dict[str, str] | None:
     """What the sweep of this job is, with its books' folder; None for a single job."""
     folder = sweep.books()
-    return None if folder is None else {**sweep.read(folder / sweep.HEAD), "folder": str(folder.absolute())}
+    return (
+        None
+        if folder is None
+        else {**sweep.read(folder / sweep.HEAD), "folder": str(folder.absolute())}
+    )
 
 
 def tags(head: Mapping[str, str] | None) -> dict[str, str]:
     """What a job's run says of its sweep."""
-    return {key: head[word] for key, word in (("sweep", "digest"), ("experiment", "experiment")) if head[word]} if head else {}
+    return (
+        {
+            key: head[word]
+            for key, word in (("sweep", "digest"), ("experiment", "experiment"))
+            if head[word]
+        }
+        if head
+        else {}
+    )
 
 
 def tag(client: MlflowClient, experiment: str, head: Mapping[str, str] | None) -> dict[str, str]:
@@ -42,7 +54,9 @@ def find_or_make(client: MlflowClient, experiment: str, head: Mapping[str, str])
     """The run of the same sweep where it was not finished, running again, or a new one."""
     wanted = f"tags.stage = 'sweep' and tags.sweep = '{head['digest']}' and attributes.status != 'FINISHED'"
     described = {"stage": "sweep", **tags(head), "host": head["host"], "process": head["process"]}
-    for found in client.search_runs([experiment], wanted, max_results=1, order_by=["start_time DESC"]):
+    for found in client.search_runs(
+        [experiment], wanted, max_results=1, order_by=["start_time DESC"]
+    ):
         run = str(found.info.run_id)
         client.update_run(run, status="RUNNING")
         for key, value in described.items():
@@ -51,12 +65,16 @@ def find_or_make(client: MlflowClient, experiment: str, head: Mapping[str, str])
     return str(client.create_run(experiment, tags=described, run_name=head["name"]).info.run_id)
 
 
-def late_tag(client: MlflowClient, experiment: str, head: Mapping[str, str] | None) -> dict[str, str]:
+def late_tag(
+    client: MlflowClient, experiment: str, head: Mapping[str, str] | None
+) -> dict[str, str]:
     """The same for a run that is sent when its sweep may be long over."""
     if head is None:
         return {}
     wanted = f"tags.stage = 'sweep' and tags.sweep = '{head['digest']}'"
-    for found in client.search_runs([experiment], wanted, max_results=1, order_by=["start_time DESC"]):
+    for found in client.search_runs(
+        [experiment], wanted, max_results=1, order_by=["start_time DESC"]
+    ):
         return {"mlflow.parentRunId": str(found.info.run_id)}
     run = find_or_make(client, experiment, head)
     client.set_terminated(run, "FINISHED")

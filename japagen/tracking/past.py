@@ -8,7 +8,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from japagen.config import Config, UserError
+from japagen.config.error import UserError
+from japagen.config.schema import Config
 from japagen.tracking.connect import Asked, connect, database, guard
 from japagen.tracking.secret import hidden
 
@@ -36,7 +37,9 @@ def recorded(uri: str) -> list[Recorded]:
     """All runs in the store `uri` that are not deleted, oldest first; UserError where there is no such store."""
     path = database(uri)
     if path is not None and not path.exists():  # else MLflow would make it
-        raise UserError(f"There are no runs: {path} does not exist. Name the store with --mlflow-uri, or make runs first.")
+        raise UserError(
+            f"There are no runs: {path} does not exist. Name the store with --mlflow-uri, or make runs first."
+        )
     failed = Asked()
     found: list[Recorded] = []
     with guard(failed):
@@ -47,7 +50,9 @@ def recorded(uri: str) -> list[Recorded]:
         for item in pages(client.search_runs, list(names)) if names else ():
             found.append(as_recorded(client, item, names[item.info.experiment_id]))
     if failed.lost:
-        raise UserError(f"MLflow cannot read the runs in {hidden(uri)}: {failed.lost}\nName the store with --mlflow-uri.")
+        raise UserError(
+            f"MLflow cannot read the runs in {hidden(uri)}: {failed.lost}\nName the store with --mlflow-uri."
+        )
     return sorted(found, key=lambda item: item.began)
 
 
@@ -78,10 +83,23 @@ def as_recorded(client: MlflowClient, item: Any, task: str) -> Recorded:
     def read(name: str) -> str | None:
         try:
             with tempfile.TemporaryDirectory() as folder:
-                return Path(client.download_artifacts(info.run_id, name, folder)).read_text(encoding="utf-8")
+                return Path(client.download_artifacts(info.run_id, name, folder)).read_text(
+                    encoding="utf-8"
+                )
         except Exception:  # each kind of artifact store has errors of its own
             return None
 
     tags = {key: value for key, value in data.tags.items() if not key.startswith("mlflow.")}
     name, began = info.run_name or info.run_id, info.start_time / 1000
-    return Recorded(info.run_id, info.experiment_id, task, name, info.status, began, tags, data.params, data.metrics, read)
+    return Recorded(
+        info.run_id,
+        info.experiment_id,
+        task,
+        name,
+        info.status,
+        began,
+        tags,
+        data.params,
+        data.metrics,
+        read,
+    )

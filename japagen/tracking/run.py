@@ -19,9 +19,9 @@ from typing import TYPE_CHECKING, Any
 
 from omegaconf import OmegaConf
 
-from japagen import sweep
-from japagen.config import Config
-from japagen.gold import GoldMissing
+from japagen.config.schema import Config
+from japagen.gold.fetch import GoldMissing
+from japagen.job import sweep
 from japagen.tracking import parent
 from japagen.tracking.alive import bury, here
 from japagen.tracking.connect import REFUSED, Asked, connect, database, guard, log
@@ -52,15 +52,24 @@ class Run:
     def metrics(self, values: Mapping[str, float], step: int | None = None) -> None:
         """Numbers, at `step` where they form a curve."""
         now = int(time.time() * 1000)
-        self.call({"do": "batch", "metrics": [[key, float(value), now, step or 0] for key, value in safe(values)]})
+        self.call(
+            {
+                "do": "batch",
+                "metrics": [[key, float(value), now, step or 0] for key, value in safe(values)],
+            }
+        )
 
     def tags(self, values: Mapping[str, str]) -> None:
         """Words to find the run by, cut at 5,000 characters."""
-        self.call({"do": "batch", "tags": [[key, hidden(text)[:5000]] for key, text in safe(values)]})
+        self.call(
+            {"do": "batch", "tags": [[key, hidden(text)[:5000]] for key, text in safe(values)]}
+        )
 
     def params(self, values: Mapping[str, object]) -> None:
         """Settings, cut at 500 characters; MLflow lets none be given a second value."""
-        self.call({"do": "batch", "params": [[key, hidden(value)[:500]] for key, value in safe(values)]})
+        self.call(
+            {"do": "batch", "params": [[key, hidden(value)[:500]] for key, value in safe(values)]}
+        )
 
     def text(self, text: str, name: str) -> None:
         """A text as the artifact `name`, e.g. "samples.md"."""
@@ -75,7 +84,10 @@ class Run:
     def model(self, folder: Path) -> None:
         """The saved student in `folder` as a model of the run, weights and all; sent later, it is read from there again."""
         mark = folder / "MLmodel"
-        named = {"name": MODEL.sub("_", folder.name), "made": mark.stat().st_mtime_ns if mark.exists() else 0}
+        named = {
+            "name": MODEL.sub("_", folder.name),
+            "made": mark.stat().st_mtime_ns if mark.exists() else 0,
+        }
         self.call({"do": "model", "path": str(folder.absolute()), **named})
 
     def figure(self, figure: Figure, name: str) -> None:
@@ -83,11 +95,15 @@ class Run:
         if self.unsent is None:
             return
         with tempfile.TemporaryDirectory() as folder, warnings.catch_warnings():
-            warnings.filterwarnings("ignore", message="Glyph")  # one for each character that the font lacks
+            warnings.filterwarnings(
+                "ignore", message="Glyph"
+            )  # one for each character that the font lacks
             figure.savefig(Path(folder) / name)
             self.file(Path(folder) / name)
 
-    def dataset(self, rows: Iterable[Mapping[str, str]], name: str, source: str, context: str) -> None:
+    def dataset(
+        self, rows: Iterable[Mapping[str, str]], name: str, source: str, context: str
+    ) -> None:
         """The rows the job used, as MLflow's dataset input; `context`: "training", "evaluation" or "generation"."""
         if self.unsent is None:
             return
@@ -97,9 +113,20 @@ class Run:
             number += 1
             columns = columns or list(row)
             digest.update(json.dumps(dict(row)).encode())
-        schema = {"mlflow_colspec": [{"type": "string", "name": column, "required": True} for column in columns]}
+        schema = {
+            "mlflow_colspec": [
+                {"type": "string", "name": column, "required": True} for column in columns
+            ]
+        }
         place = json.dumps({"uri": hidden(source)}, ensure_ascii=False)
-        values = [name, digest.hexdigest()[:16], "local", place, json.dumps(schema), json.dumps({"num_rows": number})]
+        values = [
+            name,
+            digest.hexdigest()[:16],
+            "local",
+            place,
+            json.dumps(schema),
+            json.dumps({"num_rows": number}),
+        ]
         self.call({"do": "dataset", "dataset": values, "context": context})
 
     def call(self, entry: dict[str, Any]) -> None:
@@ -183,17 +210,34 @@ def run(config: Config, stage: str, tags: Mapping[str, str]) -> Iterator[Run]:
 
 def start(config: Config, stage: str, tags: Mapping[str, str]) -> Run:
     """A new run with the config's tags, params and config.yaml, below its sweep's; kept in files where MLflow fails."""
-    recorded, plain, head = Run(run_name(config, stage)), without_secrets(dataclasses.asdict(config)), parent.known()
+    recorded, plain, head = (
+        Run(run_name(config, stage)),
+        without_secrets(dataclasses.asdict(config)),
+        parent.known(),
+    )
     path, now = database(config.mlflow_uri), int(time.time() * 1000)
     # `key`: a run that was made though MLflow's answer got lost is found by it, and not made again.
-    own = {"stage": stage, "method": method(config, stage), "key": uuid.uuid4().hex, **here(), **parent.tags(head)}
-    place = {"uri": f"sqlite:///{path.as_posix()}" if path else config.mlflow_uri, "experiment": config.task.name}
-    recorded.unsent = Unsent({**place, "name": recorded.name, "tags": own, "time": now, "sweep": head})
+    own = {
+        "stage": stage,
+        "method": method(config, stage),
+        "key": uuid.uuid4().hex,
+        **here(),
+        **parent.tags(head),
+    }
+    place = {
+        "uri": f"sqlite:///{path.as_posix()}" if path else config.mlflow_uri,
+        "experiment": config.task.name,
+    }
+    recorded.unsent = Unsent(
+        {**place, "name": recorded.name, "tags": own, "time": now, "sweep": head}
+    )
     with guard(recorded):
         recorded.client, recorded.experiment = connect(config)
         bury(recorded.client, recorded.experiment)
         own = {**own, **parent.tag(recorded.client, recorded.experiment, head)}
-        recorded.id = recorded.client.create_run(recorded.experiment, now, own, recorded.name).info.run_id
+        recorded.id = recorded.client.create_run(
+            recorded.experiment, now, own, recorded.name
+        ).info.run_id
     params = dict(flat(plain))
     params["seed"] = getattr(config, "training_seed", config.seed)
     if params["seed"] != config.seed and params.get("data") not in ("gold", "few_gold"):
@@ -228,7 +272,9 @@ def newest(config: Config, wanted: str) -> Any:
         with guard(Asked()):
             client, experiment = connect(config)
             filtered = f"{wanted} and attributes.status = 'FINISHED'"
-            for found in client.search_runs([experiment], filtered, max_results=1, order_by=["start_time DESC"]):
+            for found in client.search_runs(
+                [experiment], filtered, max_results=1, order_by=["start_time DESC"]
+            ):
                 return found
     return None
 

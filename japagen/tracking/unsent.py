@@ -66,7 +66,9 @@ def apply(client: MlflowClient, run: str, entry: Mapping[str, Any]) -> None:
     if entry["do"] == "batch":
         metrics = [new.Metric(*values) for values in entry.get("metrics", ())]
         params = [new.Param(*values) for values in entry.get("params", ())]
-        client.log_batch(run, metrics, params, [new.RunTag(*values) for values in entry.get("tags", ())])
+        client.log_batch(
+            run, metrics, params, [new.RunTag(*values) for values in entry.get("tags", ())]
+        )
     elif entry["do"] == "file":
         client.log_artifact(run, entry["path"], entry["folder"] or None)
     elif entry["do"] == "dataset":
@@ -92,12 +94,19 @@ def send(path: Path) -> str:
         client, experiment = connect_to(created["uri"], created["experiment"])
         run = created["run"] or find_or_make(client, experiment, created)
         for entry in entries:
-            known = {**entry, "path": str(path.parent / entry["path"])} if entry["do"] == "file" else entry
+            known = (
+                {**entry, "path": str(path.parent / entry["path"])}
+                if entry["do"] == "file"
+                else entry
+            )
             try:
                 apply(client, run, known)
             except MlflowException as error:
                 # A server older than MLflow's logged models knows no such address, now or later.
-                refused = ("INVALID_PARAMETER_VALUE", *(("ENDPOINT_NOT_FOUND",) if entry["do"] == "model" else ()))
+                refused = (
+                    "INVALID_PARAMETER_VALUE",
+                    *(("ENDPOINT_NOT_FOUND",) if entry["do"] == "model" else ()),
+                )
                 if error.error_code not in refused:
                     raise
                 client.set_tag(run, "incomplete", str(error)[:400])
@@ -112,7 +121,9 @@ def send(path: Path) -> str:
 
 def find_or_make(client: MlflowClient, experiment: str, created: Mapping[str, Any]) -> str:
     """The run with the key of `created`, or a new one."""
-    for found in client.search_runs([experiment], f"tags.key = '{created['tags']['key']}'", max_results=1):
+    for found in client.search_runs(
+        [experiment], f"tags.key = '{created['tags']['key']}'", max_results=1
+    ):
         return str(found.info.run_id)
     tags = {**created["tags"], **parent.late_tag(client, experiment, created["sweep"])}
     return str(client.create_run(experiment, created["time"], tags, created["name"]).info.run_id)

@@ -1,0 +1,1 @@
+"""A synthetic dataset on disk: its identity and folder, journal, table, manifest and card."""

@@ -1,0 +1,128 @@
+"""A synthetic dataset on disk: journal, manifest, finished table; crash-safe."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import logging
+import os
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from types import TracebackType
+from typing import IO, Any
+
+from japagen.config.error import UserError
+from japagen.files import LINE
+from japagen.gold.example import Example
+from japagen.job import sweep
+
+log = logging.getLogger(__name__)
+
+JOURNAL = "journal.jsonl"
+
+
+def shots_head(shots: Mapping[str, Sequence[Example]]) -> dict[str, Any]:
+    """What a journal and a manifest say of the shots: their ids, and a digest of their texts, which an edited gold file changes."""
+    rows = [[label, *shot.texts] for label, drawn in shots.items() for shot in drawn]
+    digest = (
+        hashlib.sha256(json.dumps(rows, ensure_ascii=False).encode()).hexdigest()[:16]
+        if rows
+        else ""
+    )
+    return {
+        "shots": {label: [shot.id for shot in drawn] for label, drawn in shots.items()},
+        "shots_digest": digest,
+    }
+
+
+class Journal:
+    """Every reply of one dataset, in the order of arrival, a flushed JSON line each.
+
+    The first line names the dataset: a journal of other options is never continued. A torn last line is dropped.
+    Only one process may hold it; a job of a sweep waits for its turn.
+    """
+
+    def __init__(self, path: Path, head: Mapping[str, Any]) -> None:
+        self.path, self.head = path, dict(head)
+        self.file: IO[bytes] | None = None
+
+    def __enter__(self) -> Journal:
+        from filelock import FileLock, Timeout
+
+        self.path.parent.mkdir(parents=True, exist_ok=True)
+        self.lock = FileLock(self.path.with_suffix(".lock"))
+        try:
+            self.lock.acquire(timeout=0)
+        except Timeout:
+            if sweep.books() is None:
+                told = f"Another process is writing {self.path.parent}; wait for it, or stop it and type the same command."
+                raise UserError(told) from None
+            log.info("another process is writing %s; waiting for it", self.path.parent)
+            self.lock.acquire()
+        try:
+            self.mend()
+            self.file = self.path.open("ab")
+            if self.path.stat().st_size == 0:
+                self.write(self.head)
+        except BaseException:
+            self.lock.release()
+            raise
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        if self.file is not None:
+            self.file.close()
+        self.lock.release()
+
+    def mend(self) -> None:
+        """Cut off a last line that was not written whole."""
+        if not self.path.exists():
+            return
+        with self.path.open("rb+") as file:
+            size = end = file.seek(0, os.SEEK_END)
+            while end > 0:
+                start = max(0, end - 65536)
+                file.seek(start)
+                found = file.read(end - start).rfind(b"\n")
+                if found >= 0:
+                    end = start + found + 1
+                    break
+                end = start
+            if end < size:
+                file.truncate(end)
+
+    def lines(self) -> Iterator[dict[str, Any]]:
+        """The replies so far; UserError for a journal that is of other options or damaged in its middle."""
+        with self.path.open("rb") as file:
+            for row, line in enumerate(file, 1):
+                try:
+                    entry = json.loads(line.decode())
+                except ValueError as error:
+                    mend = "Delete the line to go on without that reply."
+                    raise UserError(
+                        f"{self.path}, line {row} is damaged ({error}). {mend}"
+                    ) from error
+                if row > 1:
+                    yield entry
+                elif entry != self.head:
+                    differing = [
+                        key
+                        for key in {**entry, **self.head}
+                        if entry.get(key) != self.head.get(key)
+                    ]
+                    mend = f"Delete the folder {self.path.parent} to begin anew."
+                    raise UserError(
+                        f"{self.path} was begun with other {', '.join(differing)}. {mend}"
+                    )
+
+    def write(self, entry: Mapping[str, Any]) -> None:
+        """Append one line and hand it to the operating system at once."""
+        if self.file is None:
+            raise RuntimeError("the journal is not open")
+        self.file.write(LINE.encode(entry).encode() + b"\n")
+        self.file.flush()

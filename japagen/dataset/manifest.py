@@ -1,0 +1,47 @@
+"""The end of a generation: the table becomes the dataset's, with its card and its manifest, which says that it is whole."""
+
+from __future__ import annotations
+
+import contextlib
+import importlib.metadata
+import json
+import os
+import platform
+from collections.abc import Mapping
+from pathlib import Path
+from typing import IO, Any
+
+from japagen import __version__, files
+from japagen.config.schema import Config
+from japagen.dataset import identity
+from japagen.dataset.card import card
+from japagen.dataset.table import CARD, MANIFEST, TABLE
+
+
+def finish(config: Config, table: IO[str], report: Mapping[str, Any]) -> dict[str, Any]:
+    """Make the written `table` the dataset's table, then write card and manifest, which says that it is whole."""
+    path = identity.folder(config)
+    table.flush()
+    os.fsync(table.fileno())
+    Path(table.name).replace(path / TABLE)
+    replies = int(report["replies"])
+    manifest = {
+        "fingerprint": identity.fingerprint(config),
+        "num_per_label": config.num_per_label,
+        **report,
+        "acceptance_rate": round(report["accepted"] / replies, 4) if replies else 0.0,
+        "versions": versions(),
+        "identity": identity.identity(config),
+    }
+    files.write_whole(path / CARD, card(config, manifest))
+    files.write_whole(path / MANIFEST, json.dumps(manifest, ensure_ascii=False, indent=2) + "\n")
+    return manifest
+
+
+def versions() -> dict[str, str]:
+    """Versions of Python, JapaGen and the engines that are installed."""
+    found = {"python": platform.python_version(), "japagen": __version__}
+    for package in ("xllamacpp", "vllm", "openai"):
+        with contextlib.suppress(importlib.metadata.PackageNotFoundError):
+            found[package] = importlib.metadata.version(package)
+    return found

@@ -1,0 +1,136 @@
+"""The finished table of a synthetic dataset, its manifest and its soft labels, read and written."""
+
+from __future__ import annotations
+
+import json
+import logging
+import os
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from pathlib import Path
+from types import TracebackType
+from typing import IO, Any
+
+from japagen.config.error import UserError
+from japagen.config.schema import Config
+from japagen.config.task import Task
+from japagen.dataset.identity import folder, generate_command
+from japagen.files import LINE
+from japagen.gold.example import Example
+
+log = logging.getLogger(__name__)
+
+TABLE, SOFT, MANIFEST, CARD = "train.jsonl", "soft.jsonl", "manifest.json", "README.md"
+
+
+def read(config: Config) -> list[Example]:
+    """The first num_per_label examples of each label, in plan order; UserError names the command that makes them."""
+    path = folder(config)
+    manifest = read_manifest(path)
+    if manifest is None or manifest["num_per_label"] < config.num_per_label:
+        have = (
+            "is not there"
+            if manifest is None
+            else f"has {manifest['num_per_label']} examples per label, not {config.num_per_label}"
+        )
+        raise UserError(
+            f"The synthetic dataset {path} {have}. Make it with:\n  {generate_command(config)}"
+        )
+    missing = sum(manifest["missing"].values())
+    if missing:
+        log.warning(
+            "%s was finished with %d examples missing (max_shortfall): %s",
+            path,
+            missing,
+            manifest["missing"],
+        )
+    return list(asked(config))
+
+
+def asked(config: Config) -> Iterator[Example]:
+    """The examples of a finished dataset that num_per_label asks for, one after the other."""
+    return (
+        example
+        for example in read_table(folder(config) / TABLE, config.task)
+        if number(example) < config.num_per_label
+    )
+
+
+def number(example: Example) -> int:
+    """The place of a synthetic example within its label, from its id."""
+    return int(example.id.rpartition("-")[2])
+
+
+def read_table(path: Path, task: Task) -> Iterator[Example]:
+    """The examples of a finished table, one a line."""
+    with path.open(encoding="utf-8") as lines:
+        for line in lines:
+            row = json.loads(line)
+            yield Example(row["id"], tuple(row[name] for name in task.inputs), row["label"])
+
+
+def read_manifest(path: Path) -> dict[str, Any] | None:
+    """The manifest of a finished dataset, or None where it was not finished."""
+    try:
+        manifest: dict[str, Any] = json.loads((path / MANIFEST).read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        return None
+    return manifest
+
+
+def rows(examples: Iterable[Example], task: Task) -> Iterator[dict[str, str]]:
+    """Examples as rows with the columns id, one for each of task.inputs, label."""
+    for example in examples:
+        yield {
+            "id": example.id,
+            **dict(zip(task.inputs, example.texts, strict=True)),
+            "label": example.label,
+        }
+
+
+def writer(
+    table: IO[str], name: Callable[[int], str], task: Task
+) -> Callable[[int, Sequence[str]], None]:
+    """A function that writes accepted example k, with the id name(k), as the next line of `table`."""
+
+    def write(k: int, texts: Sequence[str]) -> None:
+        identifier = name(k)
+        row = {
+            "id": identifier,
+            **dict(zip(task.inputs, texts, strict=True)),
+            "label": identifier.rpartition("-")[0],
+        }
+        table.write(LINE.encode(row) + "\n")
+
+    return write
+
+
+class Soft:
+    """soft.jsonl: for each example the judge's probability of every label, in the order of task.labels; no file where none are known."""
+
+    def __init__(self, folder: Path) -> None:
+        self.part, self.whole = folder / f"{SOFT}.part", folder / SOFT
+        self.file: IO[str] | None = None
+
+    def write(self, identifier: str, probabilities: Sequence[float]) -> None:
+        """Append the probabilities of one accepted example."""
+        self.file = self.file or self.part.open("w", encoding="utf-8")
+        self.file.write(LINE.encode({"id": identifier, "probabilities": probabilities}) + "\n")
+
+    def __enter__(self) -> Soft:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        if self.file is not None:
+            self.file.close()
+
+    def finish(self) -> None:
+        """Make what was written the dataset's file."""
+        if self.file is not None:
+            self.file.flush()
+            os.fsync(self.file.fileno())
+            self.part.replace(self.whole)

@@ -1,0 +1,1 @@
+"""Models that pip installs, assembled into files that llama.cpp or transformers opens."""

@@ -1,0 +1,1 @@
+"""The LLM prompted, a saved student or a dataset, measured on gold."""

@@ -1,0 +1,25 @@
+"""Files written whole or not at all, JSON lines, and the cache folder."""
+
+from __future__ import annotations
+
+import json
+import os
+from pathlib import Path
+
+LINE = json.JSONEncoder(ensure_ascii=False)  # json.dumps would make one for each line
+
+
+def write_whole(path: Path, text: str) -> None:
+    """Write a file so that it is there whole or not at all."""
+    part = path.with_name(path.name + ".part")
+    with part.open("w", encoding="utf-8") as file:
+        file.write(text)
+        file.flush()
+        os.fsync(file.fileno())
+    part.replace(path)
+
+
+def cache_dir() -> Path:
+    """Where models lie: JAPAGEN_CACHE, else `japagen` in XDG_CACHE_HOME, else in ~/.cache."""
+    home = os.environ.get("XDG_CACHE_HOME") or "~/.cache"
+    return Path(os.environ.get("JAPAGEN_CACHE") or f"{home}/japagen").expanduser().absolute()

@@ -1,0 +1,1 @@
+"""How a job begins and ends, alone or in a sweep."""

@@ -1,0 +1,132 @@
+"""A row of the task as a question to the LLM, and its reply as a label; pure."""
+
+from __future__ import annotations
+
+import math
+import re
+import unicodedata
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from japagen.config.task import Question, Task
+from japagen.llm import Request
+
+FORMAT = 1  # raise it when this module changes what is asked: old answers are then never mixed with new ones
+TOP = 20  # first tokens whose probability is asked for; servers give no more
+ANSWER = "答え："
+
+Texts = Sequence[str]
+
+
+def wording(task: Task) -> Question:
+    """The task's question; a task without one asks for the instruction that its texts would have been written by."""
+    if task.question is not None:
+        return task.question
+    asked = (
+        "文2は、文1に続けて次のどの指示に従って書かれたものですか。"
+        if len(task.inputs) > 1
+        else "この文章は、次のどの指示に従って書かれたものですか。"
+    )
+    return Question(asked=asked, labels=dict(task.wording.labels))
+
+
+def words(task: Task) -> dict[str, str]:
+    """The words that stand for the labels, or none."""
+    return task.question.answers if task.question is not None else {}
+
+
+def choices(task: Task) -> dict[str, str]:
+    """What may be answered, and the label that it stands for: its word, a level itself, or a number from 1."""
+    if found := words(task):
+        return {found[label]: label for label in task.labels}
+    return {
+        label if task.kind == "regression" else str(number): label
+        for number, label in enumerate(task.labels, 1)
+    }
+
+
+def instruction(task: Task) -> str:
+    """What is asked of every row, so that it can stand first, where an engine's prefix cache keeps it."""
+    asked, known = wording(task), choices(task)
+    only = f"「{'」「'.join(known)}」のどれか一つ" if words(task) else "数字"
+    return "\n".join(
+        [
+            f"{asked.asked}{only}だけで答えてください。",
+            *(f"{key}：{asked.labels[label]}" for key, label in known.items()),
+        ]
+    )
+
+
+def shown(texts: Texts, max_chars: int) -> str:
+    """The texts of a row, each cut to `max_chars`."""
+    names = [f"文{number}" for number in range(1, len(texts) + 1)] if len(texts) > 1 else ["文"]
+    return "\n".join(
+        f"{name}：{text.strip()[:max_chars]}" for name, text in zip(names, texts, strict=True)
+    )
+
+
+def request(
+    task: Task,
+    texts: Texts,
+    shots: Sequence[tuple[Texts, str]],
+    chat: bool,
+    max_chars: int,
+    seed: int = 0,
+) -> Request:
+    """The question about `texts`, after `shots` with their labels; as messages, or as a text whose next word is the answer."""
+    keys = {label: key for key, label in choices(task).items()}
+    asked, turns = wording(task), [(shown(row, max_chars), keys[label]) for row, label in shots]
+    held: dict[str, Any] = {
+        "seed": seed,
+        "choices": tuple(keys.values()),
+        "temperature": 0.0,
+        "top": TOP if task.kind == "regression" else 0,
+    }
+    last = shown(texts, max_chars)
+    if not chat:
+        parts = [
+            f"{instruction(task)}\n",
+            *(f"{row}\n{ANSWER}{key}\n" for row, key in turns),
+            f"{last}\n{ANSWER}",
+        ]
+        return Request(text="\n".join(parts), stop=("\n",), **held)
+    messages = [{"role": "system", "content": f"{asked.system}\n{instruction(task)}"}]
+    for row, key in turns:
+        messages += [{"role": "user", "content": row}, {"role": "assistant", "content": key}]
+    return Request(messages=(*messages, {"role": "user", "content": last}), **held)
+
+
+def read(reply: str, task: Task) -> str | None:
+    """The label, or for regression the score, that a reply names; None where it names none, or several."""
+    text = unicodedata.normalize("NFKC", re.sub(r"(?s)^.*</think>", "", reply)).strip()
+    known = choices(task)
+    if words(task):
+        found = {key for key in known if unicodedata.normalize("NFKC", key) in text}
+        # 「独身女性」 names one label, though 「女性」 is in it.
+        whole = [key for key in found if not any(key in other for other in found - {key})]
+        return known[whole[0]] if len(whole) == 1 else None
+    # "文1" names a sentence, and "1. ..." an answer.
+    numbers = re.findall(r"-?\d+(?:\.\d+)?", re.sub(r"文\s*\d", "", text))
+    answers = (
+        set(numbers[:1])
+        if re.match(r"-?\d", text)
+        else {number for number in numbers if number in known}
+    )
+    if len(answers) != 1:
+        return None
+    (answer,) = answers
+    return known.get(answer) or score(answer, task)
+
+
+def score(answer: str, task: Task) -> str | None:
+    """A number between the levels of a regression task; None for any other."""
+    levels = [float(label) for label in task.labels] if task.kind == "regression" else []
+    return answer if levels and min(levels) <= float(answer) <= max(levels) else None
+
+
+def expected(top: Mapping[str, float], task: Task) -> float | None:
+    """The mean of the levels, weighted by the probability of their tokens; None where the tokens do not tell the levels apart."""
+    shares = {float(label): math.exp(top[label]) for label in task.labels if label in top}
+    if not shares or any(len(label) > 1 for label in task.labels):
+        return None
+    return sum(level * share for level, share in shares.items()) / sum(shares.values())

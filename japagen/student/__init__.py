@@ -1,0 +1,1 @@
+"""A compact model: loaded, tokenized for, saved, opened again and exported."""

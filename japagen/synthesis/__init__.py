@@ -1,0 +1,1 @@
+"""From a task to accepted examples: plan, prompt, attempt, cleaning, acceptance, label filter."""

@@ -1,0 +1,247 @@
+"""Raw text to example, or the reason it was rejected; pure."""
+
+from __future__ import annotations
+
+import functools
+import re
+import unicodedata
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+
+from japagen.config.task import Clean
+from japagen.text.ngram import grams
+
+REASONS = {
+    "empty": "nothing was left after trimming",
+    "truncated": "cut off at the token limit",
+    "chatter": "the assistant talks to the user instead of writing the text",
+    "leak": "words of the prompt, or a label's name, are in the text",
+    "repetition": "the same words again and again",
+    "too_short": "fewer characters than task.clean.min_chars",
+    "too_long": "more characters than task.clean.max_chars",
+    "not_japanese": "too few Japanese characters, or characters of another language",
+    "same": "sentence 2 says sentence 1 again, word for word",
+    "copied": "one of the shots again, word for word",
+    "duplicate": "the same example was accepted before",
+    "near_duplicate": "nearly the same example was accepted before (task.clean.near_duplicate)",
+    "not_json": "prompt.joint: not the JSON object that was asked for",
+    "disagreed": "filter=verified: the LLM, asked again, or filter.student gave another label",
+    "no_verdict": "filter=verified: asked again, the LLM gave no label",
+}
+
+# With these an assistant answers the user or talks about the text; the text asked for does neither.
+CHATTER = re.compile(
+    r"^(はい、|もちろん、|承知|かしこまり|了解(し|です)|申し訳|すみませんが|以下(の|に|は)|次の(よう|文)|たとえば、)"
+    r"|^(Sure|Certainly|Here|I |I'm|As an)|言語モデル|AIアシスタント|お手伝い(でき|いたし|させ|しま|はあり|が必要)"
+    r"|この文(は|章|の形)|元の文|という文"
+)
+HEAD = re.compile(
+    r"^((写真の)?説明文?|文|例文?|回答|答え|出力|写真|レビュー|感想|ツイート|投稿|本文|見出し|タイトル|題名|記事|商品(の名前|名)?|形(の例)?)"
+    r"\s*[0-9０-９]*\s*[:：]\s*"
+)
+# 1.5倍 and ２、３人 begin with no bullet, #東京 is a hashtag.
+BULLET = re.compile(
+    r"^(?:[-*+>]\s+|#{1,6}\s+|[・●■]\s*|[(（][0-9０-９]{1,2}[)）]\s*|[0-9０-９]{1,2}[.)．）](?![0-9０-９])\s*)"
+)
+QUOTES = {"「": "」", "『": "』", '"': '"', "“": "”", "'": "'", "`": "`", "【": "】"}
+CLOSING = frozenset(QUOTES.values())
+JAPANESE = re.compile(r"[ぁ-ゖァ-ヺー一-鿿々〆〇、。「」『』・！？（）〜…ｦ-ﾟ０-９Ａ-Ｚａ-ｚ：]+")
+KANA = re.compile(r"[ぁ-ゖァ-ヺ]+")
+HAN = re.compile(r"[一-鿿]+")
+# Chinese words whose characters Japanese has too: eyes, picnic, clothes, pond; cloud and leaf as nouns.
+CHINESE = re.compile(r"眼睛|野餐|衣着|水塘|[云叶](?=[がをにはのとも、。])")
+# A chunk of three or more characters three times in a row, one of two four times, one character six times; not 1000000 or ……
+LONGEST = 40
+LOOP = re.compile(rf"([^\s\d]{{3,{LONGEST}}}?)\1{{2}}")
+SHORT_LOOP = re.compile(r"([^\W\d]{2})\1{3}|([^\W\d])\2{5}")
+CONTROL = re.compile(r"[\x00-\x09\x0b-\x1f\x7f-\x9f]")
+BRACKETS = re.compile(r"[（）()【】]")
+# What follows is a form to fill in, with blanks such as （場所）.
+FORM = "形："
+BLANK = re.compile(r"（[^（）]{2,}）")
+SAME = re.compile(r"[\s、。，．,.!?！？「」『』]")
+ENDING = re.compile(r"(?:ます|る)$")
+ECHO = 12  # so many characters of an instruction in a row are no accident
+GRAM, VARIED = (
+    4,
+    0.6,
+)  # of the 4-grams of a text in which words do not circle, more than this share differ
+
+
+@dataclass(frozen=True)
+class Cleaned:
+    """The text to keep, and why not to keep it ("" if it may stay; else a key of REASONS)."""
+
+    text: str
+    reason: str
+
+
+def clean(
+    reply: str, finish: str, rules: Clean, asked: str = "", labels: Sequence[str] = ()
+) -> Cleaned:
+    """Trim what surrounds the text in a reply and judge it by `rules`; `asked` is the instruction it answers."""
+    text, cut = trim(reply, rules.lines)
+    truncated = finish == "length" and not cut
+    if truncated and rules.lines > 1:
+        # The beginning of a longer text is worth keeping up to its last whole sentence.
+        text = text[: last_end(text)]
+        truncated = not text
+    why = reason(text, truncated, rules, asked, labels)
+    return Cleaned(fill(text) if blanks(asked) else text, why)
+
+
+def reason(text: str, truncated: bool, rules: Clean, asked: str, labels: Sequence[str]) -> str:
+    """The first reason against `text`, or ""."""
+    return next(reasons(text, truncated, rules, asked, labels), "")
+
+
+def reasons(
+    text: str, truncated: bool, rules: Clean, asked: str, labels: Sequence[str]
+) -> Iterator[str]:
+    """The reasons against `text`, each looked for when it is asked for."""
+    if truncated:
+        yield "truncated"
+    if not text:
+        yield "empty"
+    if CHATTER.search(text):
+        yield "chatter"
+    if leaks(text, asked, told(tuple(rules.forbidden), tuple(labels))):
+        yield "leak"
+    if repeats(text):
+        yield "repetition"
+    if len(text) > rules.max_chars:
+        yield "too_long"
+    if not is_japanese(text, rules.min_japanese):
+        yield "not_japanese"
+    if len(text) < rules.min_chars:
+        yield "too_short"
+
+
+def trim(reply: str, lines: int) -> tuple[str, bool]:
+    """The first `lines` lines without bullets, headings and quotes, and whether lines after them were left out."""
+    text = CONTROL.sub("", unicodedata.normalize("NFC", reply))
+    kept = [
+        line
+        for line in (unwrap(line) for line in text.strip().splitlines())
+        if line and not line.startswith("```")
+    ]
+    return "\n".join(kept[:lines]), len(kept) > lines
+
+
+def unwrap(line: str) -> str:
+    """`line` without bold marks, bullets, a heading such as 例文： and quotes around all of it."""
+    before, line = "", line.replace("**", "").strip()
+    while line != before:
+        before = line
+        line = unquote(HEAD.sub("", BULLET.sub("", line)).strip())
+    return line
+
+
+def unquote(line: str) -> str:
+    """`line` without quotes around all of it; a quote that is opened and never closed, or the reverse, goes too."""
+    if line[:1] not in QUOTES and line[-1:] not in CLOSING:
+        return line
+    for left, right in QUOTES.items():
+        inner = line.removeprefix(left).removesuffix(right)
+        if len(inner) < len(line) and left not in inner and right not in inner:
+            return inner.strip()
+    return line
+
+
+def last_end(text: str) -> int:
+    """The length of `text` up to its last whole sentence."""
+    return max(text.rfind(mark) for mark in "。！？") + 1
+
+
+@functools.lru_cache(maxsize=1024)
+def blanks(asked: str) -> tuple[str, ...]:
+    """The blanks of the form in an instruction; none where it has no form."""
+    return tuple(BLANK.findall(asked.partition(FORM)[2]))
+
+
+def fill(text: str) -> str:
+    """A filled-in form without its brackets: （公園）で（犬）が to 公園で犬が."""
+    return BRACKETS.sub("", text)
+
+
+@functools.cache
+def told(forbidden: tuple[str, ...], labels: tuple[str, ...]) -> re.Pattern[str]:
+    """What finds a forbidden word or a label's name of four or more characters; where there are none, nothing."""
+    words = [*forbidden, *(label for label in labels if len(label) >= 4)]
+    return re.compile("|".join(map(re.escape, words)) or r"(?!)")
+
+
+def leaks(text: str, asked: str, words: re.Pattern[str]) -> bool:
+    """Whether `text` has one of `words`, a blank such as （場所） or ECHO characters in a row of what was asked."""
+    if words.search(text) or any(blank in text for blank in blanks(asked)):
+        return True
+    # So many characters in a row hold a whole block of half as many, wherever they begin.
+    for i in range(0, len(text) - ECHO // 2 + 1, ECHO // 2):
+        if text[i : i + ECHO // 2] in asked:
+            break
+    else:
+        return False
+    return any(text[i : i + ECHO] in asked for i in range(len(text) - ECHO + 1))
+
+
+def repeats(text: str) -> bool:
+    """Whether words follow themselves at once (大きな大きな大きな), or the text goes round in circles."""
+    pieces = grams(text, GRAM)
+    last = dict(zip(pieces, range(len(pieces)), strict=True))
+    # The patterns are slow, and few texts need them.
+    if (
+        len(last) < len(pieces)
+        and may_loop(text, pieces, last)
+        and (SHORT_LOOP.search(text) or LOOP.search(text))
+    ):
+        return True
+    return len(text) > 5 * GRAM and len(last) < VARIED * len(pieces)
+
+
+def may_loop(text: str, pieces: Sequence[str], last: Mapping[str, int]) -> bool:
+    """False only where neither LOOP nor SHORT_LOOP is in `text`; `pieces` are its 4-grams, `last` has the last place of each.
+
+    Two 4-grams in a row at least stand again n places later, where n is the length of the chunk: so one at an even place does.
+    """
+    for at, place in zip(range(0, len(pieces), 2), map(last.__getitem__, pieces[::2]), strict=True):
+        again = at
+        while (
+            again < place and (again := text.find(pieces[at], again + 1, at + LONGEST + GRAM)) >= 0
+        ):
+            chunk = text[at:again]
+            # Where characters are those n before them for 2n in a row, they are so for n before each of these places or for n after it.
+            if len(chunk) < 3 or text.startswith(chunk, again) or text.endswith(chunk, 0, at):
+                return True
+    return False
+
+
+def is_japanese(text: str, share: float) -> bool:
+    """Enough Japanese characters, some kana (Chinese has none), no Chinese word or character."""
+    visible = len("".join(text.split()))
+    if not visible or sum(map(len, JAPANESE.findall(text))) < share * visible:
+        return False
+    if sum(map(len, KANA.findall(text))) < 0.1 * visible:
+        return False
+    # Most texts fit as a whole; a wave dash or an emoji does not, and is no Chinese character.
+    return CHINESE.search(text) is None and (
+        encodable(text) or encodable("".join(HAN.findall(text)))
+    )
+
+
+def encodable(characters: str) -> bool:
+    """Whether Windows' Japanese code page has all characters; it lacks most simplified Chinese ones."""
+    try:
+        characters.encode("cp932")
+    except UnicodeEncodeError:
+        return False
+    return True
+
+
+def same(first: str, second: str) -> bool:
+    """Whether two texts differ in nothing but punctuation, spaces and the politeness of the last verb."""
+    return bare(first) == bare(second)
+
+
+def bare(text: str) -> str:
+    """`text` without punctuation, spaces and its ending ます or る."""
+    return ENDING.sub("", SAME.sub("", text))

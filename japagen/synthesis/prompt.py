@@ -1,0 +1,125 @@
+"""(task, prompt, label, shots, slot value) to chat messages or a completion text; pure."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+from collections.abc import Sequence
+
+from japagen.config.schema import Prompt
+from japagen.config.task import Task
+from japagen.gold.example import Example
+from japagen.llm import Message, Schema
+
+ASK, ANSWER = "指示：", "回答："
+
+
+def instructions(task: Task, prompt: Prompt, label: str, slot: str = "") -> list[str]:
+    """What the LLM is asked for each of task.inputs in turn; sentence 1 of a pair hears nothing of the label."""
+    wording = dict(task.wording.labels)
+    told = ""
+    if prompt.knowledge and task.knowledge is not None:
+        wording.update(task.knowledge.labels)
+        told = task.knowledge.sentence if slot else ""
+    texts = [task.wording.turns[name].replace("{label}", wording[label]) for name in task.inputs]
+    # A form to fill in stands on a line of its own.
+    gap = "\n" if told and "\n" in texts[0] else ""
+    return [put(text, task, slot) for text in (texts[0] + gap + told, *texts[1:])]
+
+
+def system(task: Task, slot: str = "") -> str:
+    """The system message."""
+    return put(task.wording.system, task, slot)
+
+
+def put(text: str, task: Task, slot: str) -> str:
+    """`text` with the slot value where a prompt file has its slot; a shot, which has no value, names the slot itself."""
+    return text.replace("{slot}", slot or (task.knowledge.slot if task.knowledge else ""))
+
+
+def slot_values(task: Task, prompt: Prompt) -> list[str]:
+    """The values that the prompt's slot goes through; none without knowledge."""
+    return list(task.knowledge.values) if prompt.knowledge and task.knowledge is not None else []
+
+
+def messages(
+    asked: Sequence[str],
+    replies: Sequence[str],
+    shots: Sequence[tuple[Sequence[str], Example]],
+    system: str,
+) -> list[Message]:
+    """Chat messages for the next turn: `asked` by turn, `replies` so far, `shots` with what was asked for each.
+
+    Ends with a user message; turn n continues turn n-1, so an engine's prefix cache holds. Two turns for a pair: arXiv 2412.06738.
+    """
+    turns = [{"role": "system", "content": system}]
+    for shot_asked, shot in shots:
+        for question, answer in zip(shot_asked, shot.texts, strict=True):
+            turns += [
+                {"role": "user", "content": question},
+                {"role": "assistant", "content": answer},
+            ]
+    for question, answer in zip(asked, replies, strict=False):
+        turns += [{"role": "user", "content": question}, {"role": "assistant", "content": answer}]
+    return [*turns, {"role": "user", "content": asked[len(replies)]}]
+
+
+def completion_text(
+    asked: Sequence[str],
+    replies: Sequence[str],
+    shots: Sequence[tuple[Sequence[str], Example]],
+    system: str,
+) -> str:
+    """The same wording for a base model: a text whose next line is the reply."""
+    turns = messages(asked, replies, shots, system)
+    parts = [turns[0]["content"] + "\n"]
+    for turn in turns[1:]:
+        if turn["role"] == "user":
+            parts.append(f"\n{ASK}{turn['content']}\n{ANSWER}")
+        else:
+            parts.append(turn["content"].replace("\n", " ") + "\n")
+    return "".join(parts)
+
+
+def joint(asked: Sequence[str], inputs: Sequence[str]) -> str:
+    """One instruction for all inputs at once, answered by a JSON object."""
+    form = ", ".join(f'"{name}": "..."' for name in inputs)
+    tasks = "\n".join(f"- {name}：{text}" for name, text in zip(inputs, asked, strict=True))
+    return f"次の文をすべて書き、{{{form}}} という形のJSONだけで答えてください。\n{tasks}"
+
+
+def joined(shot: Example, inputs: Sequence[str]) -> Example:
+    """A shot as the one reply to a joint instruction."""
+    text = json.dumps(dict(zip(inputs, shot.texts, strict=True)), ensure_ascii=False)
+    return dataclasses.replace(shot, texts=(text,))
+
+
+def joint_schema(inputs: Sequence[str]) -> Schema:
+    """The JSON schema of a joint reply."""
+    properties = {name: {"type": "string"} for name in inputs}
+    return {
+        "type": "object",
+        "properties": properties,
+        "required": list(inputs),
+        "additionalProperties": False,
+    }
+
+
+QUESTION_SYSTEM = "あなたは文章を分類する専門家です。"
+
+
+def question(task: Task, prompt: Prompt, texts: Sequence[str]) -> tuple[str, tuple[str, ...]]:
+    """The question which label `texts` have, and its possible answers: the labels' numbers from 1."""
+    wording = dict(task.wording.labels)
+    if prompt.knowledge and task.knowledge is not None:
+        wording.update(task.knowledge.labels)
+    numbers = tuple(str(number) for number in range(1, len(task.labels) + 1))
+    choices = "\n".join(
+        f"{number}. {wording[label]}" for number, label in zip(numbers, task.labels, strict=True)
+    )
+    if len(texts) > 1:
+        shown = "\n".join(f"文{number}：{text}" for number, text in enumerate(texts, 1))
+        asked = "文2は、文1に続けて次のどの指示に従って書かれたものですか。"
+    else:
+        shown, asked = f"文章：{texts[0]}", "この文章は、次のどの指示に従って書かれたものですか。"
+    return f"{shown}\n\n{asked}番号だけで答えてください。\n{choices}", numbers

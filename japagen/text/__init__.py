@@ -1,0 +1,1 @@
+"""Japanese text as characters and n-grams: scripts, duplicates."""

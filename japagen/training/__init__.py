@@ -1,0 +1,1 @@
+"""From rows to a trained student: data, leakage, losses, trainer, checkpoints, score."""

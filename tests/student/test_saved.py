@@ -1,0 +1,137 @@
+"""A saved student: the same predictions as when it was trained, its speed, and what is wrong with a path."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from japagen import evaluate, tracking, train
+from japagen.config.error import UserError
+from japagen.student import saved
+from tests.conftest import Compose
+from tests.toys import FAST
+from tests.toys import saved as folder_of_student
+
+
+def predicted(monkeypatch: pytest.MonkeyPatch) -> list[dict[str, Any]]:
+    """The lines of the file that a job hands to tracking."""
+    found: list[dict[str, Any]] = []
+
+    def file(_run: tracking.Run, path: Path, _folder: str = "") -> None:
+        found[:] = [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines()]
+
+    monkeypatch.setattr(tracking.Run, "file", file)
+    return found
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("task", ["jcola", "jsts"])
+def test_a_saved_student_says_what_it_said_when_it_was_trained(
+    composed: Compose,
+    gold_dir: Path,
+    recorded: dict[str, float],
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+    task: str,
+) -> None:
+    lines = predicted(monkeypatch)
+    words = [f"task={task}", f"gold_dir={gold_dir}"]
+    train.run(composed("train", *words, "data=gold", *FAST))
+    before, trained = dict(recorded), [*lines]
+    recorded.clear()
+    score = evaluate.run(
+        composed(
+            "evaluate",
+            *words,
+            "subject=student",
+            f"student.path={folder_of_student()}",
+            "llm._target_=no.such.Engine",
+        )
+    )
+    shared = [name for name in before if name.startswith(("test/", "majority")) or name == "score"]
+    assert {name: recorded[name] for name in shared} == pytest.approx(
+        {name: before[name] for name in shared}, abs=1e-6
+    )
+    assert score == recorded["score"]
+    assert len(trained) == len(lines) == 40
+    for old, new in zip(trained, lines, strict=True):
+        assert (new["id"], new["gold"], new.keys()) == (old["id"], old["gold"], old.keys())
+        assert new["predicted"] == (
+            pytest.approx(old["predicted"], abs=1e-4) if task == "jsts" else old["predicted"]
+        )
+    assert min(recorded["speed/batch_1"], recorded["speed/batched"]) > 0
+    assert recorded["cost/seconds_per_1000"] == pytest.approx(
+        1000 / recorded["evaluate/examples_per_second"]
+    )
+    text = capsys.readouterr().out
+    assert "speed/batch_1" in text
+    assert f"student: {folder_of_student()}" in text
+
+
+@pytest.mark.slow
+def test_a_students_run_leads_to_its_folder(
+    composed: Compose, gold_dir: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    words = [
+        "task=jcola",
+        f"gold_dir={gold_dir}",
+        "logger=mlflow",
+        f"mlflow_uri=sqlite:///{tmp_path}/mlflow.db",
+    ]
+    train.run(composed("train", *words, "data=gold", "student=tiny", "trainer=debug"))
+    import mlflow
+
+    client = mlflow.MlflowClient(f"sqlite:///{tmp_path}/mlflow.db")
+    (experiment,) = client.search_experiments(filter_string="name = 'jcola'")
+    (run,) = client.search_runs([experiment.experiment_id])
+    assert run.data.tags["folder"] == str(folder_of_student().absolute())
+    assert {"predictions.jsonl", "confusion.png"} <= {
+        item.path for item in client.list_artifacts(run.info.run_id)
+    }
+    evaluate.run(composed("evaluate", *words, "subject=student", f"student.path={run.info.run_id}"))
+    (found,) = client.search_runs([experiment.experiment_id], "tags.stage = 'evaluate'")
+    expected = {
+        "subject": "student",
+        "student": "tiny",
+        "data": "gold",
+        "device": saved.devices()[-1],
+    }
+    assert expected.items() <= found.data.tags.items()
+    assert "llm" not in found.data.tags
+    assert "score" in found.data.metrics
+    assert {"predictions.jsonl", "confusion.png"} <= {
+        item.path for item in client.list_artifacts(found.info.run_id)
+    }
+    with pytest.raises(UserError, match="is no folder"):
+        evaluate.run(composed("evaluate", *words, "subject=student", f"student.path={'0' * 32}"))
+
+
+def test_what_is_wrong_with_a_student_is_named(
+    composed: Compose, gold_dir: Path, tmp_path: Path
+) -> None:
+    words = ["subject=student", f"gold_dir={gold_dir}"]
+    with pytest.raises(
+        UserError,
+        match=r"student\.path=nowhere: nowhere is no folder; give a folder as train\.py printed it",
+    ):
+        evaluate.run(composed("evaluate", "task=jcola", *words, "student.path=nowhere"))
+    (tmp_path / "empty").mkdir()
+    with pytest.raises(UserError, match=r"empty holds no japagen\.json"):
+        evaluate.run(composed("evaluate", "task=jcola", *words, f"student.path={tmp_path}/empty"))
+    train.run(
+        composed(
+            "train",
+            "task=jcola",
+            f"gold_dir={gold_dir}",
+            "data=gold",
+            "student=tiny",
+            "trainer=debug",
+        )
+    )
+    with pytest.raises(UserError, match=r"trained for task jcola: .* Type task=jcola"):
+        evaluate.run(
+            composed("evaluate", "task=jsts", *words, f"student.path={folder_of_student()}")
+        )

@@ -1,0 +1,302 @@
+"""The forms in which a pair is written, the filter, the spending limit, the estimate."""
+
+from __future__ import annotations
+
+import json
+import re
+from pathlib import Path
+
+import pytest
+
+from japagen import generate, llm
+from japagen.config.check import check
+from japagen.config.error import UserError
+from japagen.config.schema import CONF, GenerateConfig
+from japagen.dataset import identity, table
+from japagen.dataset.journal import JOURNAL, Example
+from japagen.llm import fake
+from japagen.synthesis import estimate
+from japagen.synthesis.attempt import parse_joint
+from japagen.synthesis.plan import make
+from tests.conftest import Compose
+
+FILE = CONF.parent / "tests" / "published.json"
+
+
+def made(composed: Compose, *overrides: str) -> tuple[GenerateConfig, list[Example]]:
+    cfg = composed("generate", "num_per_label=4", *overrides)
+    generate.run(cfg)
+    config = check(cfg, GenerateConfig)
+    return config, table.read(config)
+
+
+def test_a_shared_premise_serves_every_label_of_its_number(
+    composed: Compose, sent: list[llm.Request]
+) -> None:
+    _, examples = made(composed, "prompt.premise=shared")
+    by_number: dict[str, set[str]] = {}
+    for example in examples:
+        by_number.setdefault(example.id[-6:], set()).add(example.texts[0])
+    assert len(by_number) == 4
+    assert all(len(premises) == 1 for premises in by_number.values())
+    assert len(sent) == 4 * (1 + 3)
+
+
+def test_a_shared_premise_survives_a_restart(composed: Compose, sent: list[llm.Request]) -> None:
+    cfg = composed("generate", "num_per_label=4", "prompt.premise=shared", "llm.concurrency=1")
+    config = check(cfg, GenerateConfig)
+    generate.run(cfg)
+    whole = (identity.folder(config) / table.TABLE).read_bytes()
+    journal = identity.folder(config) / JOURNAL
+    lines = journal.read_bytes().splitlines(keepends=True)
+    (identity.folder(config) / table.MANIFEST).unlink()
+    journal.write_bytes(b"".join(lines[:6]))
+    sent.clear()
+    generate.run(cfg)
+    assert (identity.folder(config) / table.TABLE).read_bytes() == whole
+    assert len(sent) == 7 + 2, (
+        "the premise of number 1 is known from the journal; numbers 2 and 3 need theirs"
+    )
+
+
+def test_joint_writes_both_sentences_in_one_reply(
+    composed: Compose, sent: list[llm.Request]
+) -> None:
+    _, examples = made(composed, "prompt.joint=true")
+    assert len(examples) == len(sent) == 12
+    assert sent[0].schema is not None
+    assert list(sent[0].schema["properties"]) == ["sentence1", "sentence2"]
+    assert all(len(example.texts) == 2 for example in examples)
+
+
+@pytest.mark.parametrize(
+    ("reply", "texts"),
+    [
+        ('{"a": "x", "b": "y"}', ["x", "y"]),
+        ('```json\n{"b": "y", "a": "x"}\n```', ["x", "y"]),
+        ('{"a": "x"}', None),
+        ('{"a": "x", "b": 3}', None),
+        ('{"a": "x", "b": "y', None),
+        ("ありません", None),
+        ("[1, 2]", None),
+    ],
+)
+def test_parse_joint(reply: str, texts: list[str] | None) -> None:
+    assert parse_joint(reply, ["a", "b"]) == texts
+
+
+def test_verified_keeps_only_what_the_llm_gives_its_own_label(
+    composed: Compose, sent: list[llm.Request]
+) -> None:
+    config, examples = made(composed, "filter=verified", "max_attempts=60")
+    assert len(examples) == 12
+    entries = [
+        json.loads(line)
+        for line in (identity.folder(config) / JOURNAL).read_text(encoding="utf-8").splitlines()[1:]
+    ]
+    for entry in entries:
+        verdict = config.task.labels[int(entry["raw"][-1]) - 1]
+        assert (entry["reason"] == "") == (verdict == entry["label"])
+    assert {request.choices for request in sent} == {(), ("1", "2", "3")}
+    manifest = table.read_manifest(identity.folder(config))
+    assert manifest is not None
+    assert 0.1 < manifest["acceptance_rate"] < 0.7, (
+        "a verdict by lot agrees with one label in three"
+    )
+    for label, share in manifest["verified"].items():
+        own = [entry for entry in entries if entry["label"] == label]
+        assert share == round(sum(not entry["reason"] for entry in own) / len(own), 4)
+    assert manifest["verify_tokens"] == sum(sum(entry["judged"][:2]) for entry in entries) > 0
+    assert not (identity.folder(config) / table.SOFT).exists(), (
+        "an LLM that answers with a number tells no probabilities"
+    )
+
+
+def test_verified_tolerates_neighbouring_levels(composed: Compose) -> None:
+    rates = []
+    for tolerance in (0, 2):
+        config, _ = made(
+            composed,
+            "task=jsts",
+            "filter=verified",
+            f"filter.tolerance={tolerance}",
+            "max_attempts=100",
+        )
+        manifest = table.read_manifest(identity.folder(config))
+        assert manifest is not None
+        rates.append(manifest["acceptance_rate"])
+    assert rates[1] > rates[0]
+
+
+def test_the_spending_limit_stops_and_can_be_raised(composed: Compose) -> None:
+    prices = ["llm.price_prompt=1000", "llm.price_completion=2000"]
+    with pytest.raises(
+        UserError,
+        match=r"spending limit llm\.max_cost=1\.0 US dollars is reached: .* go on with llm\.max_cost=2",
+    ):
+        made(composed, *prices, "llm.max_cost=1.0")
+    config, examples = made(composed, *prices, "llm.max_cost=1000")
+    assert len(examples) == 12
+    manifest = table.read_manifest(identity.folder(config))
+    assert manifest is not None
+    assert manifest["cost"] == pytest.approx(
+        (manifest["prompt_tokens"] * 1000 + manifest["completion_tokens"] * 2000) / 1e6
+    )
+
+
+def test_an_estimate_is_a_sample_from_which_the_job_goes_on(
+    composed: Compose, sent: list[llm.Request], capsys: pytest.CaptureFixture[str]
+) -> None:
+    cfg = composed(
+        "generate",
+        "num_per_label=100",
+        "estimate=true",
+        "llm.concurrency=1",
+        "llm.price_prompt=1",
+        "llm.price_completion=2",
+    )
+    generate.run(cfg)
+    output = capsys.readouterr().out
+    assert "Estimate for 288 more examples, from 12 replies" in output
+    assert re.search(r"completion tokens +[\d,]+  \([\d,]+ to [\d,]+\)", output)
+    assert "cost in US dollars" in output
+    assert len(sent) == 24
+    assert table.read_manifest(identity.folder(check(cfg, GenerateConfig))) is None
+    generate.run(
+        composed("generate", "num_per_label=100", "estimate=true", "llm.concurrency=64", "seed=1")
+    )
+    assert len(sent) == 48, "no more than the sample is drawn, however many could be in flight"
+    sent.clear()
+    generate.run(composed("generate", "num_per_label=100", "llm.concurrency=1"))
+    assert len(sent) == 2 * (300 - 12), "the sample's replies were not asked for again"
+
+
+def test_an_estimate_is_right_for_equal_replies_and_wide_for_unequal_ones() -> None:
+    even = estimate.total([10.0] * 20, [True] * 20, 100)
+    assert even == estimate.Range(1000, 1000, 1000)
+    uneven = estimate.total([5.0, 15.0] * 10, [True, False] * 10, 100)
+    assert uneven is not None
+    assert uneven.expected == 2000
+    assert uneven.low < 2000 < uneven.high
+    assert estimate.total([1.0], [False], 5) is None
+
+
+def test_shots_of_all_labels(composed: Compose, tmp_path: Path) -> None:
+    gold = tmp_path / "gold.csv"
+    rows = [
+        f"{label}の前提{i}です,{label}の仮説{i}です,{label}"
+        for label in ("entailment", "contradiction", "neutral")
+        for i in range(3)
+    ]
+    gold.write_text("\n".join(["sentence1,sentence2,label", *rows]), encoding="utf-8")
+    source = [
+        "task.gold.format=csv",
+        f"task.gold.train=[{gold}]",
+        f"gold_dir={tmp_path}",
+        "shots=2",
+        "~task.gold.columns.id",
+    ]
+    one = make(check(composed("generate", *source), GenerateConfig))
+    both = make(check(composed("generate", *source, "shots_scope=all"), GenerateConfig))
+    assert len(one.request(0, 0, []).messages) == 1 + 2 * 2 * 2 + 1
+    assert len(both.request(0, 0, []).messages) == 1 + 3 * 2 * 2 * 2 + 1
+    assert {shot.label for _, shot in one.shown(0)} == {"entailment"}
+    assert both.shown(0) == both.shown(1)
+
+
+def test_a_published_prompt_file_is_used_as_it_is(
+    composed: Compose, sent: list[llm.Request]
+) -> None:
+    config, examples = made(
+        composed, "prompt=japagen_json", f"prompt.path={FILE}", "llm.concurrency=1"
+    )
+    assert len(examples) == 12
+    assert sent[0].messages[0]["content"] == "あなたは写真の説明文を書くライターです。"
+    firsts = {request.messages[1]["content"] for request in sent}
+    assert firsts == {
+        f"{thing}が写っている写真を説明する文を書いてください。" for thing in ("自転車", "帽子")
+    }
+    assert sent[1].messages[3]["content"] == "いまの文から必ず言える文を書いてください。"
+    assert config.task.knowledge is not None
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"labels": {}}, "has no `labels.entailment.instruction`"),
+        ({"content": ""}, "has no text under `content`"),
+        ({"labels": None}, "not in the published format"),
+    ],
+)
+def test_a_faulty_prompt_file_is_named(
+    composed: Compose, tmp_path: Path, change: dict[str, object], message: str
+) -> None:
+    path = tmp_path / "prompt.json"
+    path.write_text(
+        json.dumps({**json.loads(FILE.read_text(encoding="utf-8")), **change}), encoding="utf-8"
+    )
+    with pytest.raises(UserError, match=message):
+        check(composed("generate", "prompt=japagen_json", f"prompt.path={path}"), GenerateConfig)
+
+
+def test_an_absent_or_torn_prompt_file_is_named(composed: Compose, tmp_path: Path) -> None:
+    with pytest.raises(UserError, match="there is no such file"):
+        check(composed("generate", "prompt=japagen_json", "prompt.path=no.json"), GenerateConfig)
+    (tmp_path / "torn.json").write_text('{"content": ', encoding="utf-8")
+    with pytest.raises(UserError, match="cannot be read as JSON"):
+        check(
+            composed("generate", "prompt=japagen_json", f"prompt.path={tmp_path}/torn.json"),
+            GenerateConfig,
+        )
+    with pytest.raises(UserError, match=r"add prompt\.path=FILE"):
+        check(composed("generate", "prompt=japagen_json"), GenerateConfig)
+
+
+@pytest.mark.parametrize(
+    ("overrides", "message"),
+    [
+        (["task=jcola", "prompt.joint=true"], "prompt.joint=true is for pairs"),
+        (["task=jcola", "prompt.premise=shared"], "prompt.premise=shared is for pairs"),
+        (["prompt.premise=share"], "allowed: per_label, shared"),
+        (["prompt.premise=shared", "prompt.joint=true"], "drop one of them"),
+        (["prompt.premise=shared", "shots=1"], "add shots_scope=all"),
+        (["llm.max_cost=1"], "llm.max_cost needs prices"),
+        (["shots_scope=each"], "allowed: label, all"),
+    ],
+)
+def test_options_that_cannot_hold_together(
+    composed: Compose, overrides: list[str], message: str
+) -> None:
+    with pytest.raises(UserError, match=re.escape(message)):
+        check(composed("generate", *overrides), GenerateConfig)
+
+
+def test_a_copied_shot_is_rejected(
+    composed: Compose, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    class Copying(fake.Fake):
+        async def complete(self, request: llm.Request) -> llm.Completion:
+            reply = await super().complete(request)
+            return (
+                llm.Completion("空は青く晴れています", "stop", 1, 1) if request.seed % 2 else reply
+            )
+
+    monkeypatch.setattr(fake, "Fake", Copying)
+    gold = tmp_path / "gold.csv"
+    rows = [
+        f"空は青く晴れています。,空の様子{i}です,{label}"
+        for label in ("entailment", "contradiction", "neutral")
+        for i in range(2)
+    ]
+    gold.write_text("\n".join(["sentence1,sentence2,label", *rows]), encoding="utf-8")
+    source = [
+        "task.gold.format=csv",
+        f"task.gold.train=[{gold}]",
+        f"gold_dir={tmp_path}",
+        "~task.gold.columns.id",
+    ]
+    config, examples = made(composed, *source, "shots=1")
+    assert not any("青く晴れ" in text for example in examples for text in example.texts)
+    manifest = table.read_manifest(identity.folder(config))
+    assert manifest is not None
+    assert manifest["rejected_by_reason"]["copied"] > 0

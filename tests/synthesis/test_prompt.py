@@ -1,0 +1,172 @@
+"""Wording to messages; and a hash that tells when the text of a dataset would change under the same options."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from pathlib import Path
+
+import pytest
+from omegaconf import OmegaConf
+
+from japagen.config import schema
+from japagen.config.schema import Prompt
+from japagen.config.task import Clean, Knowledge, Task, Wording
+from japagen.dataset import identity
+from japagen.gold.example import Example
+from japagen.synthesis import clean, prompt
+from tests.synthesis import test_clean
+
+ZERO, KNOWING = Prompt(name="zero_shot"), Prompt(name="knowledge", knowledge=True)
+PAIR = Task(
+    name="pair",
+    inputs=["sentence1", "sentence2"],
+    labels=["same", "other"],
+    wording=Wording(
+        system="あなたはライターです。",
+        turns={"sentence1": "一つ書いてください。", "sentence2": "次に、{label}"},
+        labels={"same": "同じ文を。", "other": "別の文を。"},
+    ),
+    knowledge=Knowledge(
+        slot="動物",
+        sentence="動物は「{slot}」です。",
+        values=["犬", "猫"],
+        labels={"other": "関係のない文を。"},
+    ),
+)
+SHOT = Example("gold-7", ("犬が走る。", "犬が駆ける。"), "same")
+ASKED = ["一つ書いてください。", "次に、同じ文を。"]
+TASKS = sorted(path.stem for path in (schema.CONF / "task").glob("*.yaml"))
+
+# (store.FORMAT, sha256) of what `rendered` returns.
+GOLDEN = (2, "0a58eeb303eb9e5fbb808c4a2700a0885d9666add41f16cb64aabb7a4bfc6f9b")
+
+
+def shipped(name: str) -> Task:
+    task = OmegaConf.to_object(
+        OmegaConf.merge(
+            OmegaConf.structured(Task), OmegaConf.load(schema.CONF / "task" / f"{name}.yaml")
+        )
+    )
+    assert isinstance(task, Task)
+    return task
+
+
+def test_instructions_tell_the_label_in_the_last_turn() -> None:
+    assert prompt.instructions(PAIR, ZERO, "same") == ASKED
+    assert prompt.instructions(PAIR, ZERO, "other", "犬") == [
+        "一つ書いてください。",
+        "次に、別の文を。",
+    ]
+
+
+def test_knowledge_tells_the_slot_once_and_its_own_label_texts() -> None:
+    asked = prompt.instructions(PAIR, KNOWING, "other", "犬")
+    assert asked == ["一つ書いてください。動物は「犬」です。", "次に、関係のない文を。"]
+    assert prompt.slot_values(PAIR, KNOWING) == ["犬", "猫"]
+    assert prompt.slot_values(PAIR, ZERO) == []
+
+
+def test_shot_of_knowledge_has_no_slot_sentence() -> None:
+    assert prompt.instructions(PAIR, KNOWING, "same") == ASKED
+
+
+@pytest.mark.parametrize("name", TASKS)
+@pytest.mark.parametrize("how", [ZERO, KNOWING], ids=lambda how: how.name)
+def test_first_turn_of_a_pair_is_the_same_for_every_label(name: str, how: Prompt) -> None:
+    task = shipped(name)
+    values = prompt.slot_values(task, how) or [""]
+    firsts = {prompt.instructions(task, how, label, values[0])[0] for label in task.labels}
+    assert len(firsts) == (1 if len(task.inputs) == 2 else len(task.labels))
+
+
+@pytest.mark.parametrize("name", TASKS)
+def test_every_label_is_asked_for_in_its_own_words_and_every_slot_once(name: str) -> None:
+    task = shipped(name)
+    for how in (ZERO, KNOWING):
+        for slot in prompt.slot_values(task, how) or [""]:
+            asked = {label: prompt.instructions(task, how, label, slot) for label in task.labels}
+            assert len({texts[-1] for texts in asked.values()}) == len(task.labels)
+            for texts in asked.values():
+                assert not any("{" in text for text in texts)
+                assert slot == "" or "".join(texts).count(f"「{slot}」") == 1
+
+
+@pytest.mark.parametrize("name", TASKS)
+def test_illustrations_in_the_wording_are_not_gold(name: str) -> None:
+    # A zero-shot prompt shows no sentence, only forms whose blanks are named.
+    wording = shipped(name).wording
+    for text in [*wording.turns.values(), *wording.labels.values()]:
+        assert "例えば「" not in text
+
+
+def test_messages_of_turn_two_begin_with_those_of_turn_one() -> None:
+    shots = [(ASKED, SHOT)]
+    first = prompt.messages(ASKED, [], shots, "system")
+    second = prompt.messages(ASKED, ["猫が眠る。"], shots, "system")
+    assert second[: len(first)] == first
+    assert [turn["role"] for turn in second] == ["system", *["user", "assistant"] * 3, "user"]
+    assert second[len(first) :] == [
+        {"role": "assistant", "content": "猫が眠る。"},
+        {"role": "user", "content": ASKED[1]},
+    ]
+
+
+def test_shots_are_turns_of_their_own() -> None:
+    turns = prompt.messages(ASKED, [], [(ASKED, SHOT)], "system")
+    assert [turn["content"] for turn in turns] == [
+        "system",
+        ASKED[0],
+        "犬が走る。",
+        ASKED[1],
+        "犬が駆ける。",
+        ASKED[0],
+    ]
+
+
+def test_completion_text_of_a_base_model_ends_where_the_reply_begins() -> None:
+    text = prompt.completion_text(ASKED, ["猫が\n眠る。"], [(ASKED, SHOT)], "説明。")
+    assert text == (
+        "説明。\n"
+        "\n指示：一つ書いてください。\n回答：犬が走る。\n"
+        "\n指示：次に、同じ文を。\n回答：犬が駆ける。\n"
+        "\n指示：一つ書いてください。\n回答：猫が 眠る。\n"
+        "\n指示：次に、同じ文を。\n回答："
+    )
+    assert text.startswith(prompt.completion_text(ASKED, [], [(ASKED, SHOT)], "説明。"))
+
+
+def rendered() -> str:
+    """Prompts and cleaning results of fixed inputs; YAMLs are not in it, the fingerprint has them already."""
+    results: list[object] = []
+    for how in (ZERO, KNOWING):
+        for label in PAIR.labels:
+            asked = prompt.instructions(PAIR, how, label, "犬" if how.knowledge else "")
+            results += [
+                prompt.messages(asked, replies, [(ASKED, SHOT)], prompt.system(PAIR))
+                for replies in ([], ["猫が眠る。"])
+            ]
+            results.append(
+                prompt.completion_text(asked, ["猫が眠る。"], [(ASKED, SHOT)], prompt.system(PAIR))
+            )
+            results.append(prompt.joint(asked, PAIR.inputs))
+    for reply in [
+        *test_clean.KEPT,
+        *(reply for _, reply in test_clean.REJECTED),
+        "1. 「犬が走る。」",
+        "（公園）で犬が走る。",
+    ]:
+        for finish in ("stop", "length"):
+            for rules in (test_clean.RULES, Clean(lines=3)):
+                cleaned = clean.clean(reply, finish, rules, test_clean.FORM, ["contradiction"])
+                results.append([cleaned.text, cleaned.reason])
+    results.append([clean.same("犬が走る。", "犬が走ります"), clean.same("犬が走る", "猫が走る")])
+    return json.dumps(results, ensure_ascii=False)
+
+
+def test_text_under_the_same_options_changes_only_with_a_new_format() -> None:
+    digest = hashlib.sha256(rendered().encode()).hexdigest()
+    assert (identity.FORMAT, digest) == GOLDEN, (
+        "prompt.py or clean.py now give another text for the same options. Raise FORMAT in japagen/store.py, "
+        f'then set GOLDEN in {Path(__file__).name} to ({identity.FORMAT + 1}, "{digest}").'
+    )

@@ -1,0 +1,466 @@
+"""Runs in a real SQLite store of MLflow."""
+
+from __future__ import annotations
+
+import logging
+import os
+import shutil
+import subprocess
+import sys
+import time
+import warnings
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from japagen import tracking
+from japagen.config.schema import (
+    CONF,
+    LLM,
+    Config,
+    Data,
+    EvaluateConfig,
+    Filter,
+    GenerateConfig,
+    Logger,
+    Prompt,
+    Saved,
+    Student,
+    TrainConfig,
+    Trainer,
+)
+from japagen.config.task import Task, Wording
+from tests.conftest import once
+
+ROOT = CONF.parent
+JOB = """
+import logging
+logging.basicConfig(level=logging.INFO)
+from japagen import tracking
+from tests.tracking.test_run import made
+with tracking.run(made(task="first"), "generate", {"fingerprint": "abc"}) as run:
+    run.metrics({"kept": 1.0})
+assert run.id and not run.lost
+"""
+
+
+def made(kind: type[Config] = GenerateConfig, task: str = "jnli", **options: Any) -> Any:
+    """A config as after `check`."""
+    given: dict[str, Any] = {
+        "task": Task(
+            name=task,
+            inputs=["sentence1"],
+            labels=["a", "b"],
+            wording=Wording(system="日本語の文を書く。"),
+        ),
+        "prompt": Prompt(name="zero_shot"),
+        "llm": LLM(
+            _target_="japagen.llm.fake.Fake",
+            name="fake",
+            model="fake",
+            sampling={"temperature": 0.9},
+        ),
+        "seed": 3,
+    }
+    if issubclass(kind, TrainConfig):
+        student = Student(name="tiny", pretrained="random:tiny")
+        given |= {
+            "student": student,
+            "data": Data(name="synthetic"),
+            "trainer": Trainer(name="cpu"),
+        }
+    return kind(**{**given, **options})
+
+
+def python(code: str, folder: Path) -> subprocess.Popen[str]:
+    return subprocess.Popen(
+        [sys.executable, "-c", code],
+        cwd=folder,
+        env={**os.environ, "PYTHONPATH": str(ROOT)},
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+    )
+
+
+@pytest.fixture(scope="module")
+def first(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, list[str]]:
+    """A store that two first jobs made at the same moment, and what each printed."""
+
+    def make(folder: Path) -> None:
+        jobs = [python(JOB, folder) for _ in range(2)]
+        for number, job in enumerate(jobs):
+            (folder / f"printed-{number}").write_text(
+                job.communicate(timeout=120)[0] + f"rc={job.returncode}", encoding="utf-8"
+            )
+
+    folder = once(tmp_path_factory, "first", make)
+    return folder, [
+        (folder / f"printed-{number}").read_text(encoding="utf-8") for number in range(2)
+    ]
+
+
+@pytest.fixture
+def folder(first: tuple[Path, list[str]], tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """The working directory, with a store that is ready (making one takes seconds)."""
+    shutil.copy(first[0] / "mlflow.db", tmp_path)
+    monkeypatch.chdir(tmp_path)
+    return tmp_path
+
+
+def stored(config: Config, run: tracking.Run) -> Any:
+    """The run as MLflow gives it back."""
+    return tracking.connect(config)[0].get_run(run.id)
+
+
+def artifacts(folder: Path, run: tracking.Run) -> Path:
+    return folder / "mlruns" / "jnli" / run.id / "artifacts"
+
+
+@pytest.mark.slow
+def test_two_first_jobs_make_one_store_and_print_nothing(first: tuple[Path, list[str]]) -> None:
+    folder, printed = first
+    assert printed == ["rc=0", "rc=0"]
+    assert len(list((folder / "mlruns" / "first").iterdir())) == 2
+
+
+def test_a_run_holds_what_the_job_says(folder: Path) -> None:
+    config = made(TrainConfig)
+    (folder / "card.md").write_text("札", encoding="utf-8")
+    with tracking.run(config, "train", {"fingerprint": "abc"}) as run:
+        run.metrics({"valid/accuracy": 0.5}, step=1)
+        run.metrics({"valid/accuracy": 0.75, "test/f1/肯定(仮)": float("nan")}, step=2)
+        run.tags({"generated_by": "xyz"})
+        run.params({"device": "cpu"})
+        run.text("犬が走る。", "samples.md")
+        run.file(Path("card.md"), "dataset")
+        run.dataset([{"sentence1": "犬", "label": "a"}] * 2, "jnli", "synthetic/日本", "training")
+        run.figure(tracking.confusion(["a", "b"], ["a", "a"], ["a", "b"]), "confusion.png")
+    found = stored(config, run)
+    assert found.info.status == "FINISHED"
+    assert found.info.run_name == run.name == "jnli · zero_shot 0-shot · fake -> tiny · seed 3"
+    expected = {
+        "stage": "train",
+        "task": "jnli",
+        "llm": "fake",
+        "prompt": "zero_shot",
+        "shots": "0",
+        "student": "tiny",
+    }
+    expected |= {"data": "synthetic", "fingerprint": "abc", "generated_by": "xyz"}
+    assert expected.items() <= found.data.tags.items()
+    expected = {
+        "llm": "fake",
+        "llm.sampling.temperature": "0.9",
+        "seed": "3",
+        "student": "tiny",
+        "loss": "auto",
+    }
+    assert (
+        expected | {"device": "cpu", "filter": "none", "num_per_label": "16"}
+    ).items() <= found.data.params.items()
+    assert not [key for key in found.data.params if "wording" in key or "labels" in key]
+    assert found.data.metrics["valid/accuracy"] == 0.75
+    assert "test/f1/肯定_仮_" in found.data.metrics
+    used = found.inputs.dataset_inputs[0]
+    assert (used.dataset.name, used.dataset.source) == ("jnli", '{"uri": "synthetic/日本"}')
+    assert used.tags[0].value == "training"
+    names = {
+        str(path.relative_to(artifacts(folder, run)))
+        for path in artifacts(folder, run).rglob("*.*")
+    }
+    assert names == {"config.yaml", "samples.md", "dataset/card.md", "confusion.png"}
+    assert "日本語の文を書く。" in (artifacts(folder, run) / "config.yaml").read_text(
+        encoding="utf-8"
+    )
+
+
+@pytest.mark.slow
+def test_the_machines_load_is_recorded_while_a_job_runs(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("MLFLOW_SYSTEM_METRICS_SAMPLING_INTERVAL", "0.1")
+    config = made()
+    with tracking.run(config, "generate", {}) as run:
+        time.sleep(1)
+    found = stored(config, run)
+    assert 0 < found.data.metrics["system/system_memory_usage_percentage"] <= 100
+    assert "system/cpu_utilization_percentage" in found.data.metrics
+    config.logger.system_metrics = False
+    with tracking.run(config, "generate", {}) as run:
+        time.sleep(0.5)
+    assert not [name for name in stored(config, run).data.metrics if name.startswith("system/")]
+
+
+@pytest.mark.parametrize(
+    ("error", "status"),
+    [(ValueError("壊れた"), "FAILED"), (SystemExit(2), "FAILED"), (KeyboardInterrupt(), "KILLED")],
+)
+def test_an_error_ends_the_run_and_is_raised_again(
+    folder: Path, error: BaseException, status: str
+) -> None:
+    config = made()
+    with pytest.raises(type(error)), tracking.run(config, "generate", {}) as run:
+        raise error
+    found = stored(config, run)
+    assert found.info.status == status
+    assert found.data.tags["error"] == f"{type(error).__name__}: {error}"
+    assert "raise error" in (artifacts(folder, run) / "error.txt").read_text(encoding="utf-8")
+
+
+def test_without_logger_nothing_is_imported_or_written(tmp_path: Path) -> None:
+    code = """
+import sys
+from japagen import tracking
+from japagen.config.schema import Logger
+from tests.tracking.test_run import made
+config = made(logger=Logger(name="none"))
+with tracking.run(config, "generate", {}) as run:
+    run.metrics({"kept": 1.0})
+    run.text("x", "a.txt")
+    run.dataset([], "x", "y", "training")
+assert (run.id, tracking.latest(config, "generate", "abc"), tracking.where(config, run)) == ("", "", "")
+print([name for name in ("mlflow", "matplotlib", "pandas") if name in sys.modules])
+"""
+    assert python(code, tmp_path).communicate(timeout=60)[0] == "[]\n"
+    assert not list(tmp_path.iterdir())
+
+
+def test_a_failure_of_mlflow_is_one_warning(
+    folder: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    def fail(*_: Any, **__: Any) -> None:
+        raise OSError("disk full at postgresql://me:hush@host/db")
+
+    config = made()
+    with tracking.run(config, "generate", {}) as run:
+        with monkeypatch.context() as patch:
+            patch.setattr("mlflow.MlflowClient.log_batch", fail)
+            run.metrics({"kept": 1.0})
+        run.metrics({"later": 1.0})
+        run.text("x", "later.md")
+    warned = [record.getMessage() for record in caplog.records if record.levelno >= logging.WARNING]
+    assert len(warned) == 1
+    assert "disk full at postgresql://me:***@host/db" in warned[0]
+    found = stored(config, run)
+    # MLflow took them when the job ended, and nothing is left over.
+    assert (found.info.status, found.data.metrics) == ("FINISHED", {"kept": 1.0, "later": 1.0})
+    assert (artifacts(folder, run) / "later.md").read_text(encoding="utf-8") == "x"
+    assert not list((folder / "mlflow-unsent").iterdir())
+
+
+@pytest.mark.parametrize("uri", ["sqlite:///broken.db", "sqlite:////proc/none/mlflow.db", "mlruns"])
+def test_a_store_that_cannot_be_opened_is_one_warning(
+    uri: str,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    Path("broken.db").write_text("no database " * 100)
+    config = made(mlflow_uri=uri)
+    with tracking.run(config, "generate", {}) as run:
+        run.metrics({"kept": 1.0})
+    assert [record.name for record in caplog.records if record.levelno >= logging.WARNING] == [
+        "japagen.tracking"
+    ]
+    assert tracking.where(config, run) == ""
+
+
+def test_an_error_of_the_job_is_raised_where_mlflow_fails_too() -> None:
+    config = made(mlflow_uri="sqlite:////proc/none/mlflow.db")
+    with pytest.raises(ValueError, match="of the job"), tracking.run(config, "generate", {}):
+        raise ValueError("of the job")
+
+
+def test_no_secret_is_recorded(folder: Path) -> None:
+    engine: dict[str, Any] = {"api_key": "hush-1", "headers": {"Authorization": "Bearer hush-2"}}
+    engine |= {
+        "servers": [{"token": "hush-3"}],
+        "url": "https://me:hush-4@host/v1?api_key=hush-5&n=1",
+        "max_tokens": 7,
+    }
+    config = made(llm=LLM(_target_="x", name="server", model="m", engine=engine))
+    with (
+        pytest.raises(RuntimeError),
+        tracking.run(config, "generate", {"note": "password=hush-6"}) as run,
+    ):
+        run.text("Authorization: Bearer hush-7", "samples.md")
+        raise RuntimeError(f"refused: {config.llm}")
+    found = stored(config, run)
+    assert found.data.params["llm.engine.max_tokens"] == "7"
+    assert found.data.params["llm.engine.url"] == "https://me:***@host/v1?api_key=***&n=1"
+    written = [path.read_text(encoding="utf-8") for path in artifacts(folder, run).iterdir()]
+    assert len(written) == 3
+    assert "hush" not in "".join([*written, *found.data.tags.values(), *found.data.params.values()])
+
+
+@pytest.mark.usefixtures("folder")
+def test_long_values_are_cut() -> None:
+    config = made(llm=LLM(_target_="x", name="fake", model="長" * 9000))
+    with tracking.run(config, "generate", {"long": "長" * 9000}) as run:
+        pass
+    found = stored(config, run)
+    assert not run.lost
+    assert found.data.params["llm.model"] == "長" * 500
+    assert found.data.tags["long"] == "長" * 5000
+
+
+@pytest.mark.usefixtures("folder")
+def test_latest_is_the_newest_finished_run() -> None:
+    config = made()
+    assert tracking.latest(config, "generate", "abc") == ""
+    ids = []
+    for _ in range(2):
+        with tracking.run(config, "generate", {"fingerprint": "abc"}) as run:
+            ids.append(run.id)
+    with (
+        pytest.raises(ValueError, match="x"),
+        tracking.run(config, "generate", {"fingerprint": "abc"}),
+    ):
+        raise ValueError("x")
+    with tracking.run(config, "generate", {"fingerprint": "abc"}):
+        assert tracking.latest(config, "generate", "abc") == ids[1]
+    assert tracking.latest(config, "train", "abc") == ""
+
+
+@pytest.mark.usefixtures("folder")
+def test_an_experiment_deleted_in_the_ui_comes_back() -> None:
+    config = made()
+    client, experiment = tracking.connect(config)
+    client.delete_experiment(experiment)
+    with tracking.run(config, "generate", {}) as run:
+        pass
+    assert (run.experiment, run.lost) == (experiment, "")
+
+
+@pytest.mark.parametrize(
+    ("config", "stage", "name"),
+    [
+        (made(), "generate", "jnli · zero_shot 0-shot · fake · seed 3"),
+        (
+            made(shots=5, filter=Filter(name="basic")),
+            "generate",
+            "jnli · zero_shot 5-shot basic · fake · seed 3",
+        ),
+        (made(TrainConfig, data=Data(name="gold")), "train", "jnli · gold -> tiny · seed 3"),
+        (
+            made(TrainConfig, data=Data(name="few_gold", shots=8)),
+            "train",
+            "jnli · few_gold 8 -> tiny · seed 3",
+        ),
+        (
+            made(TrainConfig, data=Data(name="gold", fraction=0.1)),
+            "train",
+            "jnli · gold x0.1 -> tiny · seed 3",
+        ),
+        (
+            made(TrainConfig, data=Data(name="mixed", shots=8, order="synthetic_first")),
+            "train",
+            "jnli · mixed 8 synthetic_first · zero_shot 0-shot · fake -> tiny · seed 3",
+        ),
+        (
+            made(TrainConfig, data=Data(name="mixed")),
+            "train",
+            "jnli · mixed · zero_shot 0-shot · fake -> tiny · seed 3",
+        ),
+        (
+            made(TrainConfig, data=Data(name="mixed", shots=8)),
+            "train",
+            "jnli · mixed 8 · zero_shot 0-shot · fake -> tiny · seed 3",
+        ),
+        (
+            made(EvaluateConfig, shots=5),
+            "evaluate",
+            "jnli · evaluate prompting · 5-shot · fake · seed 3",
+        ),
+        (
+            made(EvaluateConfig, subject="dataset"),
+            "evaluate",
+            "jnli · evaluate dataset · zero_shot 0-shot · fake · seed 3",
+        ),
+        (
+            made(EvaluateConfig, subject="student", student=Saved(path="students/a-b")),
+            "evaluate",
+            "jnli · evaluate student · a-b · seed 3",
+        ),
+    ],
+)
+def test_run_names(config: Config, stage: str, name: str) -> None:
+    assert tracking.run_name(config, stage) == name
+
+
+@pytest.mark.parametrize(
+    ("config", "stage", "method"),
+    [
+        (made(), "generate", "zero-shot"),
+        (made(shots=5, prompt=Prompt(name="few_shot")), "generate", "5-shot"),
+        (made(prompt=Prompt(name="knowledge", knowledge=True)), "generate", "knowledge"),
+        (
+            made(shots=5, prompt=Prompt(name="knowledge", knowledge=True)),
+            "generate",
+            "5-shot knowledge",
+        ),
+        (made(filter=Filter(name="verified")), "generate", "zero-shot verified"),
+        (made(prompt=Prompt(name="japagen_json")), "generate", "japagen_json"),
+        (made(TrainConfig, data=Data(name="synthetic")), "train", "zero-shot"),
+        (made(TrainConfig, data=Data(name="gold"), shots=5), "train", "gold"),
+        (made(TrainConfig, data=Data(name="mixed")), "train", "mixed zero-shot"),
+        (made(shots=5), "evaluate", "prompting 5-shot"),
+    ],
+)
+def test_methods(config: Config, stage: str, method: str) -> None:
+    assert tracking.method(config, stage) == method
+
+
+def test_few_gold_rows_are_a_method_of_their_number() -> None:
+    config = made(TrainConfig, data=Data(name="few_gold"))
+    config.data.shots = 10
+    assert tracking.method(config, "train") == "few gold 10"
+
+
+@pytest.mark.usefixtures("folder")
+def test_gold_training_is_not_grouped_by_llm() -> None:
+    config = made(TrainConfig, data=Data(name="gold"))
+    with tracking.run(config, "train", {}) as run:
+        pass
+    assert not {"llm", "prompt", "shots"} & set(stored(config, run).data.tags)
+
+
+def test_where_names_the_command_that_shows_the_run(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    run = tracking.Run("名前")
+    run.id, run.experiment = "r1", "7"
+    page = "#/experiments/7/runs/r1 (experiment jnli, run '名前')"
+    assert tracking.where(made(), run) == f"mlflow ui  ->  http://127.0.0.1:5000/{page}"
+    assert (
+        tracking.where(made(mlflow_uri="http://me:hush@host:80/"), run)
+        == f"http://me:***@host:80/{page}"
+    )
+    other = tracking.where(made(mlflow_uri="sqlite:///other.db"), run)
+    assert other.startswith(f"mlflow ui --backend-store-uri sqlite:///{tmp_path}/other.db  ->")
+    (tmp_path / "mlruns" / "0").mkdir(parents=True)
+    (tmp_path / "mlruns" / "0" / "meta.yaml").touch()
+    assert "--backend-store-uri" in tracking.where(made(), run)
+
+
+def test_confusion_draws_counts_and_japanese_labels(tmp_path: Path) -> None:
+    figure = tracking.confusion(
+        ["肯定", "肯定", "否定"], ["肯定", "肯定", "肯定"], ["肯定", "否定"]
+    )
+    axes = figure.axes[0]
+    assert (axes.get_xlabel(), axes.get_ylabel()) == ("predicted", "gold")
+    assert [text.get_text() for text in axes.texts] == ["2", "0", "1", "0"]
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", message="Glyph")
+        figure.savefig(tmp_path / "confusion.png")
+    assert (tmp_path / "confusion.png").stat().st_size > 1000
+
+
+def test_logger_option_is_the_only_switch() -> None:
+    with tracking.run(made(logger=Logger(name="none")), "train", {}) as run:
+        run.figure(tracking.confusion(["a"], ["b"], ["a", "b"]), "confusion.png")
+    assert run.id == ""
