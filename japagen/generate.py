@@ -17,7 +17,7 @@ from japagen import llm, tracking
 from japagen.config.check import check
 from japagen.config.error import UserError
 from japagen.config.schema import GenerateConfig
-from japagen.dataset.identity import fingerprint, folder
+from japagen.dataset import identity
 from japagen.dataset.journal import JOURNAL, Journal, shots_head
 from japagen.dataset.manifest import finish
 from japagen.dataset.table import (
@@ -46,7 +46,7 @@ def run(cfg: DictConfig) -> None:
     if config.dry_run:
         console.prompts(config, make(config))
         return
-    with sweep.turn(f"{config.task.name}-{fingerprint(config)}"):
+    with sweep.turn(f"{config.task.name}-{identity.of(config).fingerprint}"):
         if not done_before(config):
             work(config)
 
@@ -55,21 +55,21 @@ def done_before(config: GenerateConfig) -> bool:
     """Whether a sweep finds the dataset whole and its run finished."""
     if not sweep.skips(config.rerun) or config.estimate:
         return False
-    manifest = read_manifest(folder(config))
+    manifest = read_manifest(identity.of(config).folder)
     if (
         manifest is None
         or not whole(config, make(config), manifest)
-        or tracking.earlier(config, "generate", identity(config)) is None
+        or tracking.earlier(config, "generate", job_key(config)) is None
     ):
         return False
-    log.info("already done: %s", folder(config))
+    log.info("already done: %s", identity.of(config).folder)
     sweep.note(before=True)
     return True
 
 
-def identity(config: GenerateConfig) -> str:
+def job_key(config: GenerateConfig) -> str:
     """What this job asks for, as its run's tag `job`."""
-    return f"{fingerprint(config)}-{config.num_per_label}"
+    return f"{identity.of(config).fingerprint}-{config.num_per_label}"
 
 
 def work(config: GenerateConfig) -> None:
@@ -77,12 +77,12 @@ def work(config: GenerateConfig) -> None:
     # A mere estimate has its own stage, so that no student takes it for the run that made its dataset.
     stage = "estimate" if config.estimate else "generate"
     with tracking.run(
-        config, stage, {"fingerprint": fingerprint(config), "job": identity(config)}
+        config, stage, {"fingerprint": identity.of(config).fingerprint, "job": job_key(config)}
     ) as track:
         plan = make(config)
-        manifest = read_manifest(folder(config))
+        manifest = read_manifest(identity.of(config).folder)
         if manifest is not None and whole(config, plan, manifest):
-            log.info("%s is complete already; nothing was generated", folder(config))
+            log.info("%s is complete already; nothing was generated", identity.of(config).folder)
             record(config, manifest, track, anew=False)
             return
         if manifest is not None and manifest["num_per_label"] > config.num_per_label:
@@ -96,7 +96,7 @@ def work(config: GenerateConfig) -> None:
 def whole(config: GenerateConfig, plan: Plan, manifest: dict[str, Any]) -> bool:
     """Whether a finished dataset is all that is asked for; UserError if it was made with other shots."""
     if manifest["shots_digest"] != shots_head(plan.shots)["shots_digest"]:
-        path = folder(config)
+        path = identity.of(config).folder
         raise UserError(
             f"{path} was made with other shots: the gold file has changed since. Delete the folder {path} to begin anew."
         )
@@ -109,8 +109,8 @@ def whole(config: GenerateConfig, plan: Plan, manifest: dict[str, Any]) -> bool:
 
 def synthesise(config: GenerateConfig, plan: Plan) -> dict[str, Any] | None:
     """Draw replies until every example of the plan is accepted or given up; the manifest, or None after a mere estimate."""
-    path, shots = folder(config), shots_head(plan.shots)
-    head = {"fingerprint": fingerprint(config), **shots}
+    path, shots = identity.of(config).folder, shots_head(plan.shots)
+    head = {"fingerprint": identity.of(config).fingerprint, **shots}
     part = path / f"{TABLE}.part"
     with (
         Journal(path / JOURNAL, head) as journal,
@@ -141,7 +141,11 @@ def synthesise(config: GenerateConfig, plan: Plan) -> dict[str, Any] | None:
         speed = round((state.accepted - before) / seconds, 3) if state.accepted > before else 0.0
         # Of this process alone; replies, tokens and cost are of all that worked on the dataset.
         report = {"seconds": round(seconds, 2), "examples_per_second": speed}
-        return finish(config, table, {**report, **shots, "cost": synthesis.cost, **state.report()})
+        return finish(
+            identity.of(config),
+            table,
+            {**report, **shots, "cost": synthesis.cost, **state.report()},
+        )
 
 
 class Synthesis:
@@ -259,10 +263,10 @@ def record(
     config: GenerateConfig, manifest: dict[str, Any], track: tracking.Run, anew: bool
 ) -> None:
     """Metrics, samples and files of a finished dataset go to its run; the end is printed."""
-    path = folder(config)
-    samples = console.samples(rows(asked(config), config.task), config.task)
+    path = identity.of(config).folder
+    samples = console.samples(rows(asked(identity.of(config)), config.task), config.task)
     extended = manifest["num_per_label"] > config.num_per_label
-    accepted = sum(1 for _ in asked(config)) if extended else int(manifest["accepted"])
+    accepted = sum(1 for _ in asked(identity.of(config))) if extended else int(manifest["accepted"])
     # A run that found all there spent nothing: sums over runs must not count the same cost twice.
     spent = ("seconds", "examples_per_second", "cost") if anew else ()
     rejected = {
@@ -283,7 +287,9 @@ def record(
         }
     )
     track.tags({"folder": str(path)})
-    track.dataset(rows(asked(config), config.task), path.name, str(path / TABLE), "generation")
+    track.dataset(
+        rows(asked(identity.of(config)), config.task), path.name, str(path / TABLE), "generation"
+    )
     track.text(console.samples_markdown(samples, config.task), "samples.md")
     track.file(path / MANIFEST)
     if config.push_to_hub:

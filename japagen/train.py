@@ -194,7 +194,7 @@ def tags(config: TrainConfig) -> dict[str, str]:
     """What ties this run to the run that wrote its dataset."""
     if "synthetic" not in SOURCES[config.data.name]:
         return {}
-    made = identity.fingerprint(config)
+    made = identity.of(config).fingerprint
     return {"fingerprint": made, "generating_run": tracking.latest(config, "generate", made)}
 
 

@@ -26,7 +26,7 @@ def dataset(composed: Compose, *overrides: str) -> Path:
     """Generate, and return the dataset's folder."""
     cfg = composed("generate", "num_per_label=4", *overrides)
     generate.run(cfg)
-    return identity.folder(check(cfg, GenerateConfig))
+    return identity.of(check(cfg, GenerateConfig)).folder
 
 
 def table(folder: Path) -> list[dict[str, str]]:
@@ -45,7 +45,7 @@ def test_every_task_gets_exactly_n_per_label(composed: Compose, task: str, promp
     )
     config = check(cfg, GenerateConfig)
     generate.run(cfg)
-    examples = read(config)
+    examples = read(identity.of(config))
     assert {
         label: sum(e.label == label for e in examples) for label in config.task.labels
     } == dict.fromkeys(config.task.labels, 4)
@@ -83,7 +83,7 @@ def test_more_per_label_extends_the_same_dataset(composed: Compose) -> None:
 def test_fewer_per_label_reads_the_first_ones(composed: Compose) -> None:
     dataset(composed)
     config = check(composed("generate", "num_per_label=2"), GenerateConfig)
-    examples = read(config)
+    examples = read(identity.of(config))
     assert [example.id[-6:] for example in examples] == ["000000"] * 3 + ["000001"] * 3
 
 
@@ -105,11 +105,13 @@ def test_an_unfinished_dataset_is_not_read(
         generate.run(cfg)
     config = check(cfg, GenerateConfig)
     with pytest.raises(UserError, match=r"is not there\. Make it with"):
-        read(config)
-    interrupted = (identity.folder(config) / JOURNAL).read_text(encoding="utf-8")
+        read(identity.of(config))
+    interrupted = (identity.of(config).folder / JOURNAL).read_text(encoding="utf-8")
     generate.run(cfg)
-    assert len(read(config)) == 12
-    assert (identity.folder(config) / JOURNAL).read_text(encoding="utf-8").startswith(interrupted)
+    assert len(read(identity.of(config))) == 12
+    assert (
+        (identity.of(config).folder / JOURNAL).read_text(encoding="utf-8").startswith(interrupted)
+    )
 
 
 def test_errors_of_the_engine_are_tried_again(
@@ -191,14 +193,14 @@ def test_a_full_disk_loses_no_whole_reply(
         patch.setattr(Journal, "write", full)
         generate.run(cfg)
     config = check(cfg, GenerateConfig)
-    journal = identity.folder(config) / JOURNAL
+    journal = identity.of(config).folder / JOURNAL
     whole = journal.read_bytes()[: journal.read_bytes().rfind(b"\n") + 1]
     assert whole.count(b"\n") > 2
     with pytest.raises(UserError, match="is not there"):
-        read(config)
+        read(identity.of(config))
     generate.run(cfg)
     assert journal.read_bytes().startswith(whole)
-    assert len(read(config)) == 12
+    assert len(read(identity.of(config))) == 12
 
 
 def test_a_full_disk_at_the_end_leaves_no_half_table(
@@ -214,9 +216,9 @@ def test_a_full_disk_at_the_end_leaves_no_half_table(
         generate.run(cfg)
     config = check(cfg, GenerateConfig)
     with pytest.raises(UserError, match="is not there"):
-        read(config)
+        read(identity.of(config))
     generate.run(cfg)
-    assert len(read(config)) == 12
+    assert len(read(identity.of(config))) == 12
 
 
 def test_a_wrong_language_for_ever_is_bounded(composed: Compose) -> None:
@@ -244,7 +246,7 @@ def test_an_allowed_shortfall_is_made_good_when_it_is_no_longer_allowed(
     short = table(folder)
     assert len(short) < 12
     config = check(composed("generate", "num_per_label=4"), GenerateConfig)
-    assert len(read(config)) == len(short)
+    assert len(read(identity.of(config))) == len(short)
     assert "examples missing" in caplog.text
     assert dataset(composed, "num_per_label=2") == folder, (
         "asked for fewer, the missing ones of the larger dataset are drawn"

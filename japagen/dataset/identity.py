@@ -11,7 +11,8 @@ from typing import Any
 
 from hydra.core.hydra_config import HydraConfig
 
-from japagen.config.schema import LLM, Config
+from japagen.config.schema import LLM, Config, Filter, Prompt
+from japagen.config.task import Task
 
 # Raise it when prompt.py, clean.py, duplicate.py or generate.py change which text comes out of the same options:
 # the fingerprint then differs, and old replies are never mixed with new ones.
@@ -30,8 +31,54 @@ TEXTUAL = {
 }
 
 
+@dataclasses.dataclass(frozen=True)
+class Dataset:
+    """A synthetic dataset as one job names it: made once from the config, then handed on instead.
+
+    `identity`: everything that changes the text; `fingerprint`: ten hexadecimal digits of it.
+    `command`: the generate.py command that makes the dataset.
+    """
+
+    task: Task
+    prompt: Prompt
+    llm: LLM
+    filter: Filter
+    shots: int
+    shots_scope: str
+    seed: int
+    num_per_label: int
+    folder: Path
+    fingerprint: str
+    identity: Mapping[str, Any]
+    command: str
+
+    @property
+    def size(self) -> int:
+        """Number of examples asked for."""
+        return len(self.task.labels) * self.num_per_label
+
+
+def of(config: Config) -> Dataset:
+    """Return the dataset that the options of a job name."""
+    named = identity(config)
+    return Dataset(
+        task=config.task,
+        prompt=config.prompt,
+        llm=config.llm,
+        filter=config.filter,
+        shots=config.shots,
+        shots_scope=config.shots_scope,
+        seed=config.seed,
+        num_per_label=config.num_per_label,
+        folder=folder(config, digest(named)),
+        fingerprint=digest(named),
+        identity=named,
+        command=generate_command(config),
+    )
+
+
 def identity(config: Config) -> dict[str, Any]:
-    """All that changes the text of a synthetic dataset; num_per_label only says how far to go."""
+    """Return everything that changes the text; num_per_label only says how many examples."""
     task = dataclasses.asdict(config.task)
     keys = ["name", "kind", "inputs", "labels", "wording", "clean"]
     if config.prompt.knowledge:
@@ -43,7 +90,7 @@ def identity(config: Config) -> dict[str, Any]:
             key: getattr(config.prompt, key) for key in ("name", "knowledge", "premise", "joint")
         },
         "llm": llm_identity(config.llm),
-        "filter": filtering(config),
+        "filter": filter_identity(config.filter),
         "shots": config.shots,
         "shots_scope": config.shots_scope,
         "seed": config.seed,
@@ -51,33 +98,28 @@ def identity(config: Config) -> dict[str, Any]:
 
 
 def llm_identity(llm: LLM) -> dict[str, Any]:
-    """All of an LLM that changes what it says."""
+    """Return the options of an LLM that change what it answers."""
     kept = {key: getattr(llm, key) for key in ("_target_", "model", "chat", "sampling")}
     if engine := {key: value for key, value in llm.engine.items() if key in TEXTUAL}:
         kept["engine"] = engine
     return kept
 
 
-def filtering(config: Config) -> dict[str, Any]:
-    """The filter in the identity: a student by the name of its folder, which says what made it, wherever it lies."""
-    options = dataclasses.asdict(config.filter)
+def filter_identity(filter: Filter) -> dict[str, Any]:
+    """Return the filter's options; a student counts by its folder's name, wherever the folder is."""
+    options = dataclasses.asdict(filter)
     student = options.pop("student")
     return {**options, "student": Path(student).name} if student else options
 
 
-def fingerprint(config: Config) -> str:
-    """Ten hexadecimal digits that differ where anything in identity(config) differs."""
-    return digest(identity(config))
-
-
 def digest(named: Mapping[str, Any]) -> str:
-    """Ten hexadecimal digits that differ where anything in `named` differs."""
+    """Return ten hexadecimal digits that differ where anything in `named` differs."""
     text = json.dumps(named, sort_keys=True, ensure_ascii=False, default=str)
     return hashlib.sha256(text.encode()).hexdigest()[:10]
 
 
-def folder(config: Config) -> Path:
-    """Where the dataset that `config` names lies."""
+def folder(config: Config, fingerprint: str) -> Path:
+    """Return the folder of the dataset that the options name."""
     choices = [
         config.llm.name,
         config.prompt.name,
@@ -85,7 +127,7 @@ def folder(config: Config) -> Path:
         config.filter.name,
         f"seed{config.seed}",
     ]
-    return Path(config.synthetic_dir) / config.task.name / "-".join([*choices, fingerprint(config)])
+    return Path(config.synthetic_dir) / config.task.name / "-".join([*choices, fingerprint])
 
 
 def generate_command(config: Config) -> str:

@@ -12,28 +12,27 @@ from pathlib import Path
 from typing import IO, Any
 
 from japagen import __version__, files
-from japagen.config.schema import Config
-from japagen.dataset import identity
 from japagen.dataset.card import card
+from japagen.dataset.identity import Dataset
 from japagen.dataset.table import CARD, MANIFEST, TABLE
 
 
-def finish(config: Config, table: IO[str], report: Mapping[str, Any]) -> dict[str, Any]:
+def finish(dataset: Dataset, table: IO[str], report: Mapping[str, Any]) -> dict[str, Any]:
     """Make the written `table` the dataset's table, then write card and manifest, which says that it is whole."""
-    path = identity.folder(config)
+    path = dataset.folder
     table.flush()
     os.fsync(table.fileno())
     Path(table.name).replace(path / TABLE)
     replies = int(report["replies"])
     manifest = {
-        "fingerprint": identity.fingerprint(config),
-        "num_per_label": config.num_per_label,
+        "fingerprint": dataset.fingerprint,
+        "num_per_label": dataset.num_per_label,
         **report,
         "acceptance_rate": round(report["accepted"] / replies, 4) if replies else 0.0,
         "versions": versions(),
-        "identity": identity.identity(config),
+        "identity": dict(dataset.identity),
     }
-    files.write_whole(path / CARD, card(config, manifest))
+    files.write_whole(path / CARD, card(dataset, manifest))
     files.write_whole(path / MANIFEST, json.dumps(manifest, ensure_ascii=False, indent=2) + "\n")
     return manifest
 

@@ -11,9 +11,8 @@ from types import TracebackType
 from typing import IO, Any
 
 from japagen.config.error import UserError
-from japagen.config.schema import Config
 from japagen.config.task import Task
-from japagen.dataset.identity import folder, generate_command
+from japagen.dataset.identity import Dataset
 from japagen.files import LINE
 from japagen.gold.example import Example
 
@@ -22,19 +21,17 @@ log = logging.getLogger(__name__)
 TABLE, SOFT, MANIFEST, CARD = "train.jsonl", "soft.jsonl", "manifest.json", "README.md"
 
 
-def read(config: Config) -> list[Example]:
+def read(dataset: Dataset) -> list[Example]:
     """The first num_per_label examples of each label, in plan order; UserError names the command that makes them."""
-    path = folder(config)
+    path = dataset.folder
     manifest = read_manifest(path)
-    if manifest is None or manifest["num_per_label"] < config.num_per_label:
+    if manifest is None or manifest["num_per_label"] < dataset.num_per_label:
         have = (
             "is not there"
             if manifest is None
-            else f"has {manifest['num_per_label']} examples per label, not {config.num_per_label}"
+            else f"has {manifest['num_per_label']} examples per label, not {dataset.num_per_label}"
         )
-        raise UserError(
-            f"The synthetic dataset {path} {have}. Make it with:\n  {generate_command(config)}"
-        )
+        raise UserError(f"The synthetic dataset {path} {have}. Make it with:\n  {dataset.command}")
     missing = sum(manifest["missing"].values())
     if missing:
         log.warning(
@@ -43,15 +40,15 @@ def read(config: Config) -> list[Example]:
             missing,
             manifest["missing"],
         )
-    return list(asked(config))
+    return list(asked(dataset))
 
 
-def asked(config: Config) -> Iterator[Example]:
+def asked(dataset: Dataset) -> Iterator[Example]:
     """The examples of a finished dataset that num_per_label asks for, one after the other."""
     return (
         example
-        for example in read_table(folder(config) / TABLE, config.task)
-        if number(example) < config.num_per_label
+        for example in read_table(dataset.folder / TABLE, dataset.task)
+        if number(example) < dataset.num_per_label
     )
 
 

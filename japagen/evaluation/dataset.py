@@ -18,7 +18,7 @@ from japagen.gold.fetch import GoldMissing
 
 def look(config: EvaluateConfig, track: tracking.Run) -> float:
     """The quality of the synthetic dataset that the options name."""
-    rows, lines, real = read(config), list[str](), list[Example]()
+    rows, lines, real = read(identity.of(config)), list[str](), list[Example]()
     try:
         real = load.load(config.task, "test", config.gold_dir)
     except GoldMissing as missing:
@@ -34,19 +34,19 @@ def look(config: EvaluateConfig, track: tracking.Run) -> float:
     track.metrics(measured)
     track.tags(
         {
-            "fingerprint": identity.fingerprint(config),
-            "folder": str(identity.folder(config).absolute()),
+            "fingerprint": identity.of(config).fingerprint,
+            "folder": str(identity.of(config).folder.absolute()),
         }
     )
     track.dataset(
         table.rows(rows, config.task),
-        identity.folder(config).name,
-        str(identity.folder(config) / TABLE),
+        identity.of(config).folder.name,
+        str(identity.of(config).folder / TABLE),
         "evaluation",
     )
     end(
         quality_table(config, measured),
-        [*lines, f"dataset: {identity.folder(config)}"],
+        [*lines, f"dataset: {identity.of(config).folder}"],
         tracking.where(config, track),
     )
     return measured["quality/diversity"]

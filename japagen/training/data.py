@@ -89,7 +89,7 @@ def gold_rows(config: TrainConfig) -> list[Example]:
 def synthetic_rows(config: TrainConfig) -> list[Example]:
     """The examples of the dataset that the options name. Raises GoldMissing where it cannot be made, for want of gold to show."""
     try:
-        return read(config)
+        return read(identity.of(config))
     except UserError as error:
         if config.shots:
             try:
@@ -113,7 +113,7 @@ Pools = dict[str, list[Example]]
 def source(config: TrainConfig) -> str:
     """Where the training rows come from, in words."""
     number = f"{config.data.shots} gold rows of each label" if config.data.shots else "gold"
-    places = {"synthetic": str(identity.folder(config)), "gold": number}
+    places = {"synthetic": str(identity.of(config).folder), "gold": number}
     return " and ".join(places[name] for name in choice.SOURCES[config.data.name])
 
 

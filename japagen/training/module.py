@@ -48,7 +48,7 @@ def name(config: TrainConfig, rows: Sequence[Example] = ()) -> str:
     task = [config.task.inputs, config.task.labels, config.task.kind, config.task.metric]
     used = [[row.id, row.label, *row.texts] for row in rows]
     text = json.dumps(
-        [*groups, task, used, identity.fingerprint(config) if synthetic else ""],
+        [*groups, task, used, identity.of(config).fingerprint if synthetic else ""],
         sort_keys=True,
         default=str,
     )

@@ -73,5 +73,5 @@ def origin(config: TrainConfig) -> dict[str, str | int]:
         **named,
         "shots": config.shots,
         "num_per_label": config.num_per_label,
-        "fingerprint": identity.fingerprint(config),
+        "fingerprint": identity.of(config).fingerprint,
     }

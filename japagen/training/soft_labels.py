@@ -20,7 +20,7 @@ FILE = "soft.jsonl"
 
 def probabilities(rows: Sequence[Example], golden: int, config: TrainConfig) -> Tensor:
     """(rows, labels): what soft.jsonl beside the synthetic dataset says of each row; 1 for the label of the `golden` last rows."""
-    path, task = identity.folder(config) / FILE, config.task
+    path, task = identity.of(config).folder / FILE, config.task
     if not path.exists():
         raise UserError(
             f"loss=soft needs {path}, which is not there: generate.py writes it with filter=verified. "

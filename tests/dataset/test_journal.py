@@ -145,4 +145,4 @@ def test_reading_an_absent_dataset_names_the_command(composed: Compose) -> None:
         UserError,
         match=r"python generate\.py task=jcola llm=fake prompt=zero_shot shots=0 seed=0 num_per_label=7",
     ):
-        table.read(config)
+        table.read(identity.of(config))

@@ -15,7 +15,7 @@ from japagen import generate, llm
 from japagen.config.check import check
 from japagen.config.error import UserError
 from japagen.config.schema import LLM, GenerateConfig
-from japagen.dataset import table
+from japagen.dataset import identity, table
 from japagen.llm import EngineError, Request, llamacpp
 from tests.conftest import Compose
 
@@ -239,4 +239,4 @@ def test_the_real_small_model_makes_a_dataset(
     ]
     cfg = composed("generate", "task=jcola", "llm=gemma3_270m", "num_per_label=1", *rules)
     generate.run(cfg)
-    assert len(list(table.read(check(cfg, GenerateConfig)))) == 2
+    assert len(list(table.read(identity.of(check(cfg, GenerateConfig))))) == 2

@@ -24,6 +24,7 @@ from japagen import generate, llm
 from japagen.config.check import check
 from japagen.config.error import UserError
 from japagen.config.schema import CONF, LLM, GenerateConfig
+from japagen.dataset import identity
 from japagen.dataset.table import read
 from japagen.llm import dispatch, reply, reuse, server
 from tests.conftest import Compose
@@ -68,7 +69,7 @@ def make(composed: Compose, url: str, *overrides: str) -> list[Any]:
     cfg = composed("generate", *small(url, *overrides))
     generate.run(cfg)
     config = check(cfg, GenerateConfig)
-    examples = list(read(config))
+    examples = list(read(identity.of(config)))
     assert {y: sum(e.label == y for e in examples) for y in config.task.labels} == dict.fromkeys(
         config.task.labels, 4
     )

@@ -60,7 +60,7 @@ def texts(composed: Compose, *overrides: str) -> list[tuple[str, ...]]:
     cfg = composed("generate", *overrides)
     generate.run(cfg)
     config = check(cfg, GenerateConfig)
-    examples = list(table.read(config))
+    examples = list(table.read(identity.of(config)))
     assert {
         label: sum(e.label == label for e in examples) for label in config.task.labels
     } == dict.fromkeys(config.task.labels, 3)
@@ -68,7 +68,7 @@ def texts(composed: Compose, *overrides: str) -> list[tuple[str, ...]]:
         len(e.texts) == 2 and set("".join(e.texts)) <= set(KANA) and not e.texts[0].endswith("ん")
         for e in examples
     )
-    assert not list(identity.folder(config).glob("*.part"))
+    assert not list(identity.of(config).folder.glob("*.part"))
     return [e.texts for e in examples]
 
 

@@ -148,7 +148,7 @@ def test_every_loss_trains(
             [0.8 if label == row.label else 0.1 for label in config.task.labels] for row in rows
         ]
         write_rows(
-            identity.folder(config) / "soft.jsonl",
+            identity.of(config).folder / "soft.jsonl",
             [{"id": row.id, "probabilities": part} for row, part in zip(rows, shares, strict=True)],
         )
     train.run(cfg)

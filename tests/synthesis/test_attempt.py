@@ -27,7 +27,7 @@ def made(composed: Compose, *overrides: str) -> tuple[GenerateConfig, list[Examp
     cfg = composed("generate", "num_per_label=4", *overrides)
     generate.run(cfg)
     config = check(cfg, GenerateConfig)
-    return config, table.read(config)
+    return config, table.read(identity.of(config))
 
 
 def test_a_shared_premise_serves_every_label_of_its_number(
@@ -46,14 +46,14 @@ def test_a_shared_premise_survives_a_restart(composed: Compose, sent: list[llm.R
     cfg = composed("generate", "num_per_label=4", "prompt.premise=shared", "llm.concurrency=1")
     config = check(cfg, GenerateConfig)
     generate.run(cfg)
-    whole = (identity.folder(config) / table.TABLE).read_bytes()
-    journal = identity.folder(config) / JOURNAL
+    whole = (identity.of(config).folder / table.TABLE).read_bytes()
+    journal = identity.of(config).folder / JOURNAL
     lines = journal.read_bytes().splitlines(keepends=True)
-    (identity.folder(config) / table.MANIFEST).unlink()
+    (identity.of(config).folder / table.MANIFEST).unlink()
     journal.write_bytes(b"".join(lines[:6]))
     sent.clear()
     generate.run(cfg)
-    assert (identity.folder(config) / table.TABLE).read_bytes() == whole
+    assert (identity.of(config).folder / table.TABLE).read_bytes() == whole
     assert len(sent) == 7 + 2, (
         "the premise of number 1 is known from the journal; numbers 2 and 3 need theirs"
     )
@@ -92,13 +92,15 @@ def test_verified_keeps_only_what_the_llm_gives_its_own_label(
     assert len(examples) == 12
     entries = [
         json.loads(line)
-        for line in (identity.folder(config) / JOURNAL).read_text(encoding="utf-8").splitlines()[1:]
+        for line in (identity.of(config).folder / JOURNAL)
+        .read_text(encoding="utf-8")
+        .splitlines()[1:]
     ]
     for entry in entries:
         verdict = config.task.labels[int(entry["raw"][-1]) - 1]
         assert (entry["reason"] == "") == (verdict == entry["label"])
     assert {request.choices for request in sent} == {(), ("1", "2", "3")}
-    manifest = table.read_manifest(identity.folder(config))
+    manifest = table.read_manifest(identity.of(config).folder)
     assert manifest is not None
     assert 0.1 < manifest["acceptance_rate"] < 0.7, (
         "a verdict by lot agrees with one label in three"
@@ -107,7 +109,7 @@ def test_verified_keeps_only_what_the_llm_gives_its_own_label(
         own = [entry for entry in entries if entry["label"] == label]
         assert share == round(sum(not entry["reason"] for entry in own) / len(own), 4)
     assert manifest["verify_tokens"] == sum(sum(entry["judged"][:2]) for entry in entries) > 0
-    assert not (identity.folder(config) / table.SOFT).exists(), (
+    assert not (identity.of(config).folder / table.SOFT).exists(), (
         "an LLM that answers with a number tells no probabilities"
     )
 
@@ -122,7 +124,7 @@ def test_verified_tolerates_neighbouring_levels(composed: Compose) -> None:
             f"filter.tolerance={tolerance}",
             "max_attempts=100",
         )
-        manifest = table.read_manifest(identity.folder(config))
+        manifest = table.read_manifest(identity.of(config).folder)
         assert manifest is not None
         rates.append(manifest["acceptance_rate"])
     assert rates[1] > rates[0]
@@ -137,7 +139,7 @@ def test_the_spending_limit_stops_and_can_be_raised(composed: Compose) -> None:
         made(composed, *prices, "llm.max_cost=1.0")
     config, examples = made(composed, *prices, "llm.max_cost=1000")
     assert len(examples) == 12
-    manifest = table.read_manifest(identity.folder(config))
+    manifest = table.read_manifest(identity.of(config).folder)
     assert manifest is not None
     assert manifest["cost"] == pytest.approx(
         (manifest["prompt_tokens"] * 1000 + manifest["completion_tokens"] * 2000) / 1e6
@@ -161,7 +163,7 @@ def test_an_estimate_is_a_sample_from_which_the_job_goes_on(
     assert re.search(r"completion tokens +[\d,]+  \([\d,]+ to [\d,]+\)", output)
     assert "cost in US dollars" in output
     assert len(sent) == 24
-    assert table.read_manifest(identity.folder(check(cfg, GenerateConfig))) is None
+    assert table.read_manifest(identity.of(check(cfg, GenerateConfig)).folder) is None
     generate.run(
         composed("generate", "num_per_label=100", "estimate=true", "llm.concurrency=64", "seed=1")
     )
@@ -297,6 +299,6 @@ def test_a_copied_shot_is_rejected(
     ]
     config, examples = made(composed, *source, "shots=1")
     assert not any("青く晴れ" in text for example in examples for text in example.texts)
-    manifest = table.read_manifest(identity.folder(config))
+    manifest = table.read_manifest(identity.of(config).folder)
     assert manifest is not None
     assert manifest["rejected_by_reason"]["copied"] > 0

@@ -47,9 +47,9 @@ def test_a_student_verifies_and_its_probabilities_are_kept(
     cfg = composed("generate", "filter=verified", f"filter.student={folder}", *limits)
     generate.run(cfg)
     config = check(cfg, GenerateConfig)
-    examples = list(table.read(config))
+    examples = list(table.read(identity.of(config)))
     assert {example.label for example in examples} == {"entailment"}
-    manifest = table.read_manifest(identity.folder(config))
+    manifest = table.read_manifest(identity.of(config).folder)
     assert manifest is not None
     assert manifest["verified"] == {"entailment": 1.0, "contradiction": 0.0, "neutral": 0.0}
     assert manifest["verify_tokens"] == 0
@@ -58,13 +58,15 @@ def test_a_student_verifies_and_its_probabilities_are_kept(
     assert "verified: entailment 1.00" in capsys.readouterr().out
     soft = [
         json.loads(line)
-        for line in (identity.folder(config) / table.SOFT).read_text(encoding="utf-8").splitlines()
+        for line in (identity.of(config).folder / table.SOFT)
+        .read_text(encoding="utf-8")
+        .splitlines()
     ]
     assert [row["id"] for row in soft] == [example.id for example in examples]
     assert all(
         row["probabilities"] == pytest.approx([0.665, 0.090, 0.245], abs=0.001) for row in soft
     )
-    assert not list(identity.folder(config).glob("*.part"))
+    assert not list(identity.of(config).folder.glob("*.part"))
 
 
 def test_an_interrupted_verification_ends_with_the_same_bytes(
@@ -74,7 +76,7 @@ def test_an_interrupted_verification_ends_with_the_same_bytes(
     limits = ["max_attempts=3", "max_shortfall=1.0", "num_per_label=4", "llm.concurrency=1"]
     cfg = composed("generate", "task=jcola", "filter=verified", f"filter.student={folder}", *limits)
     generate.run(cfg)
-    path = identity.folder(check(cfg, GenerateConfig))
+    path = identity.of(check(cfg, GenerateConfig)).folder
     whole = {name: (path / name).read_bytes() for name in (table.TABLE, table.SOFT)}
     lines = (path / journal.JOURNAL).read_bytes().splitlines(keepends=True)
     for cut in (1, 4, len(lines) - 1):
@@ -100,9 +102,9 @@ def test_without_verification_there_is_no_soft_file_and_no_other_name(composed: 
     cfg = composed("generate", "num_per_label=2")
     generate.run(cfg)
     config = check(cfg, GenerateConfig)
-    assert not (identity.folder(config) / table.SOFT).exists()
+    assert not (identity.of(config).folder / table.SOFT).exists()
     assert "student" not in identity.identity(config)["filter"]
-    assert "verified" not in (table.read_manifest(identity.folder(config)) or {})
+    assert "verified" not in (table.read_manifest(identity.of(config).folder) or {})
 
 
 def test_a_student_that_cannot_judge_is_named(composed: Compose, tmp_path: Path) -> None:

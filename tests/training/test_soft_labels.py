@@ -26,7 +26,7 @@ def config(composed: Compose) -> TrainConfig:
 
 
 def write(config: TrainConfig, *lines: object) -> Path:
-    path = identity.folder(config) / soft_labels.FILE
+    path = identity.of(config).folder / soft_labels.FILE
     path.parent.mkdir(parents=True)
     path.write_text("".join(json.dumps(line) + "\n" for line in lines), encoding="utf-8")
     return path
