@@ -1,0 +1,84 @@
+"""Open config, tokenizer and weights with transformers: no code and no pickled objects from files.
+
+Every call to `from_pretrained` in this package goes through here, so that a folder from outside is
+read as data only, and a damaged file ends in one message instead of a traceback.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, cast
+
+from japagen.config.error import UserError
+
+if TYPE_CHECKING:
+    from transformers import PreTrainedModel, PreTrainedTokenizerBase
+
+# `auto_map` in a config names Python files beside it: never run them, not even after a question.
+NO_CODE: dict[str, Any] = {"trust_remote_code": False}
+# Of a pickled pytorch_model.bin only tensors are read. safetensors files hold nothing else.
+NO_OBJECTS: dict[str, Any] = {**NO_CODE, "weights_only": True}
+
+
+@contextmanager
+def one_message(text: str) -> Iterator[None]:
+    """Raise UserError, `text` with the reason, for whatever opening a file raises.
+
+    Broad on purpose: safetensors, tokenizers (a bare Exception), pickle, json and transformers
+    each have their own errors for a damaged file.
+    """
+    try:
+        yield
+    except UserError:
+        raise
+    except Exception as error:
+        lines = [line.strip() for line in str(error).splitlines() if line.strip()]
+        reason = " ".join([f"{type(error).__name__}:", *lines[:2]])
+        raise UserError(f"{text}: {reason}") from error
+
+
+def open_config(source: str | Path, **options: Any) -> Any:
+    """Return the transformers config in a folder or of a hub id."""
+    from transformers import AutoConfig
+
+    return AutoConfig.from_pretrained(source, **NO_CODE, **options)
+
+
+def open_tokenizer(source: str | Path, **options: Any) -> PreTrainedTokenizerBase:
+    """Return the tokenizer in a folder or of a hub id."""
+    from transformers import AutoTokenizer
+
+    opener: Any = AutoTokenizer
+    return cast("PreTrainedTokenizerBase", opener.from_pretrained(source, **NO_CODE, **options))
+
+
+def open_model(source: str | Path, **options: Any) -> tuple[PreTrainedModel, dict[str, Any]]:
+    """Return (a model with a head for labels, what transformers says about its keys), in 32 bits.
+
+    Without `dtype` transformers takes the precision of the file, and half precision does not train.
+    """
+    import torch
+    from transformers import AutoModelForSequenceClassification
+
+    opener: Any = AutoModelForSequenceClassification
+    options = {**options, "dtype": torch.float32, "output_loading_info": True}
+    model, info = opener.from_pretrained(source, **NO_OBJECTS, **options)
+    return model, info
+
+
+def open_saved(folder: Path, option: str) -> tuple[PreTrainedModel, PreTrainedTokenizerBase]:
+    """Return (model in evaluation mode, tokenizer) of a student that train.py saved in `folder`.
+
+    `option` is what the user typed. Raises UserError for a damaged folder, also if the weights
+    file lacks some of the model's parameters: transformers would fill in random values.
+    """
+    damaged = f"{option}={folder}: this student cannot be opened. Train it again or copy it anew"
+    with one_message(damaged):
+        tokenizer = open_tokenizer(folder, local_files_only=True)
+        model, info = open_model(folder, local_files_only=True)
+    if missing := sorted(info["missing_keys"]):
+        raise UserError(f"{damaged}: its weights lack {len(missing)} parameters, e.g. {missing[0]}")
+    model.eval()  # type: ignore[no-untyped-call]
+    return model, tokenizer
