@@ -10,6 +10,7 @@ from omegaconf import DictConfig, OmegaConf
 from japagen.config import published
 from japagen.config.check_task import task_problems
 from japagen.config.choice import (
+    FILTER_METHODS,
     LOSS_OPTIONS,
     LOSSES,
     ORDERS,
@@ -23,6 +24,7 @@ from japagen.config.schema import (
     Config,
     Data,
     EvaluateConfig,
+    Filter,
     GenerateConfig,
     Loss,
     Student,
@@ -81,10 +83,7 @@ def option_problems(config: Config) -> Iterator[str]:
         yield f"shots is {config.shots}; it must be 0 or more, e.g. shots=5"
     if config.shots_scope not in ("label", "all"):
         yield f"shots_scope is '{config.shots_scope}'; allowed: label, all"
-    if config.filter.tolerance < 0:
-        yield f"filter.tolerance is {config.filter.tolerance}; it must be 0 or more levels"
-    if config.filter.student is not None and not config.filter.verify:
-        yield "filter.student is asked by filter=verified alone: add filter=verified"
+    yield from filter_problems(config.filter)
     if config.llm.max_cost is not None and not (
         config.llm.price_prompt or config.llm.price_completion
     ):
@@ -97,7 +96,7 @@ def option_problems(config: Config) -> Iterator[str]:
         yield f"logger is '{config.logger.name}'; allowed: mlflow, none"
     if config.logger.name == "none" and config.logger.model:
         yield "logger.model=true has nowhere to go with logger=none; take logger=mlflow, or leave it out"
-    if isinstance(config, GenerateConfig) and config.max_attempts < 1:
+    if isinstance(config, GenerateConfig) and (config.max_attempts or 1) < 1:
         yield f"max_attempts is {config.max_attempts}; it must be 1 or more"
     if isinstance(config, GenerateConfig) and not 0 <= config.max_shortfall <= 1:
         yield f"max_shortfall is {config.max_shortfall}; it is a share, from 0 to 1"
@@ -105,6 +104,23 @@ def option_problems(config: Config) -> Iterator[str]:
         yield from training_problems(config)
     if isinstance(config, EvaluateConfig):
         yield from evaluating_problems(config)
+
+
+def filter_problems(rule: Filter) -> Iterator[str]:
+    """What is wrong with the label filter's options."""
+    if rule.method not in FILTER_METHODS:
+        near = did_you_mean(rule.method, FILTER_METHODS)
+        yield f"filter.method is '{rule.method}'; allowed: {', '.join(FILTER_METHODS)}{near}"
+    for key in ("tolerance", "shots", "dev_rows", "check_after"):
+        if getattr(rule, key) < 0:
+            yield f"filter.{key} is {getattr(rule, key)}; it must be 0 or more"
+    for key in ("min_probability", "min_confirmed"):
+        if not 0 <= getattr(rule, key) <= 1:
+            yield f"filter.{key} is {getattr(rule, key)}; it must be from 0 to 1"
+    if rule.student is not None and rule.method == "none":
+        yield "filter.student needs a filter that asks it: add filter=verified"
+    if rule.method == "auto" and not rule.dev_rows:
+        yield "filter=auto needs gold rows to choose by: add filter.dev_rows=30"
 
 
 def evaluating_problems(config: EvaluateConfig) -> Iterator[str]:

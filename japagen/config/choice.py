@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 # What evaluate.py can look at.
+FILTER_METHODS = ("none", "verified", "relabelled", "soft", "auto")
 SUBJECTS = ("prompting", "student", "dataset")
 
 # A value of `data` -> where its rows come from.

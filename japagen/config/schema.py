@@ -54,15 +54,37 @@ class LLM:
 
 @dataclass
 class Filter:
-    """Which clean replies stay: all, or, with `verify`, those to which the LLM, asked again, gives their own label.
+    """Which clean replies are kept, and under which label.
 
-    `student`: the folder of a student trained before, which is asked instead. For regression the answer may be `tolerance` levels away.
+    `method`: `none` (all, as asked for), `verified` (those whose label a verifier confirms),
+    `relabelled` (under the label that the verifier gives), `soft` (the same, and soft.jsonl has its
+    probabilities for loss=soft) or `auto` (verified if the verifier is reliable on gold rows).
+    The verifier is the LLM itself or `student`, a folder that train.py saved. `min_probability` of
+    the label it gives; `tolerance` in levels for regression; `shots` gold rows of each label shown to
+    the LLM; `dev_rows` gold rows of each label to measure the verifier on. If, after `check_after`
+    texts, a smaller share than `min_confirmed` of a label is confirmed, the job stops.
     """
 
     name: str = "none"
-    verify: bool = False
+    method: str = "none"
+    min_probability: float = 0.0
     tolerance: int = 0
     student: str | None = None
+    shots: int = 0
+    dev_rows: int = 0
+    min_confirmed: float = 0.05
+    check_after: int = 30
+
+
+@dataclass
+class QuestionOptions:
+    """How an LLM is asked for a label, by a label filter and by evaluate.py subject=prompting.
+
+    `calibrate`: divide its answer by that to texts without content (Zhao et al. 2021, "Calibrate
+    Before Use"), because small LLMs prefer one label.
+    """
+
+    calibrate: bool = False
 
 
 @dataclass
@@ -181,6 +203,7 @@ class Config:
     prompt: Prompt = field(default_factory=Prompt)
     llm: LLM = field(default_factory=LLM)
     filter: Filter = field(default_factory=Filter)
+    question: QuestionOptions = field(default_factory=QuestionOptions)
     logger: Logger = field(default_factory=Logger)
     shots: int = option(0, "gold examples shown to the LLM, of each label")
     shots_scope: str = option("label", "whose shots an example is shown: label (its own) or all")
@@ -203,7 +226,9 @@ class GenerateConfig(Config):
     dry_run: bool = option(False, "print one prompt of each label and call no LLM")
     estimate: bool = option(False, "draw a small sample, say what the rest will take, and stop")
     estimate_examples: int = option(12, "size of that sample")
-    max_attempts: int = option(10, "replies drawn for one example before it is given up")
+    max_attempts: int | None = option(
+        None, "replies drawn for one example; default: 10, with a label filter 40"
+    )
     max_shortfall: float = option(0.0, "share of the examples that may be missing in the end")
     push_to_hub: str | None = option(None, "name of a private hub dataset to upload to, user/name")
 

@@ -11,12 +11,12 @@ from typing import Any
 
 from hydra.core.hydra_config import HydraConfig
 
-from japagen.config.schema import LLM, Config, Filter, Prompt
+from japagen.config.schema import LLM, Config, Filter, Prompt, QuestionOptions
 from japagen.config.task import Task
 
-# Raise it when prompt.py, clean.py, duplicate.py or generate.py change which text comes out of the same options:
-# the fingerprint then differs, and old replies are never mixed with new ones.
-FORMAT = 2
+# Raise it when a change to the code gives other text, or other labels, for the same options. The
+# fingerprint then differs, so that old replies are never mixed with new ones.
+FORMAT = 3
 
 # Engine options that choose other weights, another tokenizer or another template; the rest change speed alone.
 TEXTUAL = {
@@ -47,6 +47,7 @@ class Dataset:
     shots_scope: str
     seed: int
     num_per_label: int
+    calibrate: bool
     folder: Path
     fingerprint: str
     identity: Mapping[str, Any]
@@ -70,6 +71,7 @@ def of(config: Config) -> Dataset:
         shots_scope=config.shots_scope,
         seed=config.seed,
         num_per_label=config.num_per_label,
+        calibrate=config.question.calibrate,
         folder=folder(config, digest(named)),
         fingerprint=digest(named),
         identity=named,
@@ -90,7 +92,7 @@ def identity(config: Config) -> dict[str, Any]:
             key: getattr(config.prompt, key) for key in ("name", "knowledge", "premise", "joint")
         },
         "llm": llm_identity(config.llm),
-        "filter": filter_identity(config.filter),
+        "filter": filter_identity(config.filter, config.task, config.question),
         "shots": config.shots,
         "shots_scope": config.shots_scope,
         "seed": config.seed,
@@ -105,11 +107,20 @@ def llm_identity(llm: LLM) -> dict[str, Any]:
     return kept
 
 
-def filter_identity(filter: Filter) -> dict[str, Any]:
-    """Return the filter's options; a student counts by its folder's name, wherever the folder is."""
-    options = dataclasses.asdict(filter)
-    student = options.pop("student")
-    return {**options, "student": Path(student).name} if student else options
+def filter_identity(rule: Filter, task: Task, question: QuestionOptions) -> dict[str, Any]:
+    """Return what decides which replies are kept and under which label.
+
+    A student counts by its folder's name, wherever the folder is; the question counts if it is asked.
+    """
+    if rule.method == "none":
+        return {"name": rule.name, "method": "none"}
+    options = dataclasses.asdict(rule)
+    for key in ("min_confirmed", "check_after"):  # they stop a job and change no text
+        del options[key]
+    if student := options.pop("student"):
+        return {**options, "student": Path(student).name}
+    wording = dataclasses.asdict(task.question) if task.question else None
+    return {**options, "calibrate": question.calibrate, "question": wording}
 
 
 def digest(named: Mapping[str, Any]) -> str:

@@ -29,6 +29,9 @@ def finish(dataset: Dataset, table: IO[str], report: Mapping[str, Any]) -> dict[
         "num_per_label": dataset.num_per_label,
         **report,
         "acceptance_rate": round(report["accepted"] / replies, 4) if replies else 0.0,
+        "completion_tokens_per_accepted": round(
+            report["completion_tokens"] / max(1, report["accepted"]), 1
+        ),
         "versions": versions(),
         "identity": dict(dataset.identity),
     }

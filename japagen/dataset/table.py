@@ -84,18 +84,11 @@ def rows(examples: Iterable[Example], task: Task) -> Iterator[dict[str, str]]:
         }
 
 
-def writer(
-    table: IO[str], name: Callable[[int], str], task: Task
-) -> Callable[[int, Sequence[str]], None]:
-    """A function that writes accepted example k, with the id name(k), as the next line of `table`."""
+def writer(table: IO[str], task: Task) -> Callable[[str, Sequence[str], str], None]:
+    """Return a function that writes an example (id, texts, label) as the next line of `table`."""
 
-    def write(k: int, texts: Sequence[str]) -> None:
-        identifier = name(k)
-        row = {
-            "id": identifier,
-            **dict(zip(task.inputs, texts, strict=True)),
-            "label": identifier.rpartition("-")[0],
-        }
+    def write(identifier: str, texts: Sequence[str], label: str) -> None:
+        row = {"id": identifier, **dict(zip(task.inputs, texts, strict=True)), "label": label}
         table.write(LINE.encode(row) + "\n")
 
     return write

@@ -3,17 +3,20 @@
 from __future__ import annotations
 
 import math
+import random
 import re
 import unicodedata
 from collections.abc import Mapping, Sequence
 from typing import Any
 
 from japagen.config.task import Question, Task
+from japagen.gold.example import Example, nearest
 from japagen.llm import Request
 
 FORMAT = 1  # raise it when this module changes what is asked: old answers are then never mixed with new ones
 TOP = 20  # first tokens whose probability is asked for; servers give no more
 ANSWER = "答え："
+CONTENT_FREE = ("", "該当なし", "［文章］")  # inputs without content, for calibration
 
 Texts = Sequence[str]
 
@@ -72,16 +75,19 @@ def request(
     chat: bool,
     max_chars: int,
     seed: int = 0,
+    top: int | None = None,
 ) -> Request:
-    """The question about `texts`, after `shots` with their labels; as messages, or as a text whose next word is the answer."""
+    """Return the question about `texts`, after `shots` with their labels.
+
+    It is made of messages or, without `chat`, a text whose next word is the answer. `top`: number of
+    first tokens whose probability is asked for; by default none for classification.
+    """
     keys = {label: key for key, label in choices(task).items()}
     asked, turns = wording(task), [(shown(row, max_chars), keys[label]) for row, label in shots]
-    held: dict[str, Any] = {
-        "seed": seed,
-        "choices": tuple(keys.values()),
-        "temperature": 0.0,
-        "top": TOP if task.kind == "regression" else 0,
-    }
+    if top is None:
+        top = TOP if task.kind == "regression" else 0
+    form: dict[str, Any] = {"seed": seed, "choices": tuple(keys.values()), "temperature": 0.0}
+    form["top"] = top
     last = shown(texts, max_chars)
     if not chat:
         parts = [
@@ -89,11 +95,11 @@ def request(
             *(f"{row}\n{ANSWER}{key}\n" for row, key in turns),
             f"{last}\n{ANSWER}",
         ]
-        return Request(text="\n".join(parts), stop=("\n",), **held)
+        return Request(text="\n".join(parts), stop=("\n",), **form)
     messages = [{"role": "system", "content": f"{asked.system}\n{instruction(task)}"}]
     for row, key in turns:
         messages += [{"role": "user", "content": row}, {"role": "assistant", "content": key}]
-    return Request(messages=(*messages, {"role": "user", "content": last}), **held)
+    return Request(messages=(*messages, {"role": "user", "content": last}), **form)
 
 
 def read(reply: str, task: Task) -> str | None:
@@ -130,3 +136,61 @@ def expected(top: Mapping[str, float], task: Task) -> float | None:
     if not shares or any(len(label) > 1 for label in task.labels):
         return None
     return sum(level * share for level, share in shares.items()) / sum(shares.values())
+
+
+def probabilities(top: Mapping[str, float], task: Task) -> tuple[float, ...]:
+    """Return the probability of each of task.labels from the first token's log-probabilities.
+
+    A token counts for the one answer that it begins, and an answer without a token counts as much
+    as the least likely token. Empty if no token begins an answer.
+    """
+    answers = {label: key.encode() for key, label in choices(task).items()}
+    shares = dict.fromkeys(task.labels, 0.0)
+    for token, value in top.items():
+        begun = token.encode("utf-8", "surrogateescape")
+        meant = [label for label, answer in answers.items() if begun and answer.startswith(begun)]
+        if len(meant) == 1:
+            shares[meant[0]] += math.exp(value)
+    if not any(shares.values()):
+        return ()
+    least = math.exp(min(top.values()))
+    kept = [share or least for share in shares.values()]
+    return tuple(share / sum(kept) for share in kept)
+
+
+def calibrated(shares: Sequence[float], prior: Sequence[float]) -> tuple[float, ...]:
+    """Return `shares` divided by `prior`, with a sum of 1.
+
+    Zhao et al. 2021, "Calibrate Before Use", section 4, with a diagonal matrix and no bias.
+    """
+    divided = [share / max(base, 1e-6) for share, base in zip(shares, prior, strict=True)]
+    return tuple(share / sum(divided) for share in divided)
+
+
+def demonstrations(drawn: Mapping[str, Sequence[Example]], seed: int) -> list[tuple[Texts, str]]:
+    """Return gold rows with their labels, shuffled: rows sorted by label would teach an order."""
+    pairs: list[tuple[Texts, str]] = [
+        (row.texts, name) for name, rows in drawn.items() for row in rows
+    ]
+    random.Random(seed).shuffle(pairs)
+    return pairs
+
+
+def content_free(task: Task) -> list[list[str]]:
+    """Return inputs that say nothing about the label."""
+    return [[text] * len(task.inputs) for text in CONTENT_FREE]
+
+
+def label(reply: str, shares: Sequence[float], task: Task) -> str:
+    """Return the most probable label, or the one that the reply names; "" if it names none.
+
+    For regression: the label nearest to the expected level, or to the score in the reply.
+    """
+    if task.kind == "regression":
+        levels = [float(name) for name in task.labels]
+        mean = sum(level * share for level, share in zip(levels, shares, strict=False))
+        score = str(mean) if shares else read(reply, task)
+        return "" if score is None else nearest(score, task)
+    if shares:
+        return task.labels[max(range(len(shares)), key=lambda place: shares[place])]
+    return read(reply, task) or ""

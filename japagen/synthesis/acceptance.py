@@ -1,177 +1,264 @@
-"""Replies accepted in plan order, whatever order they arrive in: exactly N per label, no example twice."""
+"""Replies accepted in plan order, whatever order they arrive in: exactly N per label, no duplicates."""
 
 from __future__ import annotations
 
 import heapq
-from collections import Counter
+from collections import Counter, defaultdict, deque
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
+from japagen.dataset.reply import Reply
 from japagen.text.duplicate import Seen
 
-# Replies that may wait for one before them; far more than any engine has in flight, so that none idles.
+# Examples that may be ahead of the first undecided one; far more than an engine has in flight.
 WINDOW = 1024
+# Examples of each label in the first block of a plan whose replies may change their label.
+FIRST_BLOCK = 16
 
 
 class Acceptor:
-    """The state of a synthesis, a function of the journal's entries alone.
+    """The state of a synthesis: a function of the journal's replies, not of their order of arrival.
 
-    An example is decided only when all before it are, so which of two equal examples stays does not depend on arrival.
-    `keep(k, texts)` is called once for each accepted example, in plan order; then `soften(k, probabilities)` where a judge gave some.
+    Example k of the plan asks for the label `labels[k % len(labels)]`. It is decided only when all
+    examples before it are. `keep(k, reply)` is called once for each accepted example.
+
+    With `pooled`, a reply may have another label than the one asked for. It then waits in the pool of
+    its own label, and the example is drawn again. Pools fill examples whose attempts are used up, and
+    the examples of the next block (blocks double in size) before these are drawn. A block is drawn only
+    when the one before it is decided, so what a pool holds does not depend on the order of arrival.
     """
 
     def __init__(
         self,
-        size: int,
-        label: Callable[[int], str],
+        labels: Sequence[str],
+        num_per_label: int,
         max_attempts: int,
-        keep: Callable[[int, Sequence[str]], None],
-        near: float = 0.0,
+        keep: Callable[[int, Reply], None],
+        near_duplicate: float = 0.0,
+        pooled: bool = False,
     ) -> None:
-        self.size, self.label, self.max_attempts, self.keep = size, label, max_attempts, keep
+        self.labels, self.size = labels, len(labels) * num_per_label
+        self.max_attempts, self.keep = max_attempts, keep
+        self.block = FIRST_BLOCK * len(labels) if pooled else 0  # 0: the plan is one block
         self.next = self.fresh = self.accepted = self.replies = 0
-        self.ready: dict[int, tuple[int, tuple[str, ...]] | None] = {}  # None: given up
+        self.ready: dict[int, Reply | None] = {}  # None: attempts used up
         self.attempts: dict[int, int] = {}
         self.again: list[int] = []
-        self.out: set[int] = set()  # in flight, or in `again`: not to be handed out by the scan
-        self.seen = Seen(near)
-        self.rejected: dict[str, Counter[str]] = {}
-        self.missing: Counter[str] = Counter()
+        self.out: set[int] = set()  # in flight, or in `again`: not handed out by the scan
+        self.relabelled: defaultdict[int, list[Reply]] = defaultdict(list)  # of undecided examples
+        self.pools: defaultdict[str, deque[Reply]] = defaultdict(deque)
+        self.claimed: dict[int, Reply] = {}
+        self.open: defaultdict[str, deque[int]] = defaultdict(deque)  # examples without a reply
+        self.seen = Seen(near_duplicate)
+        self.rejected: defaultdict[str, Counter[str]] = defaultdict(Counter)
         self.tokens = [0, 0]
-        self.soften: Callable[[int, Sequence[float]], None] = lambda k, probabilities: None
-        self.soft: dict[int, Sequence[float]] = {}
-        self.clean: Counter[str] = Counter()
-        self.judging = [
-            0.0,
-            0.0,
-            0.0,
-        ]  # prompt tokens, completion tokens and seconds of the filter's questions
+        # Of the clean replies that a verifier was asked about: asked label -> its label -> count.
+        self.confusion: defaultdict[str, Counter[str]] = defaultdict(Counter)
+        self.confirmed: Counter[str] = Counter()  # asked label -> kept by the filter
+        self.verifying = [0.0, 0.0, 0.0]  # prompt tokens, completion tokens and seconds
 
     @property
     def done(self) -> bool:
-        """Whether every example is accepted or given up."""
+        """Whether every example is accepted, or its attempts are used up."""
         return self.next >= self.size
 
+    @property
+    def missing(self) -> dict[str, int]:
+        """Examples of each label whose attempts are used up; labels without any are left out."""
+        return {label: len(self.open[label]) for label in self.labels if self.open[label]}
+
+    def label(self, k: int) -> str:
+        """Return the label that example k asks for."""
+        return self.labels[k % len(self.labels)]
+
     def take(self) -> tuple[int, int] | None:
-        """The next example to draw and its attempt's number; None while only replies in flight can help."""
+        """Return the next example to draw and its attempt's number; None if replies are awaited."""
         if self.again:
             k = heapq.heappop(self.again)
             return k, self.attempts[k]
-        while self.fresh < min(self.size, self.next + WINDOW):
+        end = min(self.size, self.next + WINDOW, self.block or self.size)
+        while self.fresh < end:
             k, self.fresh = self.fresh, self.fresh + 1
-            if k >= self.next and k not in self.ready and k not in self.out:
+            if k >= self.next and not (k in self.ready or k in self.out or k in self.claimed):
                 self.out.add(k)
                 return k, self.attempts.get(k, 0)
         return None
 
-    def replay(self, entry: Mapping[str, Any]) -> None:
-        """Take in an entry of an earlier process; what it asks to be drawn again is found by take()."""
-        self.arrive(entry)
+    def replay(self, reply: Reply) -> None:
+        """Add a reply of an earlier process. What must be drawn again is found by take()."""
+        self.arrive(reply)
         self.again.clear()
         self.out.clear()
         self.fresh = self.next
 
-    def arrive(self, entry: Mapping[str, Any]) -> str:
-        """Take in a reply, then decide every example whose turn has come; the reason against the reply, or ""."""
-        k, attempt, texts = entry["k"], entry["attempt"], tuple(entry["texts"])
-        self.replies += 1
-        prompt, completion = entry["tokens"]
-        self.tokens[0] += prompt
-        self.tokens[1] += completion
-        self.out.discard(k)
-        if "judged" in entry:
-            self.take_verdict(entry)
-        # A duplicate of an accepted example is one at its turn too: it is drawn again without waiting for its turn.
-        reason: str = entry["reason"] or self.seen.reason(texts)
-        if reason:
-            self.reject(k, attempt, reason)
+    def arrive(self, reply: Reply) -> str:
+        """Add a reply and decide every example whose turn has come.
+
+        Returns the reason against the reply: "" if it may be accepted, `relabelled` if its label
+        is another than the one asked for.
+        """
+        self.count(reply)
+        self.out.discard(reply.k)
+        relabelled = not reply.reason and reply.label != reply.asked
+        # A duplicate of an accepted example will still be one at its turn: draw again at once.
+        reason = reply.reason or ("" if relabelled else self.seen.reason(reply.texts))
+        if relabelled:
+            self.relabelled[reply.k].append(reply)
+            self.retry(reply)
+        elif reason:
+            self.reject(reply, reason)
         else:
-            self.ready[k] = (attempt, texts)
+            self.ready[reply.k] = reply
         self.decide()
-        return reason
+        return "relabelled" if relabelled else reason
 
-    def take_verdict(self, entry: Mapping[str, Any]) -> None:
-        """Count what a judge said of a reply, and remember its probabilities until the example's turn comes."""
-        self.judging = [have + new for have, new in zip(self.judging, entry["judged"], strict=True)]
-        if not entry["reason"]:
-            self.clean[self.label(entry["k"])] += 1
-            if "soft" in entry:
-                self.soft[entry["k"]] = entry["soft"]
+    def count(self, reply: Reply) -> None:
+        """Count a reply, its tokens, and what a verifier said of it."""
+        self.replies += 1
+        self.tokens[0] += reply.tokens[0]
+        self.tokens[1] += reply.tokens[1]
+        if (found := reply.verification) is not None:
+            cost = (*found.tokens, found.seconds)
+            self.verifying = [have + new for have, new in zip(self.verifying, cost, strict=True)]
+            self.confusion[reply.asked][found.label] += 1
+            self.confirmed[reply.asked] += not reply.reason and reply.label == reply.asked
 
-    def reject(self, k: int, attempt: int, reason: str) -> None:
-        """Count a rejected reply and ask for another, or give the example up."""
-        self.rejected.setdefault(self.label(k), Counter())[reason] += 1
-        self.attempts[k] = attempt + 1
-        if attempt + 1 >= self.max_attempts:
+    def reject(self, reply: Reply, reason: str) -> None:
+        """Count a rejected reply and draw its example again."""
+        self.rejected[reply.asked][reason] += 1
+        self.retry(reply)
+
+    def retry(self, reply: Reply) -> None:
+        """Draw an example again, or note that its attempts are used up."""
+        k = reply.k
+        self.attempts[k] = reply.attempt + 1
+        if self.attempts[k] >= self.max_attempts:
             self.ready[k] = None
         else:
             self.ready.pop(k, None)
-            heapq.heappush(self.again, k)
-            self.out.add(k)
+            self.draw(k)
+
+    def draw(self, k: int) -> None:
+        """Hand example k out before those that were never drawn."""
+        heapq.heappush(self.again, k)
+        self.out.add(k)
 
     def decide(self) -> None:
-        """Accept or give up, in plan order, all examples that wait for no earlier one."""
-        while self.next < self.size and self.next in self.ready:
-            k, waiting = self.next, self.ready[self.next]
-            if waiting is not None and (reason := self.seen.reason(waiting[1])):
-                self.reject(k, waiting[0], reason)
-                continue
-            del self.ready[k]
-            self.attempts.pop(k, None)
-            self.next += 1
-            if waiting is None:
-                self.missing[self.label(k)] += 1
+        """Decide, in plan order, every example that waits for no earlier one."""
+        while self.next < self.size:
+            k = self.next
+            if k in self.claimed:
+                reply: Reply | None = self.claimed.pop(k)
+                if self.is_duplicate(reply):
+                    self.attempts[k] = 0
+                    self.draw(k)
+                    return
+            elif k in self.ready:
+                reply = self.ready[k]
+                if reply is not None and (reason := self.seen.reason(reply.texts)):
+                    self.reject(reply, reason)
+                    continue
+                del self.ready[k]
+                reply = reply or self.from_pool(self.label(k))
             else:
-                self.accepted += 1
-                self.seen.add(waiting[1])
-                self.keep(k, waiting[1])
-            if k in self.soft:
-                soft = self.soft.pop(k)
-                if waiting is not None:
-                    self.soften(k, soft)
+                return
+            self.settle(k, reply)
+
+    def settle(self, k: int, reply: Reply | None) -> None:
+        """Accept example k, or leave it open; then share out its relabelled replies."""
+        self.attempts.pop(k, None)
+        self.next += 1
+        if reply is None:
+            self.open[self.label(k)].append(k)
+        else:
+            self.accept(k, reply)
+        for other in self.relabelled.pop(k, ()):
+            if not self.open[other.label]:
+                self.pools[other.label].append(other)
+            elif not self.is_duplicate(other):
+                self.accept(self.open[other.label].popleft(), other)
+        if self.next == self.block:
+            self.next_block()
+
+    def accept(self, k: int, reply: Reply) -> None:
+        """Make `reply` example k."""
+        self.accepted += 1
+        self.seen.add(reply.texts)
+        self.keep(k, reply)
+
+    def next_block(self) -> None:
+        """Begin the next block, with as many of its examples from the pools as these can fill."""
+        start, self.block = self.block, 2 * self.block
+        for k in range(start, self.block):
+            if (reply := self.from_pool(self.label(k))) is not None:
+                self.claimed[k] = reply
+            elif not any(self.pools.values()):
+                return
+
+    def from_pool(self, label: str) -> Reply | None:
+        """Remove and return the first reply in a label's pool that is no duplicate."""
+        pool = self.pools[label]
+        while pool:
+            reply = pool.popleft()
+            if not self.is_duplicate(reply):
+                return reply
+        return None
+
+    def is_duplicate(self, reply: Reply | None) -> bool:
+        """Whether a pooled reply duplicates an accepted example; counts it if so."""
+        if reply is None or not (reason := self.seen.reason(reply.texts)):
+            return False
+        self.rejected[reply.asked][reason] += 1
+        return True
+
+    def surplus(self) -> Counter[str]:
+        """Return the number of unused relabelled replies of each asked label."""
+        unused = [reply for pool in self.pools.values() for reply in pool]
+        unused += [*self.claimed.values(), *(x for rows in self.relabelled.values() for x in rows)]
+        return Counter(reply.asked for reply in unused)
 
     def verified(self) -> dict[str, Any]:
-        """For the manifest: the share of each label's clean replies to which the judge gave that label, and what asking took."""
-        against = {
-            label: sum(counts[reason] for reason in ("disagreed", "no_verdict"))
-            for label, counts in self.rejected.items()
-        }
-        asked = {
-            label: self.clean[label] + against.get(label, 0) for label in (*self.clean, *against)
-        }
-        if not any(self.judging):
+        """Return the manifest's figures of the label filter; empty without one."""
+        if not self.confusion:
             return {}
         rates = {
-            label: round(self.clean[label] / count, 4) for label, count in asked.items() if count
+            asked: round(self.confirmed[asked] / sum(given.values()), 4)
+            for asked, given in self.confusion.items()
         }
-        prompt, completion, seconds = self.judging
+        prompt, completion, seconds = self.verifying
+        confusion = {asked: dict(sorted(given.items())) for asked, given in self.confusion.items()}
         return {
             "verified": rates,
+            "confusion": {asked: confusion[asked] for asked in self.labels if asked in confusion},
             "verify_tokens": int(prompt + completion),
             "verify_seconds": round(seconds, 2),
         }
 
     def report(self) -> dict[str, Any]:
-        """Counts for the manifest."""
-        by_reason: Counter[str] = sum(self.rejected.values(), Counter())
+        """Return counts for the manifest."""
+        rejected = {label: Counter(counts) for label, counts in self.rejected.items()}
+        for label, count in self.surplus().items():
+            rejected.setdefault(label, Counter())["surplus"] += count
+        by_reason: Counter[str] = sum(rejected.values(), Counter())
         return {
             "accepted": self.accepted,
-            "missing": dict(self.missing),
+            "missing": self.missing,
             "replies": self.replies,
-            "rejected": {label: dict(counts) for label, counts in self.rejected.items()},
-            "rejected_by_reason": dict(by_reason.most_common()),
+            "rejected": {
+                label: dict(by_count(rejected[label])) for label in self.labels if label in rejected
+            },
+            "rejected_by_reason": dict(by_count(by_reason)),
             "prompt_tokens": self.tokens[0],
             "completion_tokens": self.tokens[1],
             **self.verified(),
         }
 
 
+def by_count(counts: Mapping[str, int]) -> list[tuple[str, int]]:
+    """Return counts with the most frequent first, equal ones by name."""
+    return sorted(counts.items(), key=lambda item: (-item[1], item[0]))
+
+
 def counts_text(counts: Mapping[str, int]) -> str:
-    """Counts by reason on one line, the most frequent first."""
-    return (
-        ", ".join(
-            f"{reason} {count}"
-            for reason, count in sorted(counts.items(), key=lambda item: -item[1])
-        )
-        or "none"
-    )
+    """Return counts by reason on one line, the most frequent first."""
+    return ", ".join(f"{reason} {count}" for reason, count in by_count(counts)) or "none"

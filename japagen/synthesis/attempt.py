@@ -1,60 +1,38 @@
-"""One attempt at one example: its turns, the cleaning of each reply, and the filter."""
+"""One attempt at one example: its turns, the cleaning of each reply, and label verification."""
 
 from __future__ import annotations
 
 import asyncio
+import dataclasses
 import json
 import re
-import time
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
-from typing import Any
 
 from japagen import llm
+from japagen.dataset.reply import Reply, Tokens
 from japagen.synthesis import clean
-from japagen.synthesis.filter import Verdict
 from japagen.synthesis.plan import Plan
+from japagen.synthesis.verification import Ask, Verifier, decide
 
-Ask = Callable[[llm.Request], Awaitable[llm.Completion]]
-Judge = Callable[[Sequence[str]], Awaitable[Verdict]]
+PREMISE_TRIES = 10  # replies drawn for a shared sentence 1 before its example is drawn again
 
 
 @dataclass
 class Draft:
-    """The texts so far, the raw replies, [prompt, completion] tokens, and why the draft is rejected ("" while it is not)."""
+    """An example while it is written: its texts, the raw replies and tokens, and the reason
+    against it, "" if there is none."""
 
     texts: list[str] = field(default_factory=list)
     raw: list[str] = field(default_factory=list)
-    tokens: list[int] = field(default_factory=lambda: [0, 0])
+    tokens: Tokens = (0, 0)
     reason: str = ""
-    judged: list[float] = field(default_factory=list)
-    soft: tuple[float, ...] = ()
 
-    def count(self, reply: llm.Completion) -> None:
-        """Remember a paid-for reply."""
+    def add(self, reply: llm.Completion) -> None:
+        """Add a reply's text and tokens."""
         self.raw.append(reply.text)
-        self.tokens = [
-            self.tokens[0] + reply.prompt_tokens,
-            self.tokens[1] + reply.completion_tokens,
-        ]
-
-    def entry(self, k: int, attempt: int, label: str) -> dict[str, Any]:
-        """The journal's entry; raw replies stand in it where they differ from the texts."""
-        entry = {
-            "k": k,
-            "attempt": attempt,
-            "label": label,
-            "reason": self.reason,
-            "texts": self.texts,
-            "tokens": self.tokens,
-        }
-        if self.raw != self.texts:
-            entry["raw"] = self.raw
-        if self.judged:
-            entry["judged"] = self.judged
-        if self.soft:
-            entry["soft"] = self.soft
-        return entry
+        prompt, completion = self.tokens
+        self.tokens = prompt + reply.prompt_tokens, completion + reply.completion_tokens
 
 
 class Premises:
@@ -65,42 +43,49 @@ class Premises:
         self.known: dict[int, str] = {}
 
     def forget(self, below: int) -> None:
-        """Drop what no example needs any more."""
+        """Drop the numbers that no example needs any more."""
         for numbers in (self.drawn, self.known):
             for number in [number for number in numbers if number < below]:
                 del numbers[number]
 
 
 async def draw(
-    plan: Plan, ask: Ask, premises: Premises, k: int, attempt: int, judge: Judge | None = None
-) -> dict[str, Any]:
-    """One attempt at example k: the journal's entry for it. The filter asks `judge`, or else the LLM."""
+    plan: Plan,
+    ask: Ask,
+    premises: Premises,
+    k: int,
+    attempt: int,
+    verifier: Verifier | None = None,
+) -> Reply:
+    """Return one attempt at example k, verified if there is a verifier."""
     draft = Draft()
-    if plan.config.prompt.joint:
+    if plan.dataset.prompt.joint:
         await write_joint(plan, ask, k, attempt, draft)
     else:
         await write_turns(plan, ask, premises, k, attempt, draft)
-    if not draft.reason and plan.config.filter.verify:
-        await verify(plan, ask, k, draft, judge)
-    return draft.entry(k, attempt, plan.label(k))
+    asked = plan.label(k)
+    texts, raw = tuple(draft.texts), tuple(draft.raw)
+    reply = Reply(k, attempt, asked, asked, texts, draft.reason, draft.tokens, raw)
+    return reply if verifier is None or reply.reason else await verify(plan, verifier, reply)
 
 
 async def write_turns(
     plan: Plan, ask: Ask, premises: Premises, k: int, attempt: int, draft: Draft
 ) -> None:
-    """Text after text, each with those before it in view."""
-    if plan.config.prompt.premise == "shared":
+    """Write text after text, each with those before it in the prompt."""
+    if plan.dataset.prompt.premise == "shared":
         await share_premise(plan, ask, premises, k, attempt, draft)
-    while not draft.reason and len(draft.texts) < len(plan.config.task.inputs):
+    while not draft.reason and len(draft.texts) < len(plan.dataset.task.inputs):
         reply = await ask(plan.request(k, attempt, draft.texts))
-        draft.count(reply)
+        draft.add(reply)
         keep(plan, k, draft, reply.text, reply.finish)
 
 
 async def share_premise(
     plan: Plan, ask: Ask, premises: Premises, k: int, attempt: int, draft: Draft
 ) -> None:
-    """Begin `draft` with the number's sentence 1; whoever needs it first draws it, and its tokens are counted there."""
+    """Begin `draft` with the number's sentence 1. The first example to need it draws it, and its
+    tokens are counted there."""
     number = plan.number(k)
     if number in premises.known:
         draft.texts.append(premises.known[number])
@@ -108,7 +93,7 @@ async def share_premise(
     if number not in premises.drawn:
         premises.drawn[number] = asyncio.ensure_future(draw_premise(plan, ask, k, attempt))
         drawn = await premises.drawn[number]
-        draft.raw, draft.tokens = list(drawn.raw), list(drawn.tokens)
+        draft.raw, draft.tokens = list(drawn.raw), drawn.tokens
         if drawn.reason:
             premises.drawn.pop(number, None)
     else:
@@ -117,13 +102,12 @@ async def share_premise(
 
 
 async def draw_premise(plan: Plan, ask: Ask, k: int, attempt: int) -> Draft:
-    """Sentence 1 of the number of example k, tried until it is clean or max_attempts are used up; other seeds for each `attempt`."""
+    """Return sentence 1 of the number of example k: the first of PREMISE_TRIES that is clean."""
     draft = Draft()
-    tries = plan.config.max_attempts
-    for tried in range(attempt * tries, (attempt + 1) * tries):
+    for tried in range(PREMISE_TRIES):
         draft.texts, draft.reason = [], ""
-        reply = await ask(plan.request(k, tried, []))
-        draft.count(reply)
+        reply = await ask(plan.premise_request(k, attempt, tried))
+        draft.add(reply)
         keep(plan, k, draft, reply.text, reply.finish)
         if not draft.reason:
             break
@@ -131,10 +115,10 @@ async def draw_premise(plan: Plan, ask: Ask, k: int, attempt: int) -> Draft:
 
 
 async def write_joint(plan: Plan, ask: Ask, k: int, attempt: int, draft: Draft) -> None:
-    """All texts from the one JSON object of one reply."""
+    """Write all texts from the one JSON object of one reply."""
     reply = await ask(plan.joint_request(k, attempt))
-    draft.count(reply)
-    texts = parse_joint(reply.text, plan.config.task.inputs)
+    draft.add(reply)
+    texts = parse_joint(reply.text, plan.dataset.task.inputs)
     if texts is None:
         draft.reason = "truncated" if reply.finish == "length" else "not_json"
     for text in texts or []:
@@ -143,58 +127,39 @@ async def write_joint(plan: Plan, ask: Ask, k: int, attempt: int, draft: Draft) 
 
 
 def parse_joint(reply: str, inputs: Sequence[str]) -> list[str] | None:
-    """The texts of a JSON object with exactly these keys, or None."""
+    """Return the texts of a JSON object with exactly these keys, or None."""
     found = re.search(r"\{.*\}", reply, re.DOTALL)
     try:
         data = json.loads(found.group() if found else "")
     except ValueError:
         return None
     texts = [data.get(name) for name in inputs] if isinstance(data, dict) else [None]
-    return (
-        [text for text in texts if isinstance(text, str)]
-        if all(isinstance(text, str) for text in texts)
-        else None
-    )
+    strings = [text for text in texts if isinstance(text, str)]
+    return strings if len(strings) == len(texts) else None
 
 
 def keep(plan: Plan, k: int, draft: Draft, reply: str, finish: str) -> None:
     """Clean a reply into the next text of `draft`, or reject the draft."""
-    task = plan.config.task
-    cleaned = clean.clean(reply, finish, task.clean, plan.asked(k)[len(draft.texts)], task.labels)
-    draft.reason = cleaned.reason
-    if (
-        not draft.reason
-        and plan.label(k) not in task.clean.same_allowed
-        and any(clean.same(cleaned.text, text) for text in draft.texts)
-    ):
-        draft.reason = "same"
-    if not draft.reason and any(
-        clean.same(cleaned.text, text) for _, shot in plan.shown(k) for text in shot.texts
-    ):
-        draft.reason = "copied"
+    task = plan.dataset.task
+    instruction = plan.asked(k)[len(draft.texts)]
+    cleaned = clean.clean(reply, finish, task.clean, instruction, task.labels)
+    draft.reason = cleaned.reason or repeated(plan, k, cleaned.text, draft.texts)
     draft.texts.append(cleaned.text)
 
 
-async def verify(plan: Plan, ask: Ask, k: int, draft: Draft, judge: Judge | None) -> None:
-    """Reject the draft unless the judge, asked which label its texts have, gives the one it was written for."""
-    labels, before, began = plan.config.task.labels, list(draft.tokens), time.perf_counter()
-    verdict = await (judge(draft.texts) if judge else ask_llm(plan, ask, draft))
-    # Seconds of one question; others are asked meanwhile.
-    seconds = round(time.perf_counter() - began, 4)
-    draft.judged, draft.soft = (
-        [draft.tokens[0] - before[0], draft.tokens[1] - before[1], seconds],
-        verdict.probabilities,
-    )
-    away = abs(labels.index(plan.label(k)) - verdict.label)
-    if not 0 <= verdict.label < len(labels):
-        draft.reason = "no_verdict"
-    elif away > (plan.config.filter.tolerance if plan.config.task.kind == "regression" else 0):
-        draft.reason = "disagreed"
+def repeated(plan: Plan, k: int, text: str, before: Sequence[str]) -> str:
+    """Return `same` for a text equal to one before it, `copied` for one of a shot, else ""."""
+    may_repeat = plan.label(k) in plan.dataset.task.clean.same_allowed
+    if not may_repeat and any(clean.same(text, other) for other in before):
+        return "same"
+    if any(clean.same(text, other) for _, shot in plan.shown(k) for other in shot.texts):
+        return "copied"
+    return ""
 
 
-async def ask_llm(plan: Plan, ask: Ask, draft: Draft) -> Verdict:
-    """The label that the LLM gives the texts of a draft."""
-    reply = await ask(plan.verify_request(draft.texts))
-    draft.count(reply)
-    found = re.search(r"\d+", reply.text)
-    return Verdict(int(found.group()) - 1 if found else -1)
+async def verify(plan: Plan, verifier: Verifier, reply: Reply) -> Reply:
+    """Return `reply` with what the verifier answers, and the label and reason that follow."""
+    found = await verifier.verify(reply.texts)
+    label, reason = decide(plan.dataset.filter, plan.dataset.task, reply.asked, found)
+    tokens = reply.tokens[0] + found.tokens[0], reply.tokens[1] + found.tokens[1]
+    return dataclasses.replace(reply, label=label, reason=reason, tokens=tokens, verification=found)

@@ -5,60 +5,52 @@ from __future__ import annotations
 import time
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
-from pathlib import Path
 from types import TracebackType
 from typing import Any
 
 from rich.console import Console
-from rich.markup import escape
 from rich.panel import Panel
 from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeRemainingColumn
 from rich.progress import Progress as Bar
 from rich.table import Table
+from rich.text import Text
 
-from japagen.config.schema import GenerateConfig
+from japagen.config.schema import LLM
 from japagen.config.task import Task
+from japagen.dataset.identity import Dataset
 from japagen.synthesis import estimate
 from japagen.synthesis.acceptance import Acceptor, counts_text
 from japagen.synthesis.plan import Plan
+from japagen.synthesis.prompt import instructions
 
 SAMPLES = 2  # of each label
 
 
-def prompts(config: GenerateConfig, plan: Plan) -> None:
+def prompts(plan: Plan) -> None:
     """Print the first prompt of each label as the LLM would get it."""
-    console = Console()
-    for k, label in enumerate(config.task.labels):
-        request = plan.joint_request(k, 0) if config.prompt.joint else plan.request(k, 0, [])
-        lines = [
-            f"[bold]{message['role']}[/]  {escape(message['content'])}"
-            for message in request.messages
-        ]
-        console.print(
-            Panel(
-                "\n".join(lines) or escape(request.text),
-                title=f"{config.task.name}: {escape(label)}",
-                title_align="left",
-            )
-        )
-    if len(config.task.inputs) > 1 and not config.prompt.joint:
-        console.print(
-            "This is turn 1 of each label; turn 2 continues it with the reply and the instruction below."
-        )
-        for label in config.task.labels:
-            console.print(f"  [bold]{escape(label)}[/]  {escape(second_turn(config, label))}")
+    console, task, prompt = Console(), plan.dataset.task, plan.dataset.prompt
+    for k, label in enumerate(task.labels):
+        request = plan.joint_request(k, 0) if prompt.joint else plan.request(k, 0, [])
+        text = Text()
+        for message in request.messages:
+            text.append(f"{message['role']}  ", "bold")
+            text.append(f"{message['content']}\n")
+        text = text or Text(request.text)
+        text.rstrip()
+        console.print(Panel(text, title=Text(f"{task.name}: {label}"), title_align="left"))
+    if len(task.inputs) > 1 and not prompt.joint:
+        console.print("This is turn 1. Turn 2 adds the LLM's reply and this instruction:")
+        for label in task.labels:
+            second = instructions(task, prompt, label)[1]
+            console.print(Text.assemble("  ", (label, "bold"), "  ", second))
     console.print("dry_run: no LLM was called, nothing was written.")
 
 
-def second_turn(config: GenerateConfig, label: str) -> str:
-    """The instruction for sentence 2 of a pair."""
-    from japagen.synthesis.prompt import instructions
-
-    return instructions(config.task, config.prompt, label)[1]
-
-
 class Progress:
-    """A bar with accepted, rejected by reason, examples per second and time left; where there is no terminal, a line each half minute."""
+    """A bar with accepted, rejected by reason, examples per second and time left.
+
+    Without a terminal: a line every 30 seconds.
+    """
 
     def __init__(self, size: int) -> None:
         self.console = Console()
@@ -73,7 +65,7 @@ class Progress:
             disable=not self.console.is_terminal,
         )
         self.task = self.bar.add_task("accepted", total=size, speed=0.0, rejected="")
-        self.begin = self.told = self.shown = time.monotonic()
+        self.begin = self.logged = self.shown = time.monotonic()
         self.before: int | None = None
 
     def __enter__(self) -> Progress:
@@ -97,93 +89,71 @@ class Progress:
             return
         self.shown = now
         speed = (state.accepted - self.before) / max(now - self.begin, 1e-9)
-        rejected = sum(state.rejected.values(), Counter())
-        self.bar.update(
-            self.task,
-            completed=state.accepted,
-            speed=speed,
-            rejected=f"rejected: {counts_text(rejected)}",
-        )
-        if self.bar.disable and (now - self.told > 30 or state.done):
-            self.told = now
-            self.console.print(
-                f"accepted {state.accepted}/{state.size}, {speed:.2f}/s, rejected: {counts_text(rejected)}",
-                highlight=False,
-            )
+        reasons = counts_text(sum(state.rejected.values(), Counter()))
+        rejected = f"rejected: {reasons}"
+        self.bar.update(self.task, completed=state.accepted, speed=speed, rejected=rejected)
+        if self.bar.disable and (now - self.logged > 30 or state.done):
+            self.logged = now
+            line = f"accepted {state.accepted}/{state.size}, {speed:.2f}/s, {rejected}"
+            self.console.print(line, highlight=False)
 
 
 def samples(rows: Iterable[Mapping[str, str]], task: Task) -> list[Mapping[str, str]]:
-    """The first rows of each label, unpicked."""
+    """Return the first rows of each label, not picked by hand."""
     first: dict[str, list[Mapping[str, str]]] = {label: [] for label in task.labels}
     missing = SAMPLES * len(first)
     for row in rows:
         if len(first[row["label"]]) < SAMPLES:
             first[row["label"]].append(row)
             missing -= 1
-            if not missing:  # the rest of a large table is not read for it
+            if not missing:  # do not read the rest of a large table
                 break
     return [row for kept in first.values() for row in kept]
 
 
 def samples_markdown(rows: Sequence[Mapping[str, str]], task: Task) -> str:
-    """Samples as a Markdown table."""
+    """Return samples as a Markdown table."""
     head = ["label", *task.inputs]
     lines = ["| " + " | ".join(head) + " |", "|" + "---|" * len(head)]
     for row in rows:
-        lines.append(
-            "| "
-            + " | ".join(row[name].replace("\n", "<br>").replace("|", "\\|") for name in head)
-            + " |"
-        )
+        cells = [row[name].replace("\n", "<br>").replace("|", "\\|") for name in head]
+        lines.append(f"| {' | '.join(cells)} |")
     return "\n".join(lines) + "\n"
 
 
 def generated(
-    config: GenerateConfig,
+    dataset: Dataset,
     rows: Sequence[Mapping[str, str]],
     accepted: int,
     manifest: Mapping[str, Any],
-    folder: Path,
     where: str,
 ) -> None:
     """Print samples, counts, and where the dataset and its run are."""
-    console = Console()
-    table = Table(
-        "label",
-        title=f"{config.task.name}: the first {SAMPLES} of each label",
-        title_justify="left",
-        show_lines=True,
-    )
-    for name in config.task.inputs:
-        table.add_column(name, overflow="fold", ratio=1)
+    console, task = Console(highlight=False, markup=False), dataset.task
+    title = Text(f"{task.name}: the first {SAMPLES} of each label")
+    table = Table("label", title=title, title_justify="left", show_lines=True)
+    for name in task.inputs:
+        table.add_column(Text(name), overflow="fold", ratio=1)
     for row in rows:
-        table.add_row(escape(row["label"]), *(escape(row[name]) for name in config.task.inputs))
+        table.add_row(Text(row["label"]), *(Text(row[name]) for name in task.inputs))
     console.print(table)
     rejected = counts_text(manifest["rejected_by_reason"])
-    console.print(
-        f"{accepted} examples from {manifest['replies']} replies; rejected: {rejected}",
-        highlight=False,
-    )
+    console.print(f"{accepted} examples from {manifest['replies']} replies; rejected: {rejected}")
+    console.print(f"{manifest['completion_tokens_per_accepted']} completion tokens per example")
     if "verified" in manifest:
         shares = ", ".join(f"{label} {share:.2f}" for label, share in manifest["verified"].items())
-        console.print(
-            f"verified: {shares}; it took {manifest['verify_tokens']} tokens, {manifest['verify_seconds']} s",
-            highlight=False,
-        )
-    console.print(f"dataset: {folder}", soft_wrap=True, highlight=False)
+        tokens, seconds = manifest["verify_tokens"], manifest["verify_seconds"]
+        console.print(f"labels confirmed: {shares} ({tokens} tokens, {seconds} s)")
+    console.print(f"dataset: {dataset.folder}", soft_wrap=True)
     if where:
-        console.print(f"run: {where}", soft_wrap=True, highlight=False)
+        console.print(f"run: {where}", soft_wrap=True)
 
 
-def estimated(
-    config: GenerateConfig, sample: Sequence[estimate.Reply], state: Acceptor, seconds: float
-) -> None:
-    """Print what the rest of the dataset will take."""
+def estimated(llm: LLM, sample: Sequence[estimate.Drawn], state: Acceptor, seconds: float) -> None:
+    """Print what the rest of the dataset will take, and how often labels were confirmed."""
     missing = state.size - state.accepted
-    for line in estimate.lines(
-        sample, missing, seconds, config.llm.price_prompt, config.llm.price_completion
-    ):
+    for line in estimate.lines(sample, missing, seconds, llm.price_prompt, llm.price_completion):
         print(line)
-    print(
-        "The replies of the sample are kept; the same command without estimate=true goes on from them."
-    )
+    for label, share in state.verified().get("verified", {}).items():
+        print(f"  label {label}: confirmed in {share:.0%} of the clean replies")
+    print("The sample's replies are kept; to continue, repeat the command without estimate=true.")

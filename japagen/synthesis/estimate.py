@@ -10,8 +10,8 @@ Z = 1.645  # of a two-sided interval of 90 %
 
 
 @dataclass(frozen=True)
-class Reply:
-    """One drawn reply of the sample."""
+class Drawn:
+    """One reply of the sample: its tokens, and whether it can be accepted."""
 
     prompt_tokens: int
     completion_tokens: int
@@ -49,7 +49,7 @@ def total(amounts: Sequence[float], clean: Sequence[bool], missing: int) -> Rang
 
 
 def lines(
-    sample: Sequence[Reply],
+    sample: Sequence[Drawn],
     missing: int,
     seconds: float,
     price_prompt: float,

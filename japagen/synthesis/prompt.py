@@ -103,23 +103,3 @@ def joint_schema(inputs: Sequence[str]) -> Schema:
         "required": list(inputs),
         "additionalProperties": False,
     }
-
-
-QUESTION_SYSTEM = "あなたは文章を分類する専門家です。"
-
-
-def question(task: Task, prompt: Prompt, texts: Sequence[str]) -> tuple[str, tuple[str, ...]]:
-    """The question which label `texts` have, and its possible answers: the labels' numbers from 1."""
-    wording = dict(task.wording.labels)
-    if prompt.knowledge and task.knowledge is not None:
-        wording.update(task.knowledge.labels)
-    numbers = tuple(str(number) for number in range(1, len(task.labels) + 1))
-    choices = "\n".join(
-        f"{number}. {wording[label]}" for number, label in zip(numbers, task.labels, strict=True)
-    )
-    if len(texts) > 1:
-        shown = "\n".join(f"文{number}：{text}" for number, text in enumerate(texts, 1))
-        asked = "文2は、文1に続けて次のどの指示に従って書かれたものですか。"
-    else:
-        shown, asked = f"文章：{texts[0]}", "この文章は、次のどの指示に従って書かれたものですか。"
-    return f"{shown}\n\n{asked}番号だけで答えてください。\n{choices}", numbers

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 import torch
+from japagen.synthesis.filter import Student
 
 from japagen import generate
 from japagen.config.check import check
@@ -17,7 +18,6 @@ from japagen.config.schema import GenerateConfig
 from japagen.config.task import Task
 from japagen.dataset import identity, journal, table
 from japagen.student import pretrained
-from japagen.synthesis.filter import Student
 from tests.conftest import Compose
 from tests.weather import shipped
 

@@ -1,0 +1,232 @@
+"""The synthesis loop: requests in flight, the journal of their replies, and when to stop."""
+
+from __future__ import annotations
+
+import asyncio
+import functools
+import gc
+import logging
+from dataclasses import dataclass
+from typing import Any
+
+from japagen import llm
+from japagen.config.error import UserError
+from japagen.dataset.identity import Dataset
+from japagen.dataset.journal import Journal
+from japagen.dataset.reply import Reply
+from japagen.gold import load
+from japagen.gold.example import Example
+from japagen.gold.fetch import GoldMissing
+from japagen.llm import question
+from japagen.llm.dispatch import answer, in_flight
+from japagen.synthesis import estimate, reliability, verification
+from japagen.synthesis.acceptance import Acceptor
+from japagen.synthesis.attempt import Premises, draw
+from japagen.synthesis.console import Progress
+from japagen.synthesis.plan import Plan
+from japagen.synthesis.verification import Ask, LLMVerifier, StudentVerifier, Verifier
+
+log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class Limits:
+    """How far one job goes.
+
+    `max_attempts`: replies drawn for one example. `sample`: with estimate=true, the number of replies
+    after which the job stops.
+    """
+
+    max_attempts: int
+    sample: int | None = None
+
+
+class Synthesis:
+    """The loop over one dataset. `gold_dir`: where gold rows for label verification are."""
+
+    def __init__(
+        self, plan: Plan, limits: Limits, journal: Journal, state: Acceptor, gold_dir: str | None
+    ) -> None:
+        self.plan, self.limits, self.journal, self.state = plan, limits, journal, state
+        self.dataset: Dataset = plan.dataset
+        self.gold_dir = gold_dir
+        self.premises = Premises()
+        self.sample: list[estimate.Drawn] = []
+        self.taken = 0
+        # What was measured once for the dataset: the verifier's prior and its reliability.
+        self.measured: dict[str, Any] = {}
+
+    @property
+    def cost(self) -> float:
+        """US dollars that all replies of the dataset have cost."""
+        options, (prompt, completion) = self.dataset.llm, self.state.tokens
+        dollars = prompt * options.price_prompt + completion * options.price_completion
+        return round(dollars / 1e6, 6)
+
+    @property
+    def stopped(self) -> bool:
+        """Whether this job draws no more replies."""
+        limit = self.limits.sample
+        return self.state.done or (limit is not None and self.taken >= limit)
+
+    def resume(self) -> None:
+        """Read the journal of earlier processes."""
+        for entry in self.journal.lines():
+            if "k" not in entry:
+                self.measured.update(entry)
+                continue
+            reply = Reply.of(entry)
+            self.state.replay(reply)
+            self.note(reply)
+        if self.state.replies:
+            accepted = f"{self.state.accepted} of {self.state.size} examples accepted"
+            folder, replies = self.journal.path.parent, self.state.replies
+            log.info("resuming %s: %s from %d replies", folder, accepted, replies)
+
+    def note(self, reply: Reply) -> None:
+        """Keep what later requests need of a reply: with prompt.premise=shared, its sentence 1."""
+        if self.dataset.prompt.premise == "shared":
+            if len(reply.texts) > 1:
+                self.premises.known.setdefault(self.plan.number(reply.k), reply.texts[0])
+            self.premises.forget(self.plan.number(self.state.next))
+
+    def run(self) -> None:
+        """Draw replies until every example is accepted or given up, or the sample is complete."""
+        if self.stopped:
+            return
+        # Objects from imports stay alive: take them out of the garbage collector's way.
+        gc.freeze()
+        try:
+            asyncio.run(self.draw_all())
+        finally:
+            gc.unfreeze()
+
+    async def draw_all(self) -> None:
+        """Keep `llm.concurrency` examples in flight; the first failure stops all of them."""
+        engine = llm.load(self.dataset.llm)
+        ask: Ask = functools.partial(answer, engine)
+        changed, verifier = asyncio.Event(), None
+
+        async def worker() -> None:
+            while not self.stopped:
+                work = self.state.take()
+                if work is None:
+                    await changed.wait()
+                    continue
+                self.taken += 1
+                self.arrive(await draw(self.plan, ask, self.premises, *work, verifier))
+                progress.update(self.state)
+                changed.set()
+                changed.clear()
+
+        with Progress(self.state.size) as progress:
+            try:
+                verifier = await self.open_verifier(ask)
+            except BaseException:
+                await engine.close()
+                raise
+            try:
+                await in_flight(engine, self.dataset.llm.concurrency, worker)
+            finally:
+                if verifier is not None:
+                    verifier.close()
+
+    def arrive(self, reply: Reply) -> None:
+        """Write a reply to the journal, decide what it decides, and check the limits."""
+        self.journal.write(reply.entry())
+        reason = self.state.arrive(reply)
+        self.note(reply)
+        if self.limits.sample is not None:
+            self.sample.append(estimate.Drawn(*reply.tokens, clean=not reason))
+        if not self.state.done:
+            reliability.check_confirmed(self.dataset.filter, self.state.confusion)
+            self.check_cost()
+
+    def check_cost(self) -> None:
+        """Raise UserError at the spending limit."""
+        limit = self.dataset.llm.max_cost
+        if limit is not None and self.cost >= limit:
+            raise UserError(
+                f"The spending limit llm.max_cost={limit} US dollars is reached: {self.cost:.4f} "
+                f"spent, {self.state.accepted} of {self.state.size} examples accepted. "
+                f"All replies are kept; to continue, add llm.max_cost={2 * limit:g}"
+            )
+
+    async def open_verifier(self, ask: Ask) -> Verifier | None:
+        """Return the verifier of the dataset's filter; None without one, or if it is not trusted."""
+        rule, task = self.dataset.filter, self.dataset.task
+        if rule.method == "none":
+            return None
+        verifier: Verifier
+        if rule.student:
+            verifier = StudentVerifier(rule.student, task)
+        else:
+            shots = verification_shots(self.dataset, self.gold_dir)
+            chat, prior = self.dataset.llm.chat, ()
+            if self.dataset.calibrate:
+                prior = await self.once(
+                    "prior", verification.content_free_prior(ask, task, chat, shots)
+                )
+            verifier = LLMVerifier(ask, task, chat, shots, prior)
+        return verifier if await self.is_trusted(verifier) else None
+
+    async def is_trusted(self, verifier: Verifier) -> bool:
+        """Measure the verifier on gold rows if filter.dev_rows asks for it.
+
+        False only with filter=auto, if the verifier is unreliable or there is no gold to measure it on.
+        """
+        rule, task = self.dataset.filter, self.dataset.task
+        if not rule.dev_rows:
+            return True
+        try:
+            rows = development_rows(self.dataset, self.gold_dir)
+        except GoldMissing as missing:
+            if rule.method != "auto":
+                raise
+            log.warning("filter=auto falls back to filter=none, for lack of gold rows: %s", missing)
+            return False
+        concurrency = self.dataset.llm.concurrency
+
+        async def ask() -> dict[str, Any]:
+            found = await reliability.measure(verifier, rows, task, concurrency)
+            return {**found.report(), "trusted": found.trusted}
+
+        found = await self.once("reliability", ask())
+        trusted = bool(found["trusted"]) or rule.method != "auto"
+        say = log.info if found["trusted"] else log.warning
+        say(
+            "the verifier labels %d gold rows with a balanced accuracy of %.2f (recall: %s)%s",
+            found["rows"],
+            found["balanced_accuracy"],
+            ", ".join(f"{label} {share:.2f}" for label, share in found["recall"].items()),
+            "" if trusted else ": filter=auto falls back to filter=none",
+        )
+        return trusted
+
+    async def once(self, key: str, measuring: Any) -> Any:
+        """Return what the journal has under `key`; measure it and write it there if it has nothing."""
+        if key in self.measured:
+            measuring.close()
+        else:
+            self.measured[key] = await measuring
+            self.journal.write({key: self.measured[key]})
+        return self.measured[key]
+
+
+def verification_shots(dataset: Dataset, gold_dir: str | None) -> verification.Shots:
+    """Return the gold rows shown in a verification question, with their labels."""
+    if not dataset.filter.shots:
+        return ()
+    rows = load.load(dataset.task, "train", gold_dir)
+    option = "filter.shots"
+    drawn = load.draw_shots(rows, dataset.task, dataset.filter.shots, dataset.seed, option=option)
+    return question.demonstrations(drawn, dataset.seed)
+
+
+def development_rows(dataset: Dataset, gold_dir: str | None) -> list[Example]:
+    """Return filter.dev_rows gold train rows of each label, none of them shown as a shot."""
+    rows, rule = load.load(dataset.task, "train", gold_dir), dataset.filter
+    number = rule.shots + rule.dev_rows
+    option = "filter.shots + filter.dev_rows"
+    drawn = load.draw_shots(rows, dataset.task, number, dataset.seed, option=option)
+    return [row for shots in drawn.values() for row in shots[rule.shots :]]
