@@ -119,7 +119,7 @@ def test_errors_of_the_engine_are_tried_again(
 ) -> None:
     async def now(_: float) -> None: ...
 
-    monkeypatch.setattr(generate.asyncio, "sleep", now)
+    monkeypatch.setattr("asyncio.sleep", now)
     assert len(table(dataset(composed, "llm.engine.error_rate=0.3"))) == 12
 
 
@@ -128,7 +128,7 @@ def test_a_dead_engine_ends_the_job_and_keeps_the_replies(
 ) -> None:
     async def now(_: float) -> None: ...
 
-    monkeypatch.setattr(generate.asyncio, "sleep", now)
+    monkeypatch.setattr("asyncio.sleep", now)
     with pytest.raises(
         UserError, match=r"(?s)failed 5 times on one request: fake: .*type the same command"
     ):

@@ -97,7 +97,7 @@ def test_a_second_process_is_kept_out(tmp_path: Path) -> None:
 
 
 def fingerprint(composed: Compose, *overrides: str) -> str:
-    return identity.fingerprint(check(composed("generate", *overrides), GenerateConfig))
+    return identity.of(check(composed("generate", *overrides), GenerateConfig)).fingerprint
 
 
 @pytest.mark.parametrize(

@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import random
-from collections.abc import Sequence
-from typing import Any
 
+from japagen.dataset.reply import Reply
 from japagen.synthesis.acceptance import WINDOW, Acceptor, counts_text
 
 LABELS = ["a", "b"]
@@ -14,33 +13,26 @@ LABELS = ["a", "b"]
 def make(size: int, max_attempts: int = 5) -> tuple[Acceptor, list[tuple[int, tuple[str, ...]]]]:
     kept: list[tuple[int, tuple[str, ...]]] = []
 
-    def keep(k: int, texts: Sequence[str]) -> None:
-        kept.append((k, tuple(texts)))
+    def keep(k: int, reply: Reply) -> None:
+        kept.append((k, reply.texts))
 
-    return Acceptor(size, lambda k: LABELS[k % 2], max_attempts, keep), kept
-
-
-def entry(k: int, attempt: int, text: str = "", reason: str = "") -> dict[str, Any]:
-    return {
-        "k": k,
-        "attempt": attempt,
-        "texts": [text or f"text {k} {attempt}"],
-        "reason": reason,
-        "tokens": [2, 3],
-    }
+    return Acceptor(LABELS, size // 2, max_attempts, keep), kept
 
 
-def reply(k: int, attempt: int) -> dict[str, Any]:
-    """A deterministic model: some replies are bad, many are equal."""
+def entry(k: int, attempt: int, text: str = "", reason: str = "") -> Reply:
+    asked, texts = LABELS[k % 2], (text or f"text {k} {attempt}",)
+    return Reply(k, attempt, asked, asked, texts, reason, (2, 3), texts)
+
+
+def reply(k: int, attempt: int) -> Reply:
+    """A deterministic model: some replies are rejected, many are equal."""
     draw = random.Random(f"{k} {attempt}")
     if draw.random() < 0.2:
         return entry(k, attempt, reason="empty")
     return entry(k, attempt, text=f"text {draw.randrange(40)}")
 
 
-def drive(
-    acceptor: Acceptor, seed: int, journal: list[dict[str, Any]], stop_after: int = 10**9
-) -> None:
+def drive(acceptor: Acceptor, seed: int, journal: list[Reply], stop_after: int = 10**9) -> None:
     """Answer up to 8 requests at once in a random order, as an engine would."""
     draw, flying = random.Random(seed), []
     while not acceptor.done and len(journal) < stop_after:
@@ -157,5 +149,5 @@ def test_any_restart_with_many_in_flight_ends_the_same() -> None:
             lines = list(journal[:cut])
             drive(acceptor, seed, lines)
             assert resumed == kept
-            keys = [(line["k"], line["attempt"]) for line in lines]
+            keys = [(line.k, line.attempt) for line in lines]
             assert len(keys) == len(set(keys))

@@ -1,4 +1,4 @@
-"""The forms in which a pair is written, the filter, the spending limit, the estimate."""
+"""How a pair is written, the spending limit, and the estimate."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from japagen.dataset.journal import JOURNAL, Example
 from japagen.llm import fake
 from japagen.synthesis import estimate
 from japagen.synthesis.attempt import parse_joint
-from japagen.synthesis.plan import make
+from japagen.synthesis.plan import Plan, make
 from tests.conftest import Compose
 
 FILE = CONF.parent / "tests" / "published.json"
@@ -28,6 +28,11 @@ def made(composed: Compose, *overrides: str) -> tuple[GenerateConfig, list[Examp
     generate.run(cfg)
     config = check(cfg, GenerateConfig)
     return config, table.read(identity.of(config))
+
+
+def plan_of(composed: Compose, *overrides: str) -> Plan:
+    config = check(composed("generate", *overrides), GenerateConfig)
+    return make(identity.of(config), config.gold_dir)
 
 
 def test_a_shared_premise_serves_every_label_of_its_number(
@@ -85,56 +90,11 @@ def test_parse_joint(reply: str, texts: list[str] | None) -> None:
     assert parse_joint(reply, ["a", "b"]) == texts
 
 
-def test_verified_keeps_only_what_the_llm_gives_its_own_label(
-    composed: Compose, sent: list[llm.Request]
-) -> None:
-    config, examples = made(composed, "filter=verified", "max_attempts=60")
-    assert len(examples) == 12
-    entries = [
-        json.loads(line)
-        for line in (identity.of(config).folder / JOURNAL)
-        .read_text(encoding="utf-8")
-        .splitlines()[1:]
-    ]
-    for entry in entries:
-        verdict = config.task.labels[int(entry["raw"][-1]) - 1]
-        assert (entry["reason"] == "") == (verdict == entry["label"])
-    assert {request.choices for request in sent} == {(), ("1", "2", "3")}
-    manifest = table.read_manifest(identity.of(config).folder)
-    assert manifest is not None
-    assert 0.1 < manifest["acceptance_rate"] < 0.7, (
-        "a verdict by lot agrees with one label in three"
-    )
-    for label, share in manifest["verified"].items():
-        own = [entry for entry in entries if entry["label"] == label]
-        assert share == round(sum(not entry["reason"] for entry in own) / len(own), 4)
-    assert manifest["verify_tokens"] == sum(sum(entry["judged"][:2]) for entry in entries) > 0
-    assert not (identity.of(config).folder / table.SOFT).exists(), (
-        "an LLM that answers with a number tells no probabilities"
-    )
-
-
-def test_verified_tolerates_neighbouring_levels(composed: Compose) -> None:
-    rates = []
-    for tolerance in (0, 2):
-        config, _ = made(
-            composed,
-            "task=jsts",
-            "filter=verified",
-            f"filter.tolerance={tolerance}",
-            "max_attempts=100",
-        )
-        manifest = table.read_manifest(identity.of(config).folder)
-        assert manifest is not None
-        rates.append(manifest["acceptance_rate"])
-    assert rates[1] > rates[0]
-
-
 def test_the_spending_limit_stops_and_can_be_raised(composed: Compose) -> None:
     prices = ["llm.price_prompt=1000", "llm.price_completion=2000"]
     with pytest.raises(
         UserError,
-        match=r"spending limit llm\.max_cost=1\.0 US dollars is reached: .* go on with llm\.max_cost=2",
+        match=r"spending limit llm\.max_cost=1\.0 US dollars is reached: .* to continue, add llm\.max_cost=2",
     ):
         made(composed, *prices, "llm.max_cost=1.0")
     config, examples = made(composed, *prices, "llm.max_cost=1000")
@@ -198,8 +158,8 @@ def test_shots_of_all_labels(composed: Compose, tmp_path: Path) -> None:
         "shots=2",
         "~task.gold.columns.id",
     ]
-    one = make(check(composed("generate", *source), GenerateConfig))
-    both = make(check(composed("generate", *source, "shots_scope=all"), GenerateConfig))
+    one = plan_of(composed, *source)
+    both = plan_of(composed, *source, "shots_scope=all")
     assert len(one.request(0, 0, []).messages) == 1 + 2 * 2 * 2 + 1
     assert len(both.request(0, 0, []).messages) == 1 + 3 * 2 * 2 * 2 + 1
     assert {shot.label for _, shot in one.shown(0)} == {"entailment"}

@@ -9,7 +9,6 @@ from pathlib import Path
 
 import pytest
 import torch
-from japagen.synthesis.filter import Student
 
 from japagen import generate
 from japagen.config.check import check
@@ -18,6 +17,7 @@ from japagen.config.schema import GenerateConfig
 from japagen.config.task import Task
 from japagen.dataset import identity, journal, table
 from japagen.student import pretrained
+from japagen.synthesis.verification import StudentVerifier
 from tests.conftest import Compose
 from tests.weather import shipped
 
@@ -43,7 +43,7 @@ def test_a_student_verifies_and_its_probabilities_are_kept(
     composed: Compose, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     folder = saved(tmp_path / "student-1a2b", shipped("jnli"), [2.0, 0.0, 1.0])
-    limits = ["max_attempts=2", "max_shortfall=1.0", "num_per_label=4"]
+    limits = ["max_attempts=2", "max_shortfall=1.0", "num_per_label=4", "filter.min_confirmed=0"]
     cfg = composed("generate", "filter=verified", f"filter.student={folder}", *limits)
     generate.run(cfg)
     config = check(cfg, GenerateConfig)
@@ -55,7 +55,7 @@ def test_a_student_verifies_and_its_probabilities_are_kept(
     assert manifest["verify_tokens"] == 0
     assert manifest["verify_seconds"] > 0
     assert manifest["identity"]["filter"]["student"] == "student-1a2b"
-    assert "verified: entailment 1.00" in capsys.readouterr().out
+    assert "labels confirmed: entailment 1.00" in capsys.readouterr().out
     soft = [
         json.loads(line)
         for line in (identity.of(config).folder / table.SOFT)
@@ -88,14 +88,12 @@ def test_an_interrupted_verification_ends_with_the_same_bytes(
 
 def test_a_regression_student_gives_the_nearest_level(tmp_path: Path) -> None:
     task = shipped("jsts")
-    student = Student(saved(tmp_path, task, [3.6]), task)
-    verdict = asyncio.run(student.judge(["犬がいる。", "猫がいる。"]))
+    student = StudentVerifier(saved(tmp_path, task, [3.6]), task)
+    found = asyncio.run(student.verify(["犬がいる。", "猫がいる。"]))
     student.close()
     levels = [float(label) for label in task.labels]
-    assert min(abs(level - 3.6) for level in levels) == pytest.approx(
-        abs(levels[verdict.label] - 3.6)
-    )
-    assert verdict.probabilities == ()
+    assert min(abs(level - 3.6) for level in levels) == pytest.approx(abs(float(found.label) - 3.6))
+    assert found.probabilities == ()
 
 
 def test_without_verification_there_is_no_soft_file_and_no_other_name(composed: Compose) -> None:
@@ -119,4 +117,4 @@ def test_a_student_that_cannot_judge_is_named(composed: Compose, tmp_path: Path)
         check(composed("generate", f"filter.student={other}"), GenerateConfig)
     (tmp_path / "other" / "config.json").unlink()
     with pytest.raises(UserError, match=r"filter\.student=.* cannot be opened"):
-        Student(other, shipped("jcola"))
+        StudentVerifier(other, shipped("jcola"))
