@@ -1,0 +1,186 @@
+"""Label filters with an LLM that writes a wrong label at a known rate and recognises labels well."""
+
+from __future__ import annotations
+
+import json
+import math
+import random
+from collections import Counter
+from typing import Any, ClassVar
+
+import pytest
+
+from japagen import generate, llm
+from japagen.config.check import check
+from japagen.config.error import UserError
+from japagen.config.schema import GenerateConfig
+from japagen.dataset import identity, table
+from japagen.gold.example import Example
+from japagen.llm import fake
+from tests.conftest import Compose
+from tests.toys import write_rows
+
+WORDS = {"acceptable": "犬", "unacceptable": "猫"}  # what a text of each label is about
+ANSWERS = {"acceptable": "正しい", "unacceptable": "誤り"}
+OTHER = {"acceptable": "unacceptable", "unacceptable": "acceptable"}
+
+
+class Writer(fake.Fake):
+    """Writes about a cat or a dog: one of ten texts asked for as `unacceptable` is about a cat.
+
+    Asked for the label, it is `sure` of it; for texts without content it says `acceptable`.
+    """
+
+    wrong: ClassVar[dict[str, float]] = {"acceptable": 0.0, "unacceptable": 0.6}
+    sure = 0.9
+    prior = 0.5  # of `acceptable` for texts without content
+
+    async def complete(self, request: llm.Request) -> llm.Completion:
+        asked = request.messages[-1]["content"]
+        return self.judge(request, asked) if request.choices else self.write(request, asked)
+
+    def write(self, request: llm.Request, asked: str) -> llm.Completion:
+        draw = random.Random(f"{request.seed}")
+        label = "unacceptable" if "おかしい" in asked or "間違えた" in asked else "acceptable"
+        true = OTHER[label] if draw.random() < self.wrong[label] else label
+        return llm.Completion(f"{WORDS[true]}は{fake.sentence(draw)[:-1]}。", "stop", 10, 20)
+
+    def judge(self, request: llm.Request, asked: str) -> llm.Completion:
+        true = next((label for label, word in WORDS.items() if asked.startswith(f"文：{word}")), "")
+        base = {"acceptable": self.prior, "unacceptable": 1 - self.prior}
+        if true:
+            base = {
+                name: base[name] * (self.sure if name == true else 1 - self.sure) for name in base
+            }
+        total = sum(base.values())
+        top = {ANSWERS[name][:1]: math.log(value / total) for name, value in base.items()}
+        said = max(base, key=lambda name: base[name])
+        return llm.Completion(ANSWERS[said], "stop", 5, 1, top if request.top else {})
+
+
+@pytest.fixture(autouse=True)
+def writer(monkeypatch: pytest.MonkeyPatch) -> type[Writer]:
+    """The LLM of these tests, with its settings restored after each."""
+
+    class Fresh(Writer):
+        pass
+
+    monkeypatch.setattr(fake, "Fake", Fresh)
+    return Fresh
+
+
+def made(composed: Compose, *overrides: str) -> tuple[list[Example], dict[str, Any]]:
+    cfg = composed("generate", "task=jcola", "num_per_label=20", *overrides)
+    generate.run(cfg)
+    dataset = identity.of(check(cfg, GenerateConfig))
+    manifest = table.read_manifest(dataset.folder)
+    assert manifest is not None
+    return table.read(dataset), manifest
+
+
+def share_right(examples: list[Example], label: str) -> float:
+    own = [example.texts[0] for example in examples if example.label == label]
+    return sum(text.startswith(WORDS[label]) for text in own) / len(own)
+
+
+def test_without_a_filter_the_wrong_labels_stay(composed: Compose) -> None:
+    examples, _ = made(composed)
+    assert share_right(examples, "acceptable") == 1.0
+    assert 0.2 < share_right(examples, "unacceptable") < 0.6
+
+
+@pytest.mark.parametrize("rule", ["verified", "relabelled", "soft"])
+def test_every_filter_recovers_the_true_labels(composed: Compose, rule: str) -> None:
+    examples, manifest = made(composed, f"filter={rule}")
+    assert Counter(example.label for example in examples) == {"acceptable": 20, "unacceptable": 20}
+    assert all(share_right(examples, label) == 1.0 for label in WORDS)
+    given = manifest["confusion"]["unacceptable"]
+    assert given["acceptable"] > given["unacceptable"] > 0
+    assert manifest["verified"]["acceptable"] == 1.0
+    assert manifest["verify_tokens"] > 0
+
+
+def test_relabelled_uses_what_verified_throws_away(composed: Compose) -> None:
+    _, verified = made(composed, "filter=verified")
+    _, relabelled = made(composed, "filter=relabelled")
+    assert verified["rejected"]["unacceptable"]["disagreed"] > 20
+    assert relabelled["replies"] < verified["replies"]
+
+
+def test_soft_keeps_the_distribution_in_the_order_of_the_labels(composed: Compose) -> None:
+    cfg = composed("generate", "task=jcola", "num_per_label=4", "filter=soft")
+    generate.run(cfg)
+    dataset = identity.of(check(cfg, GenerateConfig))
+    lines = (dataset.folder / table.SOFT).read_text(encoding="utf-8").splitlines()
+    for row in map(json.loads, lines):
+        expected = [0.1, 0.9] if row["id"].startswith("acceptable") else [0.9, 0.1]
+        assert row["probabilities"] == pytest.approx(expected, abs=1e-5)
+
+
+def test_calibration_divides_out_a_preferred_label(composed: Compose, writer: type[Writer]) -> None:
+    """Of a label that it gives to 99 % of empty texts, the LLM is surer than any text can change."""
+    writer.prior = 0.99
+    with pytest.raises(UserError, match=r"(?s)'unacceptable' is hardly ever confirmed.*calibrate=true"):
+        made(composed, "filter=verified")
+    examples, manifest = made(composed, "filter=verified", "question.calibrate=true")
+    assert all(share_right(examples, label) == 1.0 for label in WORDS)
+    assert manifest["prior"] == pytest.approx([0.01, 0.99], abs=1e-3)
+
+
+def test_a_label_that_is_never_confirmed_stops_early_and_resumes(
+    composed: Compose, writer: type[Writer]
+) -> None:
+    writer.wrong = {"acceptable": 0.0, "unacceptable": 1.0}
+    with pytest.raises(UserError, match="asked about 30 texts written for it and gave acceptable"):
+        made(composed, "filter=verified", "llm.concurrency=1")
+    with pytest.raises(UserError, match="hardly ever confirmed"):
+        made(composed, "filter=relabelled")
+    examples, _ = made(
+        composed, "filter=verified", "filter.min_confirmed=0", "max_shortfall=0.5", "max_attempts=3"
+    )
+    assert {example.label for example in examples} == {"acceptable"}
+
+
+def test_min_probability_rejects_what_the_llm_is_not_sure_of(
+    composed: Compose, writer: type[Writer]
+) -> None:
+    writer.sure = 0.7
+    with pytest.raises(UserError, match="uncertain"):
+        made(composed, "filter=relabelled", "filter.min_probability=0.8", "max_attempts=2")
+    assert len(made(composed, "filter=relabelled", "filter.min_probability=0.6")[0]) == 40
+
+
+@pytest.fixture
+def gold_dir(tmp_path: Any) -> str:
+    """Gold rows about cats and dogs."""
+    rows = [
+        {"uid": n, "sentence": f"{'猫犬'[n % 2]}は{n}番目に来た。", "label": n % 2}
+        for n in range(40)
+    ]
+    write_rows(tmp_path / "gold/jcola-v1.0/in_domain_train-v1.0.json", rows)
+    return f"gold_dir={tmp_path / 'gold'}"
+
+
+def test_auto_verifies_with_a_reliable_llm_alone(
+    composed: Compose, gold_dir: str, writer: type[Writer]
+) -> None:
+    examples, manifest = made(composed, "filter=auto", "filter.dev_rows=10", gold_dir)
+    assert manifest["reliability"]["trusted"]
+    assert manifest["reliability"]["recall"] == {"unacceptable": 1.0, "acceptable": 1.0}
+    assert share_right(examples, "unacceptable") == 1.0
+
+    writer.prior = 0.99
+    examples, manifest = made(composed, "filter=auto", "filter.dev_rows=10", "seed=1", gold_dir)
+    assert not manifest["reliability"]["trusted"]
+    assert manifest["reliability"]["answered"] == {"unacceptable": 0.0, "acceptable": 1.0}
+    assert share_right(examples, "unacceptable") < 0.7
+    assert "confusion" not in manifest
+
+
+def test_auto_without_gold_falls_back_with_a_warning(
+    composed: Compose, tmp_path: Any, caplog: pytest.LogCaptureFixture
+) -> None:
+    with caplog.at_level("WARNING"):
+        examples, _ = made(composed, "filter=auto", f"gold_dir={tmp_path}")
+    assert len(examples) == 40
+    assert "falls back to filter=none" in caplog.text
