@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from typing import Optional
 
 from omegaconf import MISSING
 
@@ -54,14 +55,25 @@ class Clean:
 
 @dataclass
 class Gold:
-    """Where gold rows are. Of each list the first file that exists is read, relative to `gold_dir`."""
+    """Where gold rows are and how to read them (docs/add_a_task.md).
+
+    Of `train`, `dev` and `test` the first file that exists is read, relative to `gold_dir`.
+    `columns`: input, label, id or split -> name or position (from 1) of its column.
+    `labels`, `splits`: value in the file -> label of the task, or train, dev, test; null drops rows.
+    `header`, `quoting`: null decides by the file. `sha256`: of the files in `urls`, when known.
+    """
 
     format: str = "jsonl"
     train: list[str] = field(default_factory=list)
+    dev: list[str] = field(default_factory=list)
     test: list[str] = field(default_factory=list)
+    header: bool | None = None
+    quoting: bool | None = None
     columns: dict[str, str] = field(default_factory=dict)
-    labels: dict[str, str] = field(default_factory=dict)
+    labels: dict[str, Optional[str]] = field(default_factory=dict)  # noqa: UP045
+    splits: dict[str, Optional[str]] = field(default_factory=dict)  # noqa: UP045
     urls: dict[str, str] = field(default_factory=dict)
+    sha256: dict[str, str] = field(default_factory=dict)
     how: str = ""
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import html
-import io
 import logging
 import random
 import string
@@ -16,18 +15,10 @@ from html.parser import HTMLParser
 from pathlib import Path
 from typing import Literal
 
-from japagen.gold.rows import (
-    Fault,
-    Row,
-    csv_cells,
-    csv_records,
-    decode,
-    exists,
-    picked,
-    read_text,
-    unreadable,
-    whole,
-)
+from japagen.gold.record import TableForm, table_cells, table_records
+from japagen.gold.rows import Columns, Fault, Row, without_faults
+from japagen.gold.rows import rows as rows_of
+from japagen.gold.source import decode, exists, read_text, unreadable
 
 log = logging.getLogger(__name__)
 
@@ -74,7 +65,7 @@ def marc_ja(path: Path, split: Literal["train", "test"]) -> list[Row]:
 
     One review more or less gives another shuffle, so that rows must be read and dropped as JGLUE does, to the letter.
     """
-    rows = whole(path, reviews(path))
+    rows = without_faults(path, reviews(path))
     random.Random(1).shuffle(rows)
     first, second = int(len(rows) * 0.94), int(len(rows) * (0.94 + 0.03))
     return rows[:first] if split == "train" else published(rows[first:second], path.parent)
@@ -82,7 +73,7 @@ def marc_ja(path: Path, split: Literal["train", "test"]) -> list[Row]:
 
 def reviews(path: Path) -> Iterator[Row | Fault]:
     """Reviews of 1, 2, 4 or 5 stars that are at most 500 characters, less than 90 % of them ASCII."""
-    cells = csv_cells(io.StringIO(read_text(path), newline=None), "\t", strict=False)
+    cells = table_cells(read_text(path), "\t", quoting=True, strict=False, newline=None)
     for item in list(cells)[1:]:
         if isinstance(item, Fault):
             yield item
@@ -167,10 +158,10 @@ def strip_html(text: str) -> str:
 
 def covid19(path: Path, tweets: Path) -> Iterator[Row | Fault]:
     """Published labels joined with the user's tweets.csv; 66 and 68 (undecided) and absent tweets are left out."""
-    with_text = picked(csv_records(tweets, ","), ["text"], "tweet_id", "tweet_id")
-    texts = {row.id: row.texts for row in whole(tweets, with_text)}
+    with_text = csv_rows(tweets, Columns(["text"], "tweet_id", "tweet_id"))
+    texts = {row.id: row.texts for row in without_faults(tweets, with_text)}
     undecided = absent = 0
-    for row in picked(csv_records(path, ","), [], "assessment_option_id", "tweet_id"):
+    for row in csv_rows(path, Columns([], "assessment_option_id", "tweet_id")):
         if isinstance(row, Fault):
             yield row
         elif row.label.strip() in ("66", "68"):
@@ -185,3 +176,8 @@ def covid19(path: Path, tweets: Path) -> Iterator[Row | Fault]:
         undecided,
         absent,
     )
+
+
+def csv_rows(path: Path, columns: Columns) -> Iterator[Row | Fault]:
+    """The rows of a CSV file with a header."""
+    return rows_of(table_records(path, TableForm(",", header=True), columns.needed()), columns)

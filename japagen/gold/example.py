@@ -7,13 +7,16 @@ from typing import Literal
 
 from japagen.config.task import Task
 
-Split = Literal["train", "test"]
+Split = Literal["train", "dev", "test"]
 
 
 @dataclass(frozen=True, slots=True)
 class Example:
-    """One labelled example: `texts` in the order of task.inputs; `label` a name of task.labels or, for regression,
-    a number as text."""
+    """One labelled example.
+
+    `texts` in the order of task.inputs; `label` a name of task.labels or, for regression, a
+    number as text.
+    """
 
     id: str
     texts: tuple[str, ...]
@@ -21,5 +24,5 @@ class Example:
 
 
 def nearest(score: str, task: Task) -> str:
-    """The label of a regression task nearest to a score; of two, the one that task.labels has first."""
+    """The label of a regression task nearest to a score; of two equally near, the first."""
     return min(task.labels, key=lambda level: abs(float(level) - float(score)))

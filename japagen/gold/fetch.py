@@ -12,7 +12,7 @@ from japagen.config.error import UserError
 from japagen.config.task import Gold, Task
 from japagen.files import cache_dir
 from japagen.gold.example import Split
-from japagen.gold.rows import exists
+from japagen.gold.source import exists
 
 log = logging.getLogger(__name__)
 
@@ -66,7 +66,7 @@ def base_of(gold_dir: str | None) -> Path:
 
 def places(gold: Gold, split: Split, gold_dir: str | None) -> list[tuple[str, Path]]:
     """(name in the YAML, path) of each file that may hold a split; an absolute or ~ name stays as it is."""
-    names = gold.train if split == "train" else gold.test
+    names: list[str] = getattr(gold, split)
     return [(name, base_of(gold_dir) / Path(name).expanduser()) for name in names]
 
 
