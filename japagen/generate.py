@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import dataclasses
-import functools
 import gc
 import logging
 import time
@@ -32,7 +31,8 @@ from japagen.dataset.table import (
     writer,
 )
 from japagen.job import sweep
-from japagen.llm.dispatch import answer, in_flight
+from japagen.llm.dispatch import in_flight
+from japagen.llm.retry import Retry
 from japagen.synthesis import acceptance, console, estimate, filter
 from japagen.synthesis.attempt import Premises, draw
 from japagen.synthesis.plan import Plan, make
@@ -200,7 +200,7 @@ class Synthesis:
             else None
         )
         engine = llm.load(self.config.llm)
-        changed, ask = asyncio.Event(), functools.partial(answer, engine)
+        changed, ask = asyncio.Event(), Retry(engine).answer
 
         async def worker() -> None:
             while not self.stopped:

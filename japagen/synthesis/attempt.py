@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from japagen import llm
+from japagen.llm.finish import rejection
 from japagen.synthesis import clean
 from japagen.synthesis.filter import Verdict
 from japagen.synthesis.plan import Plan
@@ -135,8 +136,9 @@ async def write_joint(plan: Plan, ask: Ask, k: int, attempt: int, draft: Draft) 
     reply = await ask(plan.joint_request(k, attempt))
     draft.count(reply)
     texts = parse_joint(reply.text, plan.config.task.inputs)
-    if texts is None:
-        draft.reason = "truncated" if reply.finish == "length" else "not_json"
+    stopped = rejection(reply.finish)
+    if texts is None or stopped not in ("", "truncated"):
+        draft.reason = stopped or "not_json"
     for text in texts or []:
         if not draft.reason:
             keep(plan, k, draft, text, "stop")
