@@ -120,7 +120,9 @@ def test_soft_keeps_the_distribution_in_the_order_of_the_labels(composed: Compos
 def test_calibration_divides_out_a_preferred_label(composed: Compose, writer: type[Writer]) -> None:
     """Of a label that it gives to 99 % of empty texts, the LLM is surer than any text can change."""
     writer.prior = 0.99
-    with pytest.raises(UserError, match=r"(?s)'unacceptable' is hardly ever confirmed.*calibrate=true"):
+    with pytest.raises(
+        UserError, match=r"(?s)'unacceptable' is hardly ever confirmed.*calibrate=true"
+    ):
         made(composed, "filter=verified")
     examples, manifest = made(composed, "filter=verified", "question.calibrate=true")
     assert all(share_right(examples, label) == 1.0 for label in WORDS)
