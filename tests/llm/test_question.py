@@ -12,7 +12,9 @@ from japagen.config.error import UserError
 from japagen.config.schema import CONF, EvaluateConfig
 from japagen.config.task import Task
 from japagen.llm import question
+from japagen.llm.logprobs import text_of
 from tests.conftest import Compose
+from tests.weather import shipped
 
 TASKS = sorted(path.stem for path in (CONF / "task").glob("*.yaml"))
 
@@ -146,3 +148,34 @@ def test_check_names_the_problem(composed: Compose, override: str, message: str)
     with pytest.raises(UserError) as caught:
         check(composed("evaluate", override), EvaluateConfig)
     assert message in str(caught.value)
+
+
+def test_a_first_token_tells_the_answer_that_it_begins() -> None:
+    task = shipped("marc_ja")  # 満足, 不満
+    half = text_of({"token": "\ufffd", "bytes": list("満".encode()[:2])})
+    shares = question.probabilities({half: math.log(0.6), "不": math.log(0.2), "。": -3.0}, task)
+    assert shares == pytest.approx((0.75, 0.25))
+    assert question.probabilities({"。": -1.0, "": -2.0}, task) == ()
+    only = question.probabilities({"満足": math.log(0.9), "。": math.log(0.01)}, task)
+    assert only == pytest.approx((0.9 / 0.91, 0.01 / 0.91)), "an absent answer: the least token"
+
+
+def test_a_token_that_begins_several_answers_counts_for_none() -> None:
+    task = shipped("news")  # 男性, 女性, 独身女性 and others
+    shares = question.probabilities({"女": math.log(0.5), "独": math.log(0.4), "": -9.0}, task)
+    assert max(shares) == shares[task.labels.index("peachy")]
+
+
+def test_calibration_divides_by_the_answer_to_texts_without_content() -> None:
+    assert question.calibrated((0.8, 0.2), (0.9, 0.1)) == pytest.approx((0.3077, 0.6923), abs=1e-4)
+    assert sum(question.calibrated((1.0, 0.0), (0.0, 1.0))) == pytest.approx(1.0)
+    assert question.content_free(shipped("jnli"))[0] == ["", ""]
+
+
+def test_the_label_of_an_answer() -> None:
+    jsts = shipped("jsts")
+    assert question.label("9", (0.0, 0.0, 0.5, 0.5, 0.0, 0.0), jsts) in ("2", "3")
+    assert question.label("3.4", (), jsts) == "3"
+    assert question.label("満足です", (), shipped("marc_ja")) == "positive"
+    assert question.label("わかりません", (), shipped("marc_ja")) == ""
+    assert question.label("満足", (0.2, 0.8), shipped("marc_ja")) == "negative"
