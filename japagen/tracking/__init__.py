@@ -6,7 +6,7 @@ from japagen.tracking.model import describe
 from japagen.tracking.name import method, run_name
 from japagen.tracking.past import Recorded, folder_of, recorded
 from japagen.tracking.run import Run, earlier, latest, run
-from japagen.tracking.secret import hidden
+from japagen.config.secret import hidden
 
 __all__ = [
     "Recorded",

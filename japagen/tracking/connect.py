@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Protocol
 from filelock import FileLock
 
 from japagen.config.schema import Config
-from japagen.tracking.secret import hidden
+from japagen.config.secret import hidden
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 from japagen.config.error import UserError
 from japagen.config.schema import Config
 from japagen.tracking.connect import Asked, connect, database, guard
-from japagen.tracking.secret import hidden
+from japagen.config.secret import hidden
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient

@@ -26,7 +26,7 @@ from japagen.tracking import parent
 from japagen.tracking.alive import bury, here
 from japagen.tracking.connect import REFUSED, Asked, connect, database, guard, log
 from japagen.tracking.name import flat, method, run_name
-from japagen.tracking.secret import hidden, without_secrets
+from japagen.config.secret import hidden, without_secrets
 from japagen.tracking.unsent import Unsent, apply, send
 
 if TYPE_CHECKING:
