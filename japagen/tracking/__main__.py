@@ -8,8 +8,8 @@ import sys
 from collections.abc import Iterator
 from pathlib import Path
 
-from japagen.tracking.connect import quiet
 from japagen.config.secret import hidden
+from japagen.tracking.connect import quiet
 from japagen.tracking.unsent import FOLDER, send, waiting
 
 # One entry of the folder: KEY.jsonl, its lock, or KEY/ with the run's files. KEY is the run's uuid4 in hexadecimal.

@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING, Any
 
 from japagen.config.error import UserError
 from japagen.config.schema import Config
-from japagen.tracking.connect import Asked, connect, database, guard
 from japagen.config.secret import hidden
+from japagen.tracking.connect import Asked, connect, database, guard
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient

@@ -20,13 +20,13 @@ from typing import TYPE_CHECKING, Any
 from omegaconf import OmegaConf
 
 from japagen.config.schema import Config
+from japagen.config.secret import hidden, without_secrets
 from japagen.gold.fetch import GoldMissing
 from japagen.job import sweep
 from japagen.tracking import parent
 from japagen.tracking.alive import bury, here
 from japagen.tracking.connect import REFUSED, Asked, connect, database, guard, log
 from japagen.tracking.name import flat, method, run_name
-from japagen.config.secret import hidden, without_secrets
 from japagen.tracking.unsent import Unsent, apply, send
 
 if TYPE_CHECKING:
