@@ -38,6 +38,8 @@ class LLM:
     name: str = MISSING
     model: str = MISSING
     chat: bool = True
+    # false: the chat template has no system role; the system text goes before the first user message.
+    system_role: bool = True
     licence: str = "unknown"
     concurrency: int = 1
     sampling: dict[str, Any] = field(default_factory=dict)

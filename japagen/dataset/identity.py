@@ -102,6 +102,8 @@ def identity(config: Config) -> dict[str, Any]:
 def llm_identity(llm: LLM) -> dict[str, Any]:
     """Return the options of an LLM that change what it answers."""
     kept = {key: getattr(llm, key) for key in ("_target_", "model", "chat", "sampling")}
+    if not llm.system_role:
+        kept["system_role"] = False
     if engine := {key: value for key, value in llm.engine.items() if key in TEXTUAL}:
         kept["engine"] = engine
     return kept

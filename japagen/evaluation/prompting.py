@@ -22,7 +22,9 @@ from japagen.dataset.journal import JOURNAL, Journal, shots_head
 from japagen.gold import load
 from japagen.gold.example import Example
 from japagen.llm import question
-from japagen.llm.dispatch import answer, in_flight
+from japagen.llm.dispatch import in_flight
+from japagen.llm.finish import rejection
+from japagen.llm.retry import Retry
 
 log = logging.getLogger(__name__)
 
@@ -163,17 +165,20 @@ async def ask_all(
 ) -> None:
     """Keep `llm.concurrency` questions in flight until all are answered; the journal gets each answer as it comes."""
     engine = llm.load(config.llm)
+    ask = Retry(engine).answer
     waiting, begin = iter(zip(rows, asked, strict=True)), time.monotonic()
     told = begin
 
     async def worker() -> None:
         nonlocal told
         for row, request in waiting:
-            reply = await answer(engine, request)
+            reply = await ask(request)
+            # Half a reply is no answer; one at the token limit has the answer at its beginning.
+            complete = rejection(reply.finish) in ("", "truncated")
             entry = {
                 "id": row.id,
                 "row": row_key(row),
-                "reply": reply.text,
+                "reply": reply.text if complete else "",
                 "tokens": [reply.prompt_tokens, reply.completion_tokens],
             }
             levels = {

@@ -1,4 +1,4 @@
-"""No model at all: deterministic Japanese sentences with settable latency, errors and malformed replies."""
+"""Engine without a model, for tests: deterministic Japanese sentences, with errors on request."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import random
 
 from japagen.config.error import UserError
 from japagen.config.schema import LLM
-from japagen.llm import Completion, EngineError, Request
+from japagen.llm.engine import Completion, EngineError, Request
 
 WHO = [
     "犬",
@@ -72,10 +72,10 @@ MALFORMED = ["", "はい、承知しました。", "Sure, here is one.", "这是
 
 
 class Fake:
-    """The same request and seed always get the same reply, whatever came before.
+    """Answers from the request and its seed alone, whatever came before.
 
-    `llm.engine`: latency (seconds, mean of a jittered wait), error_rate and malformed_rate (0 to 1).
-    An error is drawn anew on each try, so that trying again helps, as with a real server.
+    `llm.engine`: latency (mean seconds of a random wait), error_rate and malformed_rate (0 to 1).
+    An error is drawn anew for each try, so that a retry may succeed, as with a real server.
     """
 
     def __init__(self, llm: LLM) -> None:
@@ -83,24 +83,25 @@ class Fake:
         unknown = set(llm.engine) - set(options)
         if unknown:
             raise UserError(
-                f"llm.engine.{min(unknown)} is not an option of llm=fake; allowed: {', '.join(options)}"
+                f"llm.engine.{min(unknown)} is not an option of llm=fake; allowed: "
+                f"{', '.join(options)}"
             )
         options.update(llm.engine)
         self.latency, self.error_rate, self.malformed_rate = options.values()
         self.errors = random.Random(0)
 
     async def complete(self, request: Request) -> Completion:
-        """A sentence that depends on the request alone."""
+        """A sentence, or a reply in the requested form."""
         if self.latency:
             await asyncio.sleep(random.uniform(0, 2 * self.latency))
         if self.errors.random() < self.error_rate:
-            raise EngineError("fake: an error was asked for (llm.engine.error_rate)")
+            raise EngineError("llm=fake: an error that llm.engine.error_rate asks for")
         prompt = request.text + "".join(message["content"] for message in request.messages)
         draw = random.Random(f"{request.seed} {prompt}")
         text = (
             draw.choice(MALFORMED) if draw.random() < self.malformed_rate else reply(request, draw)
         )
-        # Half sure of its answer, and of all others alike.
+        # Probability 0.5 for its answer, the rest shared by the other choices.
         rest = 0.5 / max(1, len(request.choices) - 1)
         top = (
             {choice: math.log(0.5 if choice == text else rest) for choice in request.choices}
@@ -110,11 +111,11 @@ class Fake:
         return Completion(text, "stop", len(prompt), len(text), top if text in top else {})
 
     async def close(self) -> None:
-        """Nothing to free."""
+        """Do nothing."""
 
 
 def reply(request: Request, draw: random.Random) -> str:
-    """What a model held to the request's form would say."""
+    """A reply in the form that the request asks for."""
     if request.choices:
         return draw.choice(request.choices)
     if request.schema is not None:
@@ -125,7 +126,7 @@ def reply(request: Request, draw: random.Random) -> str:
 
 
 def sentence(draw: random.Random) -> str:
-    """Three clauses long enough for every task, out of some billions."""
+    """Three clauses, long enough for every task; there are more than 10^12 of them."""
     clauses = [
         f"{draw.choice(WHO)}が{draw.choice(WHERE)}で{draw.choice(HOW)}{draw.choice(WHAT)}"
         for _ in range(3)

@@ -1,4 +1,4 @@
-"""llama.cpp inside this process, through prebuilt xllamacpp: any GGUF file, and the embedded models."""
+"""Engine for llama.cpp inside this process (xllamacpp): GGUF files and the embedded models."""
 
 from __future__ import annotations
 
@@ -12,40 +12,43 @@ from typing import Any
 from japagen.config.error import UserError, did_you_mean
 from japagen.config.schema import LLM
 from japagen.embedded import assemble
-from japagen.llm import Completion, EngineError, Request, likeliest
+from japagen.llm import reply
+from japagen.llm.chat import SystemRole
+from japagen.llm.engine import Completion, EngineError, Request
 
 
 class LlamaCpp:
     """Answers from one loaded GGUF model, `llm.concurrency` requests at a time.
 
-    `llm.engine` sets fields of llama.cpp's CommonParams (n_ctx is per request here), `llm.sampling` goes into each request.
+    `llm.engine` sets fields of llama.cpp's CommonParams (here n_ctx is the context of one request);
+    `llm.sampling` goes into each request.
     """
 
     def __init__(self, llm: LLM) -> None:
         self.sampling = dict(llm.sampling)
+        self.system_role = SystemRole(llm.system_role)
         self.server = start(model_file(llm.model), llm)
         self.threads = ThreadPoolExecutor(llm.concurrency, thread_name_prefix="llamacpp")
 
     async def complete(self, request: Request) -> Completion:
         """Answer `request`; several may be awaited at once."""
+        sent = self.system_role.adapt(request)
         body = {
-            "stop": list(request.stop),
+            "stop": list(sent.stop),
             "cache_prompt": True,
             **self.sampling,
-            **constraint(request),
-            "seed": request.seed,
+            **constraint(sent),
+            "seed": sent.seed,
         }
-        loop = asyncio.get_running_loop()
-        if request.messages:
-            body["messages"] = list(request.messages)
-            reply = await loop.run_in_executor(
-                self.threads, self.server.handle_chat_completions, body
-            )
+        if sent.messages:
+            body["messages"], handle = list(sent.messages), self.server.handle_chat_completions
         else:
-            body["prompt"] = request.text
+            body["prompt"], handle = sent.text, self.server.handle_completions
             body["n_predict"] = body.pop("max_tokens", -1)
-            reply = await loop.run_in_executor(self.threads, self.server.handle_completions, body)
-        return completion(reply)
+        answer = await asyncio.get_running_loop().run_in_executor(self.threads, handle, body)
+        if failed(answer) and self.system_role.missing(sent, str(answer)):
+            return await self.complete(request)
+        return completion(answer)
 
     async def close(self) -> None:
         """Free the model's memory."""
@@ -54,58 +57,55 @@ class LlamaCpp:
 
 
 def constraint(request: Request) -> dict[str, Any]:
-    """What holds llama.cpp to the reply's form: a grammar of the choices, a JSON schema, a temperature."""
-    held: dict[str, Any] = {}
+    """The request's fields that restrict the reply: choices as a grammar, schema, temperature."""
+    fields: dict[str, Any] = {}
     if request.choices and all(len(choice) == 1 and choice.isascii() for choice in request.choices):
-        held["max_tokens"] = 1  # the token that ends the reply would take as long as the answer
-    if request.top:
-        held |= (
-            {"logprobs": True, "top_logprobs": request.top}
-            if request.messages
-            else {"n_probs": request.top}
-        )
+        fields["max_tokens"] = 1  # the token that ends the reply would take as long as the answer
+    if request.top and request.messages:
+        fields |= {"logprobs": True, "top_logprobs": request.top}
+    elif request.top:
+        fields["n_probs"] = request.top
     if request.choices:
-        held["grammar"] = "root ::= " + " | ".join(
-            json.dumps(choice, ensure_ascii=False) for choice in request.choices
-        )
+        words = [json.dumps(choice, ensure_ascii=False) for choice in request.choices]
+        fields["grammar"] = "root ::= " + " | ".join(words)
     if request.schema is not None:
-        held["json_schema"] = request.schema
+        fields["json_schema"] = request.schema
     if request.temperature is not None:
-        held["temperature"] = request.temperature
-    return held
+        fields["temperature"] = request.temperature
+    return fields
 
 
-def completion(reply: Any) -> Completion:
+def failed(answer: Any) -> bool:
+    """Whether llama.cpp's answer is an error."""
+    return not isinstance(answer, dict) or "error" in answer
+
+
+def completion(answer: Any) -> Completion:
     """A Completion from llama.cpp's answer in either of its two forms."""
-    if isinstance(reply, dict) and "exceed_context_size" in str(reply.get("error")):
-        raise UserError(
-            f"{reply['error'].get('message')}: raise llm.engine.n_ctx, or show the LLM less: fewer shots, shorter texts"
-        )
-    if not isinstance(reply, dict) or "error" in reply:
-        raise EngineError(f"llama.cpp: {reply}")
-    if "choices" in reply:
-        choice, usage = reply["choices"][0], reply["usage"]
-        text = choice["message"]["content"] if "message" in choice else choice["text"]
-        return Completion(
-            text or "",
-            choice["finish_reason"],
-            usage["prompt_tokens"],
-            usage["completion_tokens"],
-            likeliest(choice),
-        )
-    finish = "length" if reply.get("stop_type") == "limit" else "stop"
+    if failed(answer):
+        error = answer.get("error") if isinstance(answer, dict) else answer
+        if isinstance(error, dict) and "exceed_context_size" in str(error):
+            raise UserError(
+                f"{error.get('message')}: raise llm.engine.n_ctx, or show the LLM less (fewer "
+                "shots, shorter texts)"
+            )
+        raise EngineError(f"llama.cpp: {answer}")
+    if "choices" in answer:
+        return reply.from_json(answer)
+    finish = "length" if answer.get("stop_type") == "limit" else "stop"
     return Completion(
-        reply["content"], finish, reply["tokens_evaluated"], reply["tokens_predicted"]
+        answer["content"], finish, answer["tokens_evaluated"], answer["tokens_predicted"]
     )
 
 
 def start(path: Path, llm: LLM) -> Any:
-    """A running llama.cpp server object (no port is opened) for the GGUF file at `path`."""
+    """A running llama.cpp server object for the GGUF file at `path`; it opens no port."""
     try:
         import xllamacpp
     except ImportError as error:
         raise UserError(
-            f'llm={llm.name} runs in llama.cpp, which is not installed: pip install -e ".[embedded]"'
+            f"llm={llm.name} runs in llama.cpp, which is not installed: "
+            'pip install -e ".[embedded]"'
         ) from error
     params = xllamacpp.CommonParams()
     params.model.path = str(path)
@@ -125,14 +125,15 @@ def start(path: Path, llm: LLM) -> Any:
 
 
 def set_param(params: Any, key: str, value: Any) -> None:
-    """Set the (dotted) `key` of CommonParams, or say which keys there are."""
+    """Set the (dotted) `key` of CommonParams; UserError with the allowed names if it has none."""
     *path, name = key.split(".")
     for part in path:
         params = getattr(params, part, None)
     if not hasattr(params, name):
         names = [item for item in dir(params) if not item.startswith("_")]
         raise UserError(
-            f"llm.engine.{key} is not a parameter of llama.cpp{did_you_mean(name, names)}; allowed: {', '.join(names)}"
+            f"llm.engine.{key} is not a parameter of llama.cpp{did_you_mean(name, names)}; "
+            f"allowed: {', '.join(names)}"
         )
     setattr(params, name, value)
 
@@ -144,6 +145,7 @@ def model_file(model: str) -> Path:
     path = Path(model).expanduser()
     if not path.is_file():
         raise UserError(
-            f"llm.model={model}: there is no such GGUF file; give its path, or embedded:qwen2_5_coder_1_5b"
+            f"llm.model={model}: there is no such GGUF file; give its path, or "
+            "embedded:qwen2_5_coder_1_5b"
         )
     return path

@@ -1,102 +1,168 @@
-"""Any OpenAI-compatible server over HTTP: a hosted one, a cluster's, or a `vllm serve` started for the job."""
+"""Engine for an OpenAI-compatible server over HTTP: hosted, a cluster's, or started for the job."""
 
 from __future__ import annotations
 
 import asyncio
 import json
+import logging
 import os
 import random
 import time
-import urllib.request
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any
-from urllib.parse import urlsplit
+from typing import TYPE_CHECKING
 
-from japagen.config.error import UserError, did_you_mean
+from japagen.config.error import UserError
 from japagen.config.schema import LLM
-from japagen.llm import Completion, EngineError, Request
-from japagen.llm.reply import completion, hidden, message, retry_after
+from japagen.config.secret import hidden
+from japagen.llm import connection, http_body, http_error
+from japagen.llm.chat import SystemRole
+from japagen.llm.engine import Completion, EngineError, Request
+from japagen.llm.finish import REFUSED
+from japagen.llm.http_error import DOWN_PAUSE, ServerMessage
+from japagen.llm.reply import completion
+from japagen.llm.retry import PATIENCE
 
 if TYPE_CHECKING:
     import aiohttp
 
-AGAIN = {408, 409, 425, 429}  # and 5xx: the same request may succeed later
-RATE_PAUSE = 5.0  # seconds after a 429 that does not say how long
-DOWN_PAUSE = 5.0  # seconds between tries when a server that has answered before cannot be reached
-JSON = json.JSONEncoder(ensure_ascii=False)  # json.dumps would make one for each request
-OPTIONS = ("timeout", "headers")  # of llm.engine, for the client
+log = logging.getLogger(__name__)
+
+SHOWN = 400  # characters of a server's message that are shown
+ALL_REFUSED = 100  # refusals before the first reply: not single prompts but all are refused
 
 
 class Server:
-    """Sends `llm.concurrency` requests at a time to `llm.base_url`; with `llm.serve`, to a `vllm serve` of its own.
+    """Sends `llm.concurrency` requests at a time to `llm.base_url`, or with `llm.serve` to its own
+    `vllm serve`.
 
-    `llm.sampling` goes into each request as it is; a null there leaves a field out, `seed` and `stop` too.
-    `llm.engine`: timeout (seconds for one reply) and headers; with `llm.serve` the rest are flags of `vllm serve`.
+    `llm.sampling` goes into each request unchanged; null omits a field, also `seed` and `stop`.
+    `llm.engine`: see connection.Options; with `llm.serve` the rest are flags of `vllm serve`.
+    No message of this class shows the API key, whatever the server answers.
     """
 
     def __init__(self, llm: LLM) -> None:
-        self.llm, self.http = llm, import_aiohttp(llm)
-        options = dict(llm.engine)
-        self.timeout, self.headers = (
-            float(options.pop("timeout", 300.0)),
-            dict(options.pop("headers", None) or {}),
-        )
+        self.llm, self.http = llm, connection.import_aiohttp(llm)
+        self.options, rest = connection.Options.split(llm.engine)
+        self.trusted = connection.certificates(self.options)
         self.serving = None
         if llm.serve:
-            from japagen.llm.serve import serving
+            from japagen.llm.vllm_serve import serving
 
-            self.serving = serving(llm.model, options)
-            self.base_url, self.key = f"{self.serving.root}/v1", self.serving.key
+            self.serving = serving(llm.model, rest)
+            self.address, self.key = connection.Address(f"{self.serving.root}/v1"), self.serving.key
         else:
-            self.base_url, self.key = address(llm, options), api_key(llm)
-        self.url = (
-            f"{self.base_url}/chat/completions" if llm.chat else f"{self.base_url}/completions"
-        )
-        self.answered = False
-        self.resume = 0.0  # on the monotonic clock: until then the server wants to be left alone
+            self.address, self.key = connection.address(llm, rest), connection.api_key(llm)
+        path = "/chat/completions" if llm.chat else "/completions"
+        self.url, self.shown_url = self.address.url(path), hidden(self.address.base + path)
+        self.system_role = SystemRole(llm.system_role)
+        self.answered = False  # the server was reached before
+        self.replied = self.estimated = False
+        self.refusals = 0
+        self.resume = 0.0  # on the monotonic clock: until then the server wants no request
         self.session: aiohttp.ClientSession | None = None
 
     async def complete(self, request: Request) -> Completion:
         """Answer `request`; any number may be awaited at once."""
+        try:
+            return await self.ask(self.system_role.adapt(request))
+        except EngineError as error:
+            raise EngineError(self.hide(str(error)), error.retry_after) from None
+        except UserError as error:
+            raise UserError(self.hide(str(error))) from None
+
+    async def ask(self, request: Request) -> Completion:
+        """Send `request` and read what comes back."""
+        status, headers, payload = await self.post(http_body.body(self.llm, request))
+        if status != 200:
+            return await self.failed(request, status, headers, payload)
+        try:
+            reply = completion(payload, request)
+        except EngineError as error:
+            raise EngineError(self.shown(str(error))) from None
+        if reply.finish == REFUSED:
+            return self.refused(reply, "")
+        self.replied = True
+        if reply.estimated and not self.estimated:
+            self.estimated = True
+            log.warning(
+                "%s sends no token counts (usage): each character is counted as one token, for the "
+                "cost and llm.max_cost, too",
+                self.shown_url,
+            )
+        return reply
+
+    async def post(self, data: bytes) -> tuple[int, Mapping[str, str], bytes]:
+        """Status, headers and body of the answer, after the time for which the server asked."""
         if (wait := self.resume - time.monotonic()) > 0:
             await asyncio.sleep(wait * random.uniform(1.0, 1.25))
         session = self.session or self.open()
         try:
-            async with session.post(
-                self.url, data=body(self.llm, request), allow_redirects=False
-            ) as response:
-                payload = await response.read()
+            # A redirect would carry the key to another host.
+            async with session.post(self.url, data=data, allow_redirects=False) as response:
+                payload = await http_body.read(response)
         except asyncio.TimeoutError:
-            raise EngineError(
-                f"no reply from {self.url} within {self.timeout:g} s (llm.engine.timeout)"
-            ) from None
+            limit = f"{self.options.timeout:g} s (llm.engine.timeout)"
+            raise EngineError(f"no reply from {self.shown_url} within {limit}") from None
         except self.http.ClientError as error:
             raise self.broken(error) from None
         self.answered = True
-        if response.status != 200:
-            raise await self.refused(response.status, response.headers, payload)
-        return completion(payload)
+        return response.status, response.headers, payload
 
     async def close(self) -> None:
-        """Close the connections. A server that was started stays for the next job of this process."""
+        """Close the connections. A server that was started stays for the process's next job."""
         session, self.session = self.session, None
         if session is not None:
             await session.close()
 
     def open(self) -> aiohttp.ClientSession:
-        """Connections for one event loop; made by the first request."""
-        headers = {"Content-Type": "application/json", **self.headers}
-        if self.key:
-            headers["Authorization"] = f"Bearer {self.key}"
-        self.session = self.http.ClientSession(
-            # Uvicorn, below vLLM and others, closes a connection after 5 idle seconds.
-            connector=self.http.TCPConnector(limit=self.llm.concurrency, keepalive_timeout=4.0),
-            timeout=self.http.ClientTimeout(total=self.timeout, sock_connect=30.0),
-            headers=headers,
-            cookie_jar=self.http.DummyCookieJar(),
-            proxy=proxy(self.base_url),
+        """Connections for the running event loop; made by the first request."""
+        self.session = connection.open_session(
+            self.options, self.address.base, self.key, self.llm.concurrency, self.trusted
         )
         return self.session
+
+    async def failed(
+        self, request: Request, status: int, headers: Mapping[str, str], payload: bytes
+    ) -> Completion:
+        """Handle a status other than 200: a refused reply, EngineError, UserError, or try again."""
+        message = ServerMessage.read(payload)
+        said = self.shown(message.text)
+        if status in (400, 403, 422, 451) and http_error.is_refusal(message):
+            return self.refused(Completion("", REFUSED, 0, 0), said)
+        if status in (400, 422, 500) and self.system_role.missing(request, message.text):
+            return await self.ask(self.system_role.adapt(request))
+        if http_error.is_temporary(status, message):
+            wait = http_error.wait(status, headers, message)
+            if status == 429 and wait:
+                # Other requests wait too: each refused one may count against the limit.
+                until = time.monotonic() + min(wait, PATIENCE)
+                self.resume = max(self.resume, until)
+            raise EngineError(f"{self.shown_url} answered {status}: {said}", wait)
+        if 300 <= status < 400:
+            said = self.shown(headers.get("Location", ""))
+        advice = http_error.advice(self.llm, status, said, await self.models(status))
+        raise UserError(
+            f"{self.shown_url} answered {status}. {advice}\n"
+            "All replies so far are kept. Fix the cause and type the same command."
+        )
+
+    def refused(self, reply: Completion, said: str) -> Completion:
+        """The reply to a request that a content filter refused; the job continues with others."""
+        self.refusals += 1
+        if self.refusals == ALL_REFUSED and not self.replied:
+            raise UserError(
+                f"{self.shown_url} refused the first {ALL_REFUSED} requests because of their "
+                f"content, and answered none. It says: {said or 'nothing'}. Change the prompt "
+                "(task.wording), the model or the server's content filter, and try again."
+            )
+        if self.refusals == 1:
+            log.warning(
+                "%s refused a request because of its content; such replies are rejected with the "
+                "reason `refused`. It says: %s",
+                self.shown_url,
+                said or "nothing",
+            )
+        return reply
 
     def broken(self, error: aiohttp.ClientError) -> Exception:
         """What it means that the connection failed."""
@@ -104,155 +170,41 @@ class Server:
             return UserError(
                 f"The server that was started for this job stopped. {self.serving.tail()}"
             )
+        if isinstance(error, self.http.ClientSSLError):
+            return UserError(connection.untrusted(self.address.base, error))
         if not isinstance(error, self.http.ClientConnectorError):
-            return EngineError(f"{self.url}: the connection broke ({type(error).__name__})")
-        reason = f"{self.base_url} cannot be reached ({os.strerror(error.errno) if error.errno and error.errno > 0 else error.os_error})"
+            return EngineError(f"{self.shown_url}: the connection broke ({type(error).__name__})")
+        number = error.errno or 0
+        reason = os.strerror(number) if number > 0 else str(error.os_error)
+        reason = f"{hidden(self.address.base)} cannot be reached ({reason})"
         if self.answered:
             return EngineError(reason, DOWN_PAUSE)
-        start = f"start one with `vllm serve {self.llm.model}`, or have it started: llm.serve=true"
         return EngineError(
-            f"{reason}. Is llm.base_url right, and does the server run? If not, {start}"
+            f"{reason}. Is llm.base_url right, and is the server running? If not, start one with "
+            f"`vllm serve {self.llm.model}`, or let the job start it: llm.serve=true"
         )
 
-    async def refused(self, status: int, headers: Mapping[str, str], payload: bytes) -> Exception:
-        """What a status other than 200 means: EngineError where the same request may succeed later, else UserError."""
-        said = hidden(message(payload), self.key)
-        if "insufficient_quota" not in said and (status in AGAIN or status >= 500):
-            wait = retry_after(headers)
-            if status == 429:
-                # The others in flight wait too: each request that is refused may count against the limit.
-                wait = wait or RATE_PAUSE
-                self.resume = max(self.resume, time.monotonic() + wait)
-            return EngineError(f"{self.url} answered {status}: {said}", wait)
-        advice = await self.advice(status, headers, said)
-        return UserError(
-            f"{self.url} answered {status}. {advice}\nReplies so far are kept; mend it and type the same command."
-        )
-
-    async def advice(self, status: int, headers: Mapping[str, str], said: str) -> str:
-        """What the user can do about a refusal."""
-        named = self.llm.api_key_env
-        if status == 401 and named:
-            return f"It does not accept the key in the environment variable {named}: export {named}=... with a valid one."
-        if status == 401:
-            return "It wants an API key. Put it into an environment variable and name that: export MY_KEY=... and llm.api_key_env=MY_KEY"
-        if status in (402, 403, 429):
-            return f"It says: {said}. Check what the account{f' of the key in {named}' if named else ''} may use and spend."
-        if 300 <= status < 400:
-            return f"It points to {headers.get('Location', 'another address')}: set llm.base_url to the address behind it."
-        if status == 404 or (status == 400 and "model" in said.lower()):
-            names = await self.models()
-            if names:
-                return f"It says: {said}. llm.model={self.llm.model}{did_you_mean(self.llm.model, names)}; it has: {', '.join(names[:30])}"
-            return f"It says: {said}. Is llm.base_url right? It usually ends in /v1."
-        return f"It says: {said}. Mend llm.sampling; a null there leaves out a field that the server lacks: ++llm.sampling.seed=null"
-
-    async def models(self) -> list[str]:
-        """The names of the server's models, or none where it does not tell."""
+    async def models(self, status: int) -> list[str]:
+        """The names of the server's models after a 400 or 404; empty if it does not list them."""
+        if status not in (400, 404):
+            return []
         session = self.session or self.open()
+        url = self.address.url("/models")
         try:
-            async with session.get(f"{self.base_url}/models", allow_redirects=False) as response:
-                return sorted(
-                    str(model["id"]) for model in json.loads(await response.read())["data"]
-                )
-        except (self.http.ClientError, asyncio.TimeoutError, ValueError, LookupError, TypeError):
+            async with session.get(url, allow_redirects=False) as response:
+                data = json.loads(await http_body.read(response))["data"]
+                return sorted(self.shown(model["id"], 100) for model in data)
+        except (self.http.ClientError, asyncio.TimeoutError, EngineError):
+            return []
+        except (ValueError, LookupError, TypeError, AttributeError, RecursionError):
             return []
 
+    def hide(self, text: str) -> str:
+        """`text` without the API key, which some servers repeat, whole or cut."""
+        text = hidden(text)
+        start = self.key[: max(8, len(self.key) // 3)]
+        return connection.without_start(text, start) if len(self.key) > 12 else text
 
-def body(llm: LLM, request: Request) -> bytes:
-    """The JSON of one request. Stop strings of the request and of llm.sampling are both sent; nulls are left out."""
-    asked: dict[str, Any] = {
-        "model": llm.model,
-        "seed": request.seed,
-        **form(llm, request),
-        **llm.sampling,
-    }
-    if request.messages:
-        asked["messages"] = request.messages
-    else:
-        asked["prompt"] = request.text
-    if request.temperature is not None and asked.get("temperature", 1.0) is not None:
-        asked["temperature"] = request.temperature
-    if request.stop and asked.get("stop", ()) is not None:
-        stop = asked.get("stop", ())
-        asked["stop"] = [*request.stop, *([stop] if isinstance(stop, str) else stop)]
-    return JSON.encode({key: value for key, value in asked.items() if value is not None}).encode()
-
-
-def form(llm: LLM, request: Request) -> dict[str, Any]:
-    """What holds the model to the reply's form. Only vLLM has a field for choices, and others may refuse it."""
-    told: dict[str, Any] = {}
-    if request.top:
-        told = (
-            {"logprobs": True, "top_logprobs": request.top}
-            if llm.chat
-            else {"logprobs": request.top}
-        )
-    if request.choices and llm.serve:
-        return {"structured_outputs": {"choice": request.choices}, **told}
-    if request.schema is not None and (llm.chat or llm.serve):
-        return {
-            "response_format": {
-                "type": "json_schema",
-                "json_schema": {"name": "reply", "strict": True, "schema": request.schema},
-            }
-        }
-    return told
-
-
-def api_key(llm: LLM) -> str:
-    """The key in the environment variable that llm.api_key_env names; "" where none is named."""
-    if llm.api_key_env is None:
-        return ""
-    key = os.environ.get(llm.api_key_env, "").strip()
-    if not key:
-        name = llm.api_key_env
-        raise UserError(
-            f"llm={llm.name} needs an API key in the environment variable {name}, which is not set: export {name}=..."
-        )
-    if not key.isascii() or not key.isprintable() or " " in key:
-        raise UserError(
-            f"The key in the environment variable {llm.api_key_env} has characters that no key has; set it again."
-        )
-    return key
-
-
-def address(llm: LLM, options: Mapping[str, Any]) -> str:
-    """llm.base_url, checked; `options` are those of llm.engine that the client does not know."""
-    if options:
-        first = min(options)
-        raise UserError(
-            f"llm.engine.{first} is not an option of llm={llm.name}{did_you_mean(first, OPTIONS)}; "
-            f"allowed: {', '.join(OPTIONS)}; with llm.serve=true also every flag of `vllm serve`"
-        )
-    parts = urlsplit(llm.base_url or "")
-    if "@" in parts.netloc:
-        raise UserError(
-            "llm.base_url has a password in it, which would be written down with the config. Use llm.api_key_env=NAME."
-        )
-    if parts.scheme not in ("http", "https") or not parts.netloc:
-        example = "llm.base_url=http://127.0.0.1:8000/v1"
-        raise UserError(
-            f"llm.base_url={llm.base_url}: give the server's address, e.g. {example}, or llm.serve=true"
-        )
-    return (llm.base_url or "").rstrip("/")
-
-
-def proxy(base_url: str) -> str | None:
-    """The proxy for this address by HTTPS_PROXY, HTTP_PROXY and NO_PROXY; looked up once, and none for this machine."""
-    parts = urlsplit(base_url)
-    host = parts.hostname or ""
-    if host in ("localhost", "::1") or host.startswith("127.") or urllib.request.proxy_bypass(host):
-        return None
-    return urllib.request.getproxies().get(parts.scheme)
-
-
-def import_aiohttp(llm: LLM) -> Any:
-    """The HTTP library."""
-    try:
-        import aiohttp
-    except ImportError as error:
-        raise UserError(
-            f'llm={llm.name} needs aiohttp, which is not installed: pip install -e ".[openai]"'
-        ) from error
-    return aiohttp
+    def shown(self, text: str, limit: int = SHOWN) -> str:
+        """What may be shown of a server's text: one line without secrets. Hide before cutting."""
+        return http_error.one_line(self.hide(text))[:limit]

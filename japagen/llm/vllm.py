@@ -1,4 +1,4 @@
-"""vLLM inside this process: continuous batching and prefix caching, for any model that vLLM runs."""
+"""Engine for vLLM inside this process, with continuous batching and prefix caching."""
 
 from __future__ import annotations
 
@@ -16,53 +16,65 @@ from typing import Any, TypeVar
 
 from japagen.config.error import UserError, did_you_mean
 from japagen.config.schema import LLM
-from japagen.llm import Completion, EngineError, Request, guard, summed
-from japagen.llm.reuse import KEPT
+from japagen.llm import watchdog
+from japagen.llm.chat import SystemRole
+from japagen.llm.engine import Completion, EngineError, Request
+from japagen.llm.engine_cache import CACHE
+from japagen.llm.logprobs import summed
 
 T = TypeVar("T")
 
 
 class VLLM:
-    """Answers from an AsyncLLM that stays for the next job of this process if that asks for the same.
+    """Answers from an AsyncLLM, which the next job of this process may use again.
 
-    `llm.engine` goes to AsyncEngineArgs and `llm.sampling` to SamplingParams as they are, but for the sampling option
-    `chat_template_kwargs`, which goes to the model's chat template; both as in `vllm serve`.
+    `llm.engine` goes to AsyncEngineArgs and `llm.sampling` to SamplingParams unchanged, except the
+    sampling option `chat_template_kwargs`, which goes to the chat template, as in `vllm serve`.
     """
 
     def __init__(self, llm: LLM) -> None:
         self.sampling = dict(llm.sampling)
         self.template = dict(self.sampling.pop("chat_template_kwargs", None) or {})
+        self.system_role = SystemRole(llm.system_role)
         import_vllm(llm)
-        self.params(Request())  # a misspelt option is found before the model is loaded
-        self.running = KEPT.get(
+        self.params(Request())  # a misspelt option must be found before the model is loaded
+        self.running = CACHE.get(
             Running, llm.model, llm.engine, lambda: Running(llm.model, llm.engine)
         )
 
     async def complete(self, request: Request) -> Completion:
         """Answer `request`; any number may be awaited at once, vLLM batches them."""
-        params = self.params(request)
+        sent, params = self.system_role.adapt(request), self.params(request)
         try:
             return await asyncio.wrap_future(
-                self.running.submit(self.running.answer(request, params, self.template))
+                self.running.submit(self.running.answer(sent, params, self.template))
             )
         except (EngineError, UserError):
             raise
-        except ValueError as error:
-            raise UserError(
-                f"vLLM refuses the request: {error}\nMend llm.sampling, or raise llm.engine.max_model_len."
-            ) from error
         except Exception as error:
-            if self.running.alive():
-                raise EngineError(f"vLLM: {type(error).__name__}: {error}") from error
-            raise UserError(
-                "vLLM stopped; its log above says why. All replies so far are kept: type the same command to go on."
-            ) from error
+            if self.system_role.missing(sent, str(error)):
+                return await self.complete(request)
+            raise self.explained(error) from error
+
+    def explained(self, error: Exception) -> Exception:
+        """What an exception of vLLM means."""
+        if isinstance(error, ValueError):
+            return UserError(
+                f"vLLM refuses the request: {error}\n"
+                "Fix llm.sampling, or raise llm.engine.max_model_len."
+            )
+        if self.running.alive():
+            return EngineError(f"vLLM: {type(error).__name__}: {error}")
+        return UserError(
+            "vLLM stopped; its log above says why. All replies so far are kept. Fix the cause and "
+            "type the same command."
+        )
 
     async def close(self) -> None:
-        """The engine stays for the next job; it is closed when one asks for another, and at exit."""
+        """Do nothing: the engine stays for the next job. The cache closes it."""
 
     def params(self, request: Request) -> Any:
-        """SamplingParams with what `request` asks for beside its text."""
+        """SamplingParams of `request` and llm.sampling."""
         from vllm import SamplingParams
         from vllm.sampling_params import RequestOutputKind, StructuredOutputsParams
 
@@ -94,7 +106,7 @@ class VLLM:
 
 
 class Running:
-    """An AsyncLLM and the event loop it lives in: a thread of its own, because each job has another loop."""
+    """An AsyncLLM and its event loop in a thread, because each job has another event loop."""
 
     def __init__(self, model: str, options: Mapping[str, Any]) -> None:
         self.loop = asyncio.new_event_loop()
@@ -102,12 +114,12 @@ class Running:
         self.engine: Any = None
         self.thread = threading.Thread(target=self.loop.run_forever, name="vllm", daemon=True)
         self.thread.start()
-        self.guard: subprocess.Popen[bytes] | None = None
+        self.watchdog: subprocess.Popen[bytes] | None = None
         try:
             self.engine, self.tokenizer = self.submit(load(model, options)).result()
             if hasattr(os, "pidfd_open"):
-                # vLLM's processes do not notice when this one is killed.
-                self.guard = guard.start(
+                # vLLM's processes do not end when this one is killed.
+                self.watchdog = watchdog.start(
                     ["--pids", *(str(child.pid) for child in multiprocessing.active_children())]
                 )
         except BaseException as error:
@@ -117,7 +129,7 @@ class Running:
             raise UserError(f"vLLM cannot load llm.model={model}: {error}") from error
 
     def submit(self, work: Coroutine[Any, Any, T]) -> concurrent.futures.Future[T]:
-        """Run `work` in the engine's loop; cancelling the future cancels it there, and vLLM drops the request."""
+        """Run `work` in the engine's loop; cancelling the future drops the request in vLLM."""
         return asyncio.run_coroutine_threadsafe(work, self.loop)
 
     async def answer(
@@ -126,7 +138,7 @@ class Running:
         """The whole reply to one request."""
         prompt: Any = {"prompt": request.text}
         if request.messages:
-            # The template writes the special tokens itself.
+            # As token numbers, because the template has written the special tokens already.
             ids = self.tokenizer.apply_chat_template(
                 list(request.messages),
                 tokenize=True,
@@ -161,9 +173,9 @@ class Running:
         engine, self.engine = self.engine, None
         if engine is not None:
             self.submit(shut_down(engine)).result()
-        if self.guard is not None:
-            self.guard.kill()
-            self.guard.communicate()
+        if self.watchdog is not None:
+            self.watchdog.kill()
+            self.watchdog.communicate()
         self.loop.call_soon_threadsafe(self.loop.stop)
         self.thread.join(10)
         if not self.thread.is_alive():
@@ -171,7 +183,10 @@ class Running:
 
 
 async def shut_down(engine: Any) -> None:
-    """Stop `engine` while its loop does nothing else; its own task would take the end for a failure and log a traceback."""
+    """Stop `engine` inside its event loop.
+
+    Outside of it, a task of vLLM would take the end for a failure and log a traceback.
+    """
     engine.shutdown()
 
 
@@ -184,10 +199,15 @@ async def load(model: str, options: Mapping[str, Any]) -> tuple[Any, Any]:
     for key in options:
         if key not in names:
             raise UserError(
-                f"llm.engine.{key} is not an option of vLLM's AsyncEngineArgs{did_you_mean(key, names)}"
+                f"llm.engine.{key} is not an option of vLLM's AsyncEngineArgs"
+                f"{did_you_mean(key, names)}"
             )
     engine = AsyncLLM.from_engine_args(
-        AsyncEngineArgs(model=model, **{"enable_prefix_caching": True, **options})
+        AsyncEngineArgs(
+            # Code from a model's folder runs only if the user's options say so.
+            model=model,
+            **{"enable_prefix_caching": True, "trust_remote_code": False, **options},
+        )
     )
     tokenizer: Any = engine.get_tokenizer()
     return engine, await tokenizer if inspect.isawaitable(tokenizer) else tokenizer
@@ -195,13 +215,13 @@ async def load(model: str, options: Mapping[str, Any]) -> tuple[Any, Any]:
 
 def import_vllm(llm: LLM) -> None:
     """Import vLLM, or say how to install it."""
-    os.environ.setdefault(
-        "VLLM_NO_USAGE_STATS", "1"
-    )  # read by vLLM; our users' jobs are not for its makers to count
+    # vLLM reads it at import: no usage statistics about our users' jobs.
+    os.environ.setdefault("VLLM_NO_USAGE_STATS", "1")
     try:
         import vllm  # noqa: F401
     except ImportError as error:
         raise UserError(
-            f'llm={llm.name} runs in vLLM, which cannot be imported ({error}): pip install -e ".[vllm]" (Linux, a GPU). '
-            "Without one: the embedded models, or llm=server with the address of a machine that has one."
+            f"llm={llm.name} runs in vLLM, which cannot be imported ({error}): "
+            'pip install -e ".[vllm]" (Linux, a GPU). Without a GPU: an embedded model, such as '
+            "llm=qwen2_5_coder_1_5b, or llm=server with the address of a machine that has one."
         ) from error

@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 
 from japagen import llm
 from japagen.dataset.reply import Reply, Tokens
+from japagen.llm.finish import rejection
 from japagen.synthesis import clean
 from japagen.synthesis.plan import Plan
 from japagen.synthesis.verification import Ask, Verifier, decide
@@ -119,8 +120,9 @@ async def write_joint(plan: Plan, ask: Ask, k: int, attempt: int, draft: Draft) 
     reply = await ask(plan.joint_request(k, attempt))
     draft.add(reply)
     texts = parse_joint(reply.text, plan.dataset.task.inputs)
-    if texts is None:
-        draft.reason = "truncated" if reply.finish == "length" else "not_json"
+    stopped = rejection(reply.finish)
+    if texts is None or stopped not in ("", "truncated"):
+        draft.reason = stopped or "not_json"
     for text in texts or []:
         if not draft.reason:
             keep(plan, k, draft, text, "stop")

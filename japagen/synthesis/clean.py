@@ -9,11 +9,14 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from japagen.config.task import Clean
+from japagen.llm.finish import rejection
 from japagen.text.ngram import grams
 
 REASONS = {
     "empty": "nothing was left after trimming",
     "truncated": "cut off at the token limit",
+    "refused": "a content filter of the LLM's server refused the prompt or stopped the reply",
+    "unfinished": "the LLM did not say that the reply is complete (finish reason)",
     "chatter": "the assistant talks to the user instead of writing the text",
     "leak": "words of the prompt, or a label's name, are in the text",
     "repetition": "the same words again and again",
@@ -81,12 +84,15 @@ def clean(
 ) -> Cleaned:
     """Trim what surrounds the text in a reply and judge it by `rules`; `asked` is the instruction it answers."""
     text, cut = trim(reply, rules.lines)
-    truncated = finish == "length" and not cut
+    stopped = rejection(finish)
+    truncated = stopped == "truncated" and not cut
     if truncated and rules.lines > 1:
         # The beginning of a longer text is worth keeping up to its last whole sentence.
         text = text[: last_end(text)]
         truncated = not text
     why = reason(text, truncated, rules, asked, labels)
+    if stopped not in ("", "truncated"):
+        why = stopped
     return Cleaned(fill(text) if blanks(asked) else text, why)
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import functools
 import gc
 import logging
 from dataclasses import dataclass
@@ -18,7 +17,8 @@ from japagen.gold import load
 from japagen.gold.example import Example
 from japagen.gold.fetch import GoldMissing
 from japagen.llm import question
-from japagen.llm.dispatch import answer, in_flight
+from japagen.llm.dispatch import in_flight
+from japagen.llm.retry import Retry
 from japagen.synthesis import estimate, reliability, verification
 from japagen.synthesis.acceptance import Acceptor
 from japagen.synthesis.attempt import Premises, draw
@@ -104,7 +104,7 @@ class Synthesis:
     async def draw_all(self) -> None:
         """Keep `llm.concurrency` examples in flight; the first failure stops all of them."""
         engine = llm.load(self.dataset.llm)
-        ask: Ask = functools.partial(answer, engine)
+        ask: Ask = Retry(engine).answer
         changed, verifier = asyncio.Event(), None
 
         async def worker() -> None:

@@ -18,6 +18,7 @@ from japagen.config.error import UserError
 from japagen.config.schema import CONF, EvaluateConfig
 from japagen.evaluation import prompting
 from japagen.gold.example import Example
+from japagen.llm.retry import Retry
 from tests.conftest import Compose
 from tests.toys import write_rows
 
@@ -124,13 +125,13 @@ def test_killed_and_gone_on_gives_the_same(
     cfg = composed("evaluate", f"gold_dir={gold_dir}", "answer_dir=again")
     sent.clear()
 
-    async def stop(engine: llm.Engine, request: llm.Request) -> llm.Completion:
+    async def stop(dispatched: Retry, request: llm.Request) -> llm.Completion:
         if len(sent) > 12:
             raise KeyboardInterrupt
-        return await engine.complete(request)
+        return await dispatched.engine.complete(request)
 
     with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
-        patch.setattr(prompting, "answer", stop)
+        patch.setattr(Retry, "answer", stop)
         evaluate.run(cfg)
     journal = prompting.folder(check(cfg, EvaluateConfig)) / "journal.jsonl"
     with journal.open("ab") as file:

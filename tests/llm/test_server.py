@@ -26,7 +26,7 @@ from japagen.config.error import UserError
 from japagen.config.schema import CONF, LLM, GenerateConfig
 from japagen.dataset import identity
 from japagen.dataset.table import read
-from japagen.llm import dispatch, reply, reuse, server
+from japagen.llm import engine_cache, http_error, retry
 from tests.conftest import Compose
 from tests.loopback import Loopback, Script, cut, good
 
@@ -47,7 +47,7 @@ def quick(monkeypatch: pytest.MonkeyPatch) -> list[tuple[int, float | None]]:
         asked.append((failed, retry_after))
         return 0.02
 
-    monkeypatch.setattr(dispatch, "pause", pause)
+    monkeypatch.setattr(retry, "pause", pause)
     return asked
 
 
@@ -196,7 +196,7 @@ def test_a_server_that_goes_and_comes_back(
 
     with Loopback(script) as loopback:
         make(composed, loopback.url)
-    assert server.DOWN_PAUSE in {retry_after for _, retry_after in quick}
+    assert http_error.DOWN_PAUSE in {retry_after for _, retry_after in quick}
 
 
 def test_a_slow_server_is_given_up_after_the_timeout(
@@ -421,15 +421,15 @@ def test_the_likeliest_first_tokens_in_both_forms() -> None:
 
 def test_when_to_come_back() -> None:
     later = format_datetime(datetime.now(timezone.utc) + timedelta(seconds=30), usegmt=True)
-    assert 25 < (reply.retry_after({"Retry-After": later}) or 0) <= 30
-    assert reply.retry_after({"Retry-After": "7"}) == 7
-    assert reply.retry_after({"retry-after-ms": "1500", "Retry-After": "9"}) == 1.5
-    assert reply.retry_after({}) is reply.retry_after({"Retry-After": "soon"}) is None
-    assert 0.75 <= dispatch.pause(1, None) <= 1.25
-    assert 3 <= dispatch.pause(3, None) <= 5
-    assert dispatch.pause(60, None) <= 75
-    assert 7 <= dispatch.pause(1, 7) <= 8.75
-    assert dispatch.pause(1, 1e9) <= 750
+    assert 25 < (http_error.retry_after({"Retry-After": later}) or 0) <= 30
+    assert http_error.retry_after({"Retry-After": "7"}) == 7
+    assert http_error.retry_after({"retry-after-ms": "1500", "Retry-After": "9"}) == 1.5
+    assert http_error.retry_after({}) is http_error.retry_after({"Retry-After": "soon"}) is None
+    assert 0.75 <= retry.pause(1, None) <= 1.25
+    assert 3 <= retry.pause(3, None) <= 5
+    assert retry.pause(60, None) <= 75
+    assert 7 <= retry.pause(1, 7) <= 8.75
+    assert retry.pause(1, 1e9) <= 750
 
 
 def test_every_ready_model_is_in_the_documentation() -> None:
@@ -504,7 +504,7 @@ def served(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[list[str
         "llm.serve=true",
         f"'+llm.engine.command=\"{sys.executable} {script}\"'".strip("'"),
     ]
-    reuse.KEPT.close()
+    engine_cache.CACHE.close()
 
 
 def test_a_server_of_its_own_serves_the_next_job_too(
@@ -517,15 +517,15 @@ def test_a_server_of_its_own_serves_the_next_job_too(
         "+llm.engine.rope={a: 1}",
     ]
     before = make(composed, "http://unused", *options)
-    kept = reuse.KEPT.thing
+    kept = engine_cache.CACHE.engine
     assert kept is not None
     assert make(composed, "http://unused", *options, "seed=1") != before
-    assert reuse.KEPT.thing is kept
+    assert engine_cache.CACHE.engine is kept
     words = kept.log.read_text(encoding="utf-8")  # type: ignore[attr-defined]
     assert f"stand-in serve {tmp_path / 'pid'} --host 127.0.0.1 --port" in words
     assert '--max-model-len 512 --enforce-eager --rope {"a": 1}' in words
     make(composed, "http://unused", *served, "+llm.engine.max_model_len=1024", "seed=2")
-    assert reuse.KEPT.thing is not kept
+    assert engine_cache.CACHE.engine is not kept
     assert not kept.alive()
 
 
@@ -555,7 +555,7 @@ def test_a_server_of_its_own_that_fails_shows_its_log(
     limit = "1" if "never" in option else "60"
     with pytest.raises(UserError, match=f"(?s){message}"):
         make(composed, "http://unused", *served, option, f"+llm.engine.start_timeout={limit}")
-    assert reuse.KEPT.thing is None or not reuse.KEPT.thing.alive()
+    assert engine_cache.CACHE.engine is None or not engine_cache.CACHE.engine.alive()
 
 
 @pytest.mark.slow

@@ -20,7 +20,7 @@ from japagen.config.check import check
 from japagen.config.error import UserError
 from japagen.config.schema import LLM, GenerateConfig
 from japagen.dataset import identity, table
-from japagen.llm import reuse
+from japagen.llm import engine_cache
 from tests import tiny_qwen2
 from tests.conftest import Compose
 from tests.tiny_qwen2 import CPU_ENGINE, KANA
@@ -52,7 +52,7 @@ def stopped(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
         patch.setenv("HF_HUB_OFFLINE", "1")
         patch.setenv("VLLM_CACHE_ROOT", str(tmp_path_factory.mktemp("cache")))
         yield
-        reuse.KEPT.close()
+        engine_cache.CACHE.close()
 
 
 def texts(composed: Compose, *overrides: str) -> list[tuple[str, ...]]:
@@ -86,10 +86,10 @@ def test_inside_the_process_two_jobs_share_one_engine(
     composed: Compose, overrides: list[str]
 ) -> None:
     first = texts(composed, "llm=vllm", *overrides)
-    engine = reuse.KEPT.thing
+    engine = engine_cache.CACHE.engine
     assert texts(composed, "llm=vllm", *overrides, "seed=1") != first
     assert engine is not None
-    assert reuse.KEPT.thing is engine
+    assert engine_cache.CACHE.engine is engine
     assert engine.engine.vllm_config.cache_config.enable_prefix_caching  # type: ignore[attr-defined]
 
 
@@ -151,11 +151,11 @@ def test_a_server_started_for_the_job_serves_two_and_is_stopped(
     composed: Compose, overrides: list[str]
 ) -> None:
     first = texts(composed, "llm=server", "llm.serve=true", *overrides)
-    serving = reuse.KEPT.thing
+    serving = engine_cache.CACHE.engine
     assert texts(composed, "llm=server", "llm.serve=true", *overrides, "seed=1") != first
     assert serving is not None
-    assert reuse.KEPT.thing is serving
-    reuse.KEPT.close()
+    assert engine_cache.CACHE.engine is serving
+    engine_cache.CACHE.close()
     assert not serving.alive()
 
 

@@ -1,7 +1,8 @@
-"""End processes when standard input closes: `watch.py COMMAND ...` one that it starts, `watch.py --pids N ...` those.
+"""Watchdog: end child processes when the job ends, also when the job is killed.
 
-Run as a script. Its starter holds the other end of the pipe, so the processes end when the starter closes it, and also
-when the starter is killed in a way that lets it do nothing more: a forgotten server would keep its GPU for ever.
+Run as a script: `watchdog.py COMMAND ...` starts a command, `watchdog.py --pids N ...` watches
+processes that run already. Both end when standard input closes. The job holds the other end of that
+pipe, and the system closes it however the job ends; a forgotten server would keep its GPU for ever.
 """
 
 from __future__ import annotations
@@ -22,7 +23,7 @@ GRACE = 15.0  # seconds between asking a process to end and killing it
 def start(
     arguments: Sequence[str], output: int = subprocess.DEVNULL, env: dict[str, str] | None = None
 ) -> subprocess.Popen[bytes]:
-    """This script as a process; it acts when the returned process's `stdin` is closed."""
+    """Start this script as a process; it ends what it watches when its `stdin` is closed."""
     command = [sys.executable, "-I", __file__, *arguments]
     return subprocess.Popen(
         command,
@@ -35,7 +36,7 @@ def start(
 
 
 def run(command: list[str]) -> int:
-    """Run `command` in a process group of its own; its exit status, or 0 where it was ended from here."""
+    """Run `command` in its own process group; its exit status, or 0 if this script ended it."""
     child = subprocess.Popen(command, stdin=subprocess.DEVNULL, start_new_session=True)
     try:
         while child.poll() is None:
@@ -50,8 +51,9 @@ def run(command: list[str]) -> int:
             os.killpg(child.pid, signal.SIGKILL)
 
 
-def guard(pids: list[int]) -> int:
-    """End the processes `pids` when standard input closes. Handles, because a number may be given to another process."""
+def watch(pids: list[int]) -> int:
+    """End the processes `pids` when standard input closes; always 0."""
+    # Handles, because the system may give the number of a process that ended to another one.
     handles = [os.pidfd_open(pid) for pid in pids]
     try:
         while not closed(3600):
@@ -67,18 +69,18 @@ def guard(pids: list[int]) -> int:
 
 
 def closed(seconds: float) -> bool:
-    """Whether standard input was closed within `seconds`."""
+    """Whether standard input is closed within `seconds`."""
     readable, _, _ = select.select([0], [], [], seconds)
     return bool(readable) and not os.read(0, 1024)
 
 
 def stop(_signal: int, _frame: FrameType | None) -> None:
-    """Leave through the `finally`."""
+    """End this script through its `finally` blocks."""
     raise SystemExit(0)
 
 
 if __name__ == "__main__":
     signal.signal(signal.SIGTERM, stop)
     sys.exit(
-        guard([int(pid) for pid in sys.argv[2:]]) if sys.argv[1] == "--pids" else run(sys.argv[1:])
+        watch([int(pid) for pid in sys.argv[2:]]) if sys.argv[1] == "--pids" else run(sys.argv[1:])
     )

@@ -1,0 +1,27 @@
+"""What an engine's finish reason means: a complete reply, or why it is rejected."""
+
+from __future__ import annotations
+
+REFUSED = "refused"  # the finish reason of a request that a content filter refused
+
+# OpenAI-compatible servers, vLLM, llama.cpp, TGI, and gateways to other APIs.
+COMPLETE = frozenset({"stop", "eos", "eos_token", "stop_sequence", "end_turn"})
+TRUNCATED = frozenset({"length", "max_tokens", "model_length", "limit"})
+FILTERED = frozenset(
+    {REFUSED, "refusal", "content_filter", "content_filtered", "safety", "recitation"}
+    | {"blocklist", "prohibited_content", "spii", "sensitive", "guardrail_intervened"}
+)
+
+
+def rejection(finish: str) -> str:
+    """Return "" if a reply that ended with `finish` is complete, else the rejection reason.
+
+    `truncated`: cut off at the token limit. `refused`: a content filter stopped it. `unfinished`:
+    anything else, also a missing or unknown finish reason, because the text may be half a sentence.
+    """
+    reason = finish.lower()
+    if reason in COMPLETE:
+        return ""
+    if reason in TRUNCATED:
+        return "truncated"
+    return "refused" if reason in FILTERED else "unfinished"
