@@ -91,7 +91,7 @@ class Loopback:
 
 
 def good(n: int, text: str = "", **changes: Any) -> web.Response:
-    """A reply with `text`, or a fluent sentence that depends on `n`; `changes` replace its fields."""
+    """A reply with `text`, or a sentence that depends on `n`; `changes` replace its fields."""
     text = text or fake.sentence(random.Random(n))
     choice = {
         "index": 0,

@@ -71,15 +71,15 @@ def test_a_server_that_starts_is_waited_for(status: int, text: str, seconds: flo
 
 
 REFUSALS = [
-    b'{"error": {"message": "The response was filtered due to the prompt triggering Azure OpenAI\'s '
+    b'{"error": {"message": "The response was filtered due to the prompt triggering the service\'s '
     b'content management policy.", "type": null, "param": "prompt", "code": "content_filter", '
     b'"innererror": {"code": "ResponsibleAIPolicyViolation", "content_filter_result": {}}}}',
     b'{"error": {"message": "no", "innererror": {"code": "ResponsibleAIPolicyViolation"}}}',
     b'{"error": {"code": "content_policy_violation", "message": "rejected"}}',
     b'{"error": {"message": "Invalid prompt: flagged as potentially violating our usage policy"}}',
-    b'{"code": "data_inspection_failed", "message": "Input data may contain inappropriate content."}',
+    b'{"code": "data_inspection_failed", "message": "May contain inappropriate content."}',
     b'{"detail": "blocked by the content filter"}',
-    b'{"error": {"code": 403, "message": "requires moderation. Your input was flagged for violence"}}',
+    b'{"error": {"code": 403, "message": "Your input was flagged for violence"}}',
     b"Request blocked: content policy",
 ]
 CONFIGURATION = [

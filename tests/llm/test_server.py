@@ -17,9 +17,9 @@ from japagen.config.error import UserError
 from japagen.config.schema import EvaluateConfig
 from japagen.evaluation import prompting
 from japagen.gold.example import Example
-from japagen.llm import http_error, server
+from japagen.llm import http_error, question, server
 from tests.conftest import Compose
-from tests.loopback import Loopback, ask, cut, first, good, healthy, make
+from tests.loopback import Loopback, Script, ask, cut, first, good, healthy, make
 
 KEY = "sk-test-5f0c2a77e1b94d3c"
 REQUEST = llm.Request(messages=({"role": "user", "content": "書いてください。"},))
@@ -224,20 +224,20 @@ def test_a_wrong_path_is_named() -> None:
         ask(loopback.url.removesuffix("/v1"), llm.Request(text="a"))
 
 
-def refusing(share: int, **answer: object) -> Callable[..., object]:
+def refusing(share: int) -> Script:
     """A script that refuses one request of `share` for its content."""
-    body = answer or {"error": {"code": "content_filter", "message": "filtered"}}
+    body = {"error": {"code": "content_filter", "message": "filtered"}}
 
     async def script(_server: Loopback, n: int, _request: web.Request) -> web.Response | None:
         return web.json_response(body, status=400) if n % share == 0 else None
 
-    return script  # type: ignore[return-value]
+    return script
 
 
 def test_a_refused_prompt_is_a_rejected_reply_and_the_dataset_becomes_whole(
     composed: Compose, capsys: pytest.CaptureFixture[str], caplog: pytest.LogCaptureFixture
 ) -> None:
-    with Loopback(refusing(3)) as loopback:  # type: ignore[arg-type]
+    with Loopback(refusing(3)) as loopback:
         make(composed, loopback.url)
     assert loopback.count == 12
     assert "refused 4" in capsys.readouterr().out
@@ -246,7 +246,7 @@ def test_a_refused_prompt_is_a_rejected_reply_and_the_dataset_becomes_whole(
 
 def test_prompts_that_are_always_refused_end_in_a_shortfall(composed: Compose) -> None:
     with (
-        Loopback(refusing(1)) as loopback,  # type: ignore[arg-type]
+        Loopback(refusing(1)) as loopback,
         pytest.raises(UserError, match=r"(?s)8 of 8 examples are missing.*refused 12"),
     ):
         make(composed, loopback.url, "max_attempts=3")
@@ -258,7 +258,7 @@ def test_a_server_that_refuses_all_requests_ends_the_job(
 ) -> None:
     monkeypatch.setattr(server, "ALL_REFUSED", 6)
     with (
-        Loopback(refusing(1)) as loopback,  # type: ignore[arg-type]
+        Loopback(refusing(1)) as loopback,
         pytest.raises(UserError, match=r"refused the first 6 requests.*filtered content_filter"),
     ):
         make(composed, loopback.url)
@@ -281,11 +281,14 @@ def test_a_refused_question_is_an_unparsed_answer(composed: Compose) -> None:
 
     options = ["llm=server", "llm.model=m", "task=jnli", "llm.concurrency=1"]
 
+    config = check(composed("evaluate", *options), EvaluateConfig)
+    answer = next(iter(question.choices(config.task)))
+
     async def script(_server: Loopback, n: int, _request: web.Request) -> web.Response:
         if n == 0:
             return web.json_response({"error": {"code": "content_filter"}}, status=400)
         finish = "content_filter" if n == 1 else "stop"
-        choice = {"message": {"content": "1"}, "finish_reason": finish}
+        choice = {"message": {"content": answer}, "finish_reason": finish}
         return good(n, choices=[choice])
 
     with Loopback(script) as loopback:
