@@ -42,13 +42,17 @@ class Question:
 
 @dataclass
 class Clean:
-    """Which replies are kept. Lengths in characters, ratios from 0 to 1."""
+    """Which replies are kept. Lengths in characters, ratios from 0 to 1.
+
+    `lines`, `sentences`: what comes after so many is cut off; `sentences: null` cuts none.
+    """
 
     min_chars: int = 5
     max_chars: int = 100
     min_japanese: float = 0.6
     near_duplicate: float = 0.9
     lines: int = 1
+    sentences: int | None = None
     same_allowed: list[str] = field(default_factory=list)
     forbidden: list[str] = field(default_factory=list)
 

@@ -1,7 +1,7 @@
 """Send requests to an LLM: the engines, the dispatcher with its retries, and task questions.
 
 Other rooms use `load`, `Request`, `Completion`, `Engine`, `EngineError`, `Message` and `Schema`
-from here, `dispatch.in_flight`, `retry.Retry`, `finish.rejection`, `question` and the `fake` engine.
+from here, and the modules `dispatch`, `retry`, `finish`, `question` and `fake`.
 """
 
 from __future__ import annotations

@@ -98,7 +98,7 @@ def address(llm: LLM, unknown: Mapping[str, Any]) -> Address:
     if "@" in re.split(r"[/?#]", text.rpartition("://")[2], maxsplit=1)[0]:
         raise UserError(
             "llm.base_url has a name or a password before an @ (not shown), which would be saved "
-            "with the config. Put the key into an environment variable and give the variable's name: "
+            "with the config. Put the key into an environment variable and give its name: "
             "llm.api_key_env=NAME"
         )
     try:
@@ -222,7 +222,7 @@ def untrusted(base_url: str, error: Exception) -> str:
             "begin with http:// instead of https://, or have another port?"
         )
     return (
-        f"The certificate of {hidden(base_url)} is not trusted ({reason}). If you trust the server, "
+        f"The certificate of {hidden(base_url)} is not trusted ({reason}). If you trust it, "
         "save its certificate, or that of the authority that signed it, as a PEM file and type: "
         "+llm.engine.ca_file=FILE (or export SSL_CERT_FILE=FILE). The certificate must name the "
         "host in llm.base_url."

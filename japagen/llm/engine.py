@@ -32,7 +32,8 @@ class Request:
 
     With `choices`, the reply must be one of them; with `schema`, a JSON object of that schema. Not
     every engine can enforce this. `temperature` overrides the one in llm.sampling. `top`: how many
-    of the most likely first tokens to return with their log-probabilities.
+    of the most likely first tokens to return with their log-probabilities. `max_tokens`: the limit if
+    llm.sampling sets none.
     """
 
     messages: tuple[Message, ...] = ()
@@ -43,6 +44,7 @@ class Request:
     schema: Schema | None = None
     temperature: float | None = None
     top: int = 0
+    max_tokens: int | None = None
 
 
 @dataclass(frozen=True)
@@ -62,6 +64,16 @@ class Completion:
     completion_tokens: int
     top: Mapping[str, float] = field(default_factory=dict)
     estimated: bool = False
+
+
+LIMITS = ("max_tokens", "max_completion_tokens")  # what llm.sampling may call the token limit
+
+
+def limit(request: Request, sampling: Mapping[str, Any]) -> dict[str, int]:
+    """Return the request's token limit as a sampling option, unless `sampling` has one."""
+    if request.max_tokens is None or any(name in sampling for name in LIMITS):
+        return {}
+    return {"max_tokens": request.max_tokens}
 
 
 class Engine(Protocol):

@@ -7,7 +7,7 @@ import zlib
 from typing import TYPE_CHECKING, Any
 
 from japagen.config.schema import LLM
-from japagen.llm.engine import EngineError, Request
+from japagen.llm.engine import EngineError, Request, limit
 
 if TYPE_CHECKING:
     import aiohttp
@@ -26,6 +26,7 @@ def body(llm: LLM, request: Request) -> bytes:
         "model": llm.model,
         "seed": request.seed,
         **form(llm, request),
+        **limit(request, llm.sampling),
         **llm.sampling,
     }
     if request.messages:

@@ -131,10 +131,10 @@ def retry_after(headers: Mapping[str, str]) -> float | None:
     else:
         text = headers.get("Retry-After", "").strip()
         seconds = number(text)
+        if seconds > UNIX_TIME:
+            seconds = (seconds / 1000 if seconds > 100 * UNIX_TIME else seconds) - time.time()
         if math.isnan(seconds):
             seconds = until(text)
-    if seconds > UNIX_TIME:
-        seconds = (seconds / 1000 if seconds > 100 * UNIX_TIME else seconds) - time.time()
     return seconds if 0 < seconds < math.inf else None
 
 

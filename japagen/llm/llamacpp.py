@@ -14,7 +14,7 @@ from japagen.config.schema import LLM
 from japagen.embedded import assemble
 from japagen.llm import reply
 from japagen.llm.chat import SystemRole
-from japagen.llm.engine import Completion, EngineError, Request
+from japagen.llm.engine import Completion, EngineError, Request, limit
 
 
 class LlamaCpp:
@@ -37,6 +37,7 @@ class LlamaCpp:
             "stop": list(sent.stop),
             "cache_prompt": True,
             **self.sampling,
+            **limit(sent, self.sampling),
             **constraint(sent),
             "seed": sent.seed,
         }

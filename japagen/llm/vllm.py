@@ -18,7 +18,7 @@ from japagen.config.error import UserError, did_you_mean
 from japagen.config.schema import LLM
 from japagen.llm import watchdog
 from japagen.llm.chat import SystemRole
-from japagen.llm.engine import Completion, EngineError, Request
+from japagen.llm.engine import Completion, EngineError, Request, limit
 from japagen.llm.engine_cache import CACHE
 from japagen.llm.logprobs import summed
 
@@ -80,6 +80,7 @@ class VLLM:
 
         options: dict[str, Any] = {
             "seed": request.seed,
+            **limit(request, self.sampling),
             **self.sampling,
             "output_kind": RequestOutputKind.FINAL_ONLY,
         }

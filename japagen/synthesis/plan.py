@@ -3,15 +3,22 @@
 from __future__ import annotations
 
 import hashlib
+import math
 import random
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from typing import Any
 
 from japagen import llm
 from japagen.dataset.identity import Dataset
 from japagen.gold import fetch, load
 from japagen.gold.example import Example
 from japagen.synthesis import prompt
+from japagen.synthesis.sentences import stops
+
+# Of a reply in Japanese, with room for tokenizers that need more tokens than characters.
+TOKENS_PER_CHARACTER = 1.5
+MARGIN = 16
 
 
 @dataclass(frozen=True)
@@ -104,19 +111,16 @@ class Plan:
         schema: llm.Schema | None = None,
     ) -> llm.Request:
         """Return a request in the form that the model reads: messages, or a completion text."""
-        system = prompt.system(self.dataset.task, self.slot(k))
+        system, rules = prompt.system(self.dataset.task, self.slot(k)), self.dataset.task.clean
+        form: dict[str, Any] = {"seed": seed, "schema": schema}
+        if schema is None:
+            form["max_tokens"] = math.ceil(TOKENS_PER_CHARACTER * rules.max_chars) + MARGIN
+        stop = stops(rules.sentences) if schema is None else ()
         if self.dataset.llm.chat:
-            return llm.Request(
-                messages=tuple(prompt.messages(asked, replies, shown, system)),
-                seed=seed,
-                schema=schema,
-            )
-        return llm.Request(
-            text=prompt.completion_text(asked, replies, shown, system),
-            seed=seed,
-            stop=("\n",),
-            schema=schema,
-        )
+            messages = tuple(prompt.messages(asked, replies, shown, system))
+            return llm.Request(messages=messages, stop=stop, **form)
+        text = prompt.completion_text(asked, replies, shown, system)
+        return llm.Request(text=text, stop=("\n", *stop), **form)
 
 
 def make(dataset: Dataset, gold_dir: str | None) -> Plan:

@@ -1,4 +1,4 @@
-"""llama.cpp inside the process: a stand-in for its server by default, the real small model under `slow`."""
+"""The llama.cpp engine: with a stand-in for llama.cpp, and under `slow` with a small model."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ BASE_REPLY = {
 
 
 class StandIn:
-    """xllamacpp.Server without a model; remembers what it was asked."""
+    """xllamacpp.Server without a model; `asked` has the bodies of its requests."""
 
     def __init__(self, params: Any) -> None:
         self.params = params
@@ -61,7 +61,7 @@ class Params:
 
 @pytest.fixture
 def gguf(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """A file in the place of a model, and the stand-in in the place of xllamacpp."""
+    """An empty file as the model, and the stand-in as xllamacpp."""
     module = types.ModuleType("xllamacpp")
     module.CommonParams, module.Server = Params, StandIn  # type: ignore[attr-defined]
     monkeypatch.setitem(sys.modules, "xllamacpp", module)
@@ -83,7 +83,7 @@ def options(model: Path | str, **changes: Any) -> LLM:
 
 
 def ask(engine: llm.Engine, *requests: Request) -> list[llm.Completion]:
-    """All requests at once, then the engine is closed."""
+    """Send all requests at once, then close the engine."""
 
     async def all_of_them() -> list[llm.Completion]:
         try:
@@ -94,7 +94,7 @@ def ask(engine: llm.Engine, *requests: Request) -> list[llm.Completion]:
     return asyncio.run(all_of_them())
 
 
-def test_options_reach_llama_cpp_as_they_are(gguf: Path) -> None:
+def test_options_reach_llama_cpp_unchanged(gguf: Path) -> None:
     engine = llamacpp.LlamaCpp(
         options(
             gguf,
@@ -156,12 +156,12 @@ def test_without_llama_cpp_the_command_that_installs_it_is_named(
         llamacpp.LlamaCpp(options(gguf))
 
 
-def test_an_error_of_llama_cpp_is_worth_another_try() -> None:
+def test_another_error_of_llama_cpp_is_retried() -> None:
     with pytest.raises(EngineError, match="context is full"):
         llamacpp.completion({"error": {"message": "context is full"}})
 
 
-def test_a_context_that_is_too_small_is_no_matter_of_trying_again() -> None:
+def test_a_context_that_is_too_small_ends_the_job() -> None:
     message = (
         "request (600 tokens) exceeds the available context size (512 tokens), try increasing it"
     )
@@ -169,7 +169,7 @@ def test_a_context_that_is_too_small_is_no_matter_of_trying_again() -> None:
         llamacpp.completion({"error": {"message": message, "type": "exceed_context_size_error"}})
 
 
-def test_likeliest_first_tokens_are_asked_for_and_read(
+def test_the_likeliest_first_tokens_are_requested_and_read(
     gguf: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     first = {
@@ -178,7 +178,8 @@ def test_likeliest_first_tokens_are_asked_for_and_read(
             {"token": " 1", "logprob": math.log(0.25)},
         ]
     }
-    choice = {**CHAT_REPLY["choices"][0], "logprobs": {"content": [first]}}
+    choices: Any = CHAT_REPLY["choices"]
+    choice = {**choices[0], "logprobs": {"content": [first]}}
     monkeypatch.setattr(
         StandIn,
         "handle_chat_completions",
@@ -198,9 +199,12 @@ def test_likeliest_first_tokens_are_asked_for_and_read(
 
 
 @pytest.mark.slow
-def test_the_real_small_model_answers_at_once_and_by_seed() -> None:
+def test_the_small_model_answers_in_parallel_and_by_seed() -> None:
     """Two sequences in one batch; one at a time, the same seed gives the same text."""
-    text = "指示：犬の写真の説明を書いてください。\n回答：犬が公園を走っています。\n\n指示：猫の写真の説明を書いてください。\n回答："
+    text = (
+        "指示：犬の写真の説明を書いてください。\n回答：犬が公園を走っています。\n\n"
+        "指示：猫の写真の説明を書いてください。\n回答："
+    )
     made = {
         "sampling": {"max_tokens": 24, "temperature": 0.9},
         "engine": {"n_ctx": 512},
@@ -227,7 +231,7 @@ def test_the_real_small_model_answers_at_once_and_by_seed() -> None:
 
 
 @pytest.mark.slow
-def test_the_real_small_model_makes_a_dataset(
+def test_the_small_model_makes_a_dataset(
     composed: Compose, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.delenv("JAPAGEN_CACHE")
@@ -240,3 +244,21 @@ def test_the_real_small_model_makes_a_dataset(
     cfg = composed("generate", "task=jcola", "llm=gemma3_270m", "num_per_label=1", *rules)
     generate.run(cfg)
     assert len(list(table.read(identity.of(check(cfg, GenerateConfig))))) == 2
+
+
+def test_a_template_without_a_system_role_gets_the_text_in_the_user_message(
+    gguf: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def handle(self: StandIn, body: dict[str, Any]) -> dict[str, Any]:
+        self.asked.append(body)
+        if body["messages"][0]["role"] == "system":
+            return {"error": {"code": 500, "message": "System role not supported"}}
+        return CHAT_REPLY
+
+    monkeypatch.setattr(StandIn, "handle_chat_completions", handle)
+    engine = llamacpp.LlamaCpp(options(gguf))
+    server = engine.server
+    request = Request(messages=({"role": "system", "content": "記者です。"}, MESSAGE))
+    assert ask(engine, request)[0].text == "犬が走る。"
+    merged = {"role": "user", "content": f"記者です。\n\n{MESSAGE['content']}"}
+    assert [body["messages"] for body in server.asked] == [list(request.messages), [merged]]

@@ -1,4 +1,7 @@
-"""Real vLLM on a tiny random model: inside the process and as `vllm serve` (.ci/vllm-env makes the environment)."""
+"""vLLM with a tiny random model: inside the process and as `vllm serve`.
+
+`.ci/vllm-env FOLDER` makes an environment that has vLLM.
+"""
 
 from __future__ import annotations
 
@@ -34,19 +37,19 @@ vllm = pytest.importorskip(
 
 @pytest.fixture(scope="module")
 def model(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A model of a second or two."""
+    """A model that loads in a second or two."""
     return tiny_qwen2.write(tmp_path_factory.mktemp("model") / "tiny-qwen2")
 
 
 @pytest.fixture
 def overrides(model: Path) -> list[str]:
-    """A small pair task for it."""
+    """Options for a small pair task with that model."""
     return [*tiny_qwen2.overrides(model), "num_per_label=3"]
 
 
 @pytest.fixture(scope="module", autouse=True)
 def stopped(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
-    """Little memory, no network, and nothing left running."""
+    """Little memory, no network; the engine is stopped at the end."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("VLLM_CPU_KVCACHE_SPACE", "1")
         patch.setenv("HF_HUB_OFFLINE", "1")
@@ -56,7 +59,7 @@ def stopped(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
 
 
 def texts(composed: Compose, *overrides: str) -> list[tuple[str, ...]]:
-    """Generate; the texts of the dataset, which must have exactly what was asked for."""
+    """Generate a dataset and return its texts; none may be missing."""
     cfg = composed("generate", *overrides)
     generate.run(cfg)
     config = check(cfg, GenerateConfig)
@@ -160,12 +163,13 @@ def test_a_server_started_for_the_job_serves_two_and_is_stopped(
 
 
 def test_kill_9_leaves_no_process_behind(model: Path, tmp_path: Path) -> None:
-    """Of an engine inside the process, its EngineCore is a process of its own; it must not keep a GPU for ever."""
+    """The engine's core is another process, which must not keep a GPU after a kill."""
     script = tmp_path / "hold.py"
     arguments = json.dumps([str(model), CPU_ENGINE])
     script.write_text(
         "import json, sys, time\nfrom japagen.llm.vllm import Running\n"
-        "if __name__ == '__main__':\n    running = Running(*json.loads(sys.argv[1]))\n    print('ready', flush=True)\n    time.sleep(600)\n"
+        "if __name__ == '__main__':\n    running = Running(*json.loads(sys.argv[1]))\n"
+        "    print('ready', flush=True)\n    time.sleep(600)\n"
     )
     with subprocess.Popen(
         [sys.executable, str(script), arguments],

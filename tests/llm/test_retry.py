@@ -1,0 +1,116 @@
+"""Retries: pauses, limits and log lines."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+
+import pytest
+
+from japagen.config.error import UserError
+from japagen.llm import retry
+from japagen.llm.engine import Completion, EngineError, Request
+
+GOOD = Completion("犬が走る。", "stop", 1, 1)
+
+
+class Failing:
+    """An engine that raises these errors one after the other, then answers."""
+
+    def __init__(self, *errors: EngineError) -> None:
+        self.errors = list(errors)
+
+    async def complete(self, _request: Request) -> Completion:
+        if self.errors:
+            raise self.errors.pop(0)
+        return GOOD
+
+    async def close(self) -> None:
+        pass
+
+
+def answer(*errors: EngineError) -> Completion:
+    return asyncio.run(retry.Retry(Failing(*errors)).answer(Request()))
+
+
+@pytest.fixture
+def slept(monkeypatch: pytest.MonkeyPatch) -> list[float]:
+    """The pauses, of which none takes time."""
+    pauses: list[float] = []
+
+    async def sleep(seconds: float) -> None:
+        pauses.append(seconds)
+
+    monkeypatch.setattr(asyncio, "sleep", sleep)
+    return pauses
+
+
+def test_pauses_grow_and_are_random_within_bounds() -> None:
+    assert 0.75 <= retry.pause(1, None) <= 1.25
+    assert 3 <= retry.pause(3, None) <= 5
+    assert retry.pause(60, None) <= 75
+    assert 7 <= retry.pause(1, 7) <= 8.75
+    assert retry.pause(1, 1e9) <= 1.25 * 3600
+
+
+def test_a_failure_is_tried_five_times(slept: list[float]) -> None:
+    assert answer(*[EngineError("reset")] * 4) == GOOD
+    assert len(slept) == 4
+    with pytest.raises(UserError, match=r"(?s)failed 5 times.*reset.*type the same command"):
+        answer(*[EngineError("reset")] * 5)
+
+
+def test_a_server_that_says_when_to_come_back_is_tried_for_an_hour(slept: list[float]) -> None:
+    assert answer(*[EngineError("loading", 5.0)] * 700) == GOOD
+    with pytest.raises(UserError, match=r"(?s)waited 60 min.*limit.*loading.*same command"):
+        answer(*[EngineError("loading", 5.0)] * 730)
+    slept.clear()
+    with pytest.raises(UserError, match="waited 60 min"):
+        answer(*[EngineError("busy", 0.001)] * 5000)
+    assert len(slept) == 3600
+
+
+@pytest.mark.parametrize(
+    ("seconds", "said"),
+    [(3700.0, "62 min"), (86_340.0, "23 h 59 min"), (9e8, "10416 days"), (1e300, "days")],
+)
+def test_a_wait_of_more_than_an_hour_ends_the_job_at_once(
+    slept: list[float], seconds: float, said: str
+) -> None:
+    with pytest.raises(UserError, match=rf"(?s)asks to wait .*{said}; a job waits 60 min at most"):
+        answer(EngineError("daily limit", seconds))
+    assert slept == []
+
+
+def test_the_log_says_how_long_the_wait_is_and_says_it_once(
+    slept: list[float], caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level(logging.WARNING)
+    engine = Failing(*[EngineError("too many requests", 40.0)] * 8, EngineError("reset"))
+    sender = retry.Retry(engine)
+
+    async def requests() -> None:
+        await asyncio.gather(*[sender.answer(Request()) for _ in range(8)])
+
+    asyncio.run(requests())
+    assert len(slept) == 9
+    first, second = [record.getMessage() for record in caplog.records]
+    assert first.startswith("too many requests; trying again in 4")
+    assert first.endswith(" s; a request waits 60 min at most")
+    assert second.startswith("reset; trying again in ")
+
+
+def test_another_job_logs_its_failures_anew(
+    slept: list[float], caplog: pytest.LogCaptureFixture
+) -> None:
+    answer(EngineError("reset"))
+    answer(EngineError("reset"))
+    assert len(caplog.records) == len(slept) == 2
+
+
+@pytest.mark.parametrize(
+    ("seconds", "text"),
+    [(0.5, "0.5 s"), (9.4, "9.4 s"), (45.2, "45 s"), (300, "5 min"), (7300, "2 h 2 min")],
+)
+def test_a_duration_is_readable(seconds: float, text: str) -> None:
+    assert retry.duration(seconds) == text
