@@ -130,7 +130,7 @@ def test_a_dead_engine_ends_the_job_and_keeps_the_replies(
 
     monkeypatch.setattr("asyncio.sleep", now)
     with pytest.raises(
-        UserError, match=r"(?s)failed 5 times on one request: fake: .*type the same command"
+        UserError, match=r"(?s)failed 5 times on one request: llm=fake: .*type the same command"
     ):
         dataset(composed, "llm.engine.error_rate=1.0")
 
