@@ -1,7 +1,8 @@
-"""Resuming a long journal: seconds and peak memory.
+"""Time and peak memory for resuming from a long journal.
 
-python benchmarks/resume.py [lines] [near_duplicate]
-Writes a journal of so many accepted replies, then starts a process that takes it in as generate.py does.
+    PYTHONPATH=. python benchmarks/resume.py [lines] [near_duplicate ...]
+
+Writes a journal of that many replies, then replays it in a new process as generate.py does.
 """
 
 from __future__ import annotations
@@ -25,7 +26,7 @@ LABELS = ["entailment", "contradiction", "neutral"]
 
 
 def write(path: Path, lines: int) -> None:
-    """A journal of `lines` replies, one in twenty rejected."""
+    """Write a journal of `lines` replies, of which one in twenty is rejected."""
     draw, k, attempt = random.Random(0), 0, 0
     with path.open("w", encoding="utf-8") as file:
         file.write(json.dumps(HEAD) + "\n")
@@ -43,8 +44,8 @@ def write(path: Path, lines: int) -> None:
             k, attempt = (k, attempt + 1) if bad else (k + 1, 0)
 
 
-def take_in(path: Path, near: float) -> None:
-    """Replay the journal and print what it took."""
+def replay(path: Path, near: float) -> None:
+    """Replay the journal and print time and memory."""
     kept = 0
 
     def keep(_: int, texts: Sequence[str]) -> None:
@@ -58,15 +59,14 @@ def take_in(path: Path, near: float) -> None:
             state.replay(entry)
     seconds, spent = time.monotonic() - begin, time.process_time() - spent
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
-    print(
-        f"near_duplicate={near}: {state.replies} lines, {kept} accepted: {seconds:.1f} s ({spent:.1f} s of CPU time), peak {peak:.0f} MB"
-    )
+    print(f"near_duplicate={near}: {state.replies} lines, {kept} accepted", end=": ")
+    print(f"{seconds:.1f} s ({spent:.1f} s of CPU time), peak {peak:.0f} MB")
 
 
 def main() -> None:
-    """Write in this process, resume in fresh ones."""
-    if sys.argv[1:2] == ["--take-in"]:
-        take_in(Path(sys.argv[2]), float(sys.argv[3]))
+    """Write the journal in this process, and replay it in new ones."""
+    if sys.argv[1:2] == ["--replay"]:
+        replay(Path(sys.argv[2]), float(sys.argv[3]))
         return
     lines = int(sys.argv[1]) if len(sys.argv) > 1 else 1_000_000
     nears = sys.argv[2:] or ["0", "0.9"]
@@ -75,7 +75,7 @@ def main() -> None:
         write(path, lines)
         print(f"journal: {path.stat().st_size / 1e6:.0f} MB")
         for near in nears:
-            subprocess.run([sys.executable, __file__, "--take-in", str(path), near], check=True)
+            subprocess.run([sys.executable, __file__, "--replay", str(path), near], check=True)
 
 
 if __name__ == "__main__":

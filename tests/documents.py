@@ -1,4 +1,4 @@
-"""The documents, and the parts of them that are generated: `python -m tests.documents` updates them."""
+"""The documents and their generated parts, which `python -m tests.documents` updates."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ def text(path: Path) -> str:
 
 
 def tree() -> str:
-    """One line per module and package directly below japagen/: its name and its docstring's first line."""
+    """Name and first docstring line of each module and package directly below japagen/."""
     folder = ROOT / "japagen"
     named = {path.name: path for path in sorted(folder.glob("*.py")) if path.stem[0] != "_"}
     named |= {f"{path.parent.name}/": path for path in sorted(folder.glob("*/__init__.py"))}
