@@ -215,6 +215,7 @@ def workload(count: int) -> tuple[str, list[str]]:
 
     from japagen.config import schema
     from japagen.config.check import check
+    from japagen.dataset import identity
     from japagen.embedded import assemble
     from japagen.synthesis import plan
 
@@ -225,7 +226,7 @@ def workload(count: int) -> tuple[str, list[str]]:
             schema.GenerateConfig,
         )
     assert job.task.knowledge
-    values, made = job.task.knowledge.values, plan.make(job)
+    values, made = job.task.knowledge.values, plan.make(identity.of(job), None)
     firsts = [
         f"{place}の前で、二つの{thing}が並んでいます。" for place in values for thing in values
     ]

@@ -34,8 +34,9 @@ from japagen import generate, llm
 from japagen.config import schema
 from japagen.config.check import check
 from japagen.config.schema import GenerateConfig
+from japagen.dataset import identity
 from japagen.llm.server import Server
-from japagen.synthesis import console
+from japagen.synthesis import console, plan
 from tests import tiny_qwen2
 
 SEEDS = (0, 1, 2)
@@ -119,9 +120,9 @@ def main() -> None:
             job = check(cfg, GenerateConfig)
             if engine is None:
                 engine = Recording(load(job.llm))
-                asyncio.run(warm_up(engine, generate.make(job).request(0, 0, [])))
+                asyncio.run(warm_up(engine, plan.make(identity.of(job), None).request(0, 0, [])))
             engine.requests = []
-            generate.llm.load = lambda _, engine=engine: engine
+            llm.load = lambda _, engine=engine: engine
             loop = timed(functools.partial(generate.run, cfg))
             requests, number = list(engine.requests), job.llm.concurrency
             bare = timed(functools.partial(alone, engine, requests, number))

@@ -14,10 +14,10 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Sequence
 from pathlib import Path
 
 from japagen.dataset.journal import Journal
+from japagen.dataset.reply import Reply
 from japagen.llm.fake import sentence
 from japagen.synthesis.acceptance import Acceptor
 
@@ -32,15 +32,10 @@ def write(path: Path, lines: int) -> None:
         file.write(json.dumps(HEAD) + "\n")
         for _ in range(lines):
             bad = draw.random() < 0.05
-            entry = {
-                "k": k,
-                "attempt": attempt,
-                "label": LABELS[k % 3],
-                "reason": "empty" if bad else "",
-                "texts": [sentence(draw), sentence(draw)],
-                "tokens": [120, 60],
-            }
-            file.write(json.dumps(entry, ensure_ascii=False) + "\n")
+            label, texts = LABELS[k % 3], (sentence(draw), sentence(draw))
+            reason = "empty" if bad else ""
+            reply = Reply(k, attempt, label, label, texts, reason, tokens=(120, 60), raw=texts)
+            file.write(json.dumps(reply.entry(), ensure_ascii=False) + "\n")
             k, attempt = (k, attempt + 1) if bad else (k + 1, 0)
 
 
@@ -48,15 +43,15 @@ def replay(path: Path, near: float) -> None:
     """Replay the journal and print time and memory."""
     kept = 0
 
-    def keep(_: int, texts: Sequence[str]) -> None:
+    def keep(_: int, reply: Reply) -> None:
         nonlocal kept
-        kept += len(texts) > 0
+        kept += len(reply.texts) > 0
 
     begin, spent = time.monotonic(), time.process_time()
     with Journal(path, HEAD) as journal:
-        state = Acceptor(10**9, lambda k: LABELS[k % 3], 10, keep, near)
+        state = Acceptor(LABELS, 10**9, 10, keep, near)
         for entry in journal.lines():
-            state.replay(entry)
+            state.replay(Reply.of(entry))
     seconds, spent = time.monotonic() - begin, time.process_time() - spent
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
     print(f"near_duplicate={near}: {state.replies} lines, {kept} accepted", end=": ")
