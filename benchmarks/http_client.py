@@ -1,10 +1,12 @@
-"""The HTTP engine and the whole generation loop against a server that answers at once.
+"""Speed of the HTTP engine and of the whole generation loop against a server that answers at once.
 
-python benchmarks/http_client.py [requests] [rounds]          requests per second, and their ratios
-python benchmarks/http_client.py --profile [requests]         where the whole loop spends its time
-The server is a process of its own on core 1, the client has core 0, 64 requests are in flight. Each round measures a bare
-aiohttp loop, the engine alone, the whole loop (cleaning, journal, table), and the loop with near-duplicate search; also by the
-client's CPU time, which other work on the machine does not change.
+    PYTHONPATH=. python benchmarks/http_client.py [requests] [rounds]    # speed and ratios
+    PYTHONPATH=. python benchmarks/http_client.py --profile [requests]   # profile of the loop
+
+The server runs in a separate process on core 1, the client on core 0, with 64 requests in flight.
+Each round measures a bare aiohttp loop, the engine alone, the whole loop (cleaning, journal,
+table), and the loop with near-duplicate search. The figures by the client's CPU time do not
+depend on other work on the machine.
 """
 
 from __future__ import annotations
@@ -40,17 +42,19 @@ IN_FLIGHT = 64
 MESSAGES = (
     {
         "role": "system",
-        "content": "あなたは日本のニュースサイトの記者です。頼まれた記事の見出しと最初の二、三文を、続けて自然な日本語で書きます。",
+        "content": "あなたは日本のニュースサイトの記者です。"
+        "頼まれた記事の見出しと最初の二、三文を、続けて自然な日本語で書きます。",
     },
     {
         "role": "user",
-        "content": "ニュース記事の見出しと書き出しを、150文字ほどで書いてください。記事は「独女通信」という欄に載るものです。",
+        "content": "ニュース記事の見出しと書き出しを、150文字ほどで書いてください。"
+        "記事は「独女通信」という欄に載るものです。",
     },
 )
 
 
 def replies(count: int) -> list[bytes]:
-    """Whole HTTP responses, each with another fluent text."""
+    """`count` complete HTTP responses, each with a different fluent text."""
     draw, out = random.Random(0), []
     for n in range(count):
         message = {"role": "assistant", "content": f"{sentence(draw)}{sentence(draw)}"}
@@ -74,7 +78,7 @@ def replies(count: int) -> list[bytes]:
 
 
 class Answer(asyncio.Protocol):
-    """As little of HTTP as the clients need: a request is complete when its Content-Length is there."""
+    """The part of HTTP that the clients need: a request ends after Content-Length bytes."""
 
     ready: list[bytes]
     count = 0
@@ -86,41 +90,44 @@ class Answer(asyncio.Protocol):
     def data_received(self, data: bytes) -> None:
         self.data += data
         head, found, rest = self.data.partition(b"\r\n\r\n")
-        if not found or len(rest) < int(
-            head.lower().partition(b"content-length:")[2].partition(b"\r\n")[0]
-        ):
+        length = head.lower().partition(b"content-length:")[2].partition(b"\r\n")[0]
+        if not found or len(rest) < int(length):
             return
         self.data = b""
         Answer.first = Answer.first or time.monotonic()
         Answer.count += 1
-        self.transport.write(Answer.ready[Answer.count % len(Answer.ready)])  # type: ignore[attr-defined]
+        reply = Answer.ready[Answer.count % len(Answer.ready)]
+        self.transport.write(reply)  # type: ignore[attr-defined]
 
 
 def serve(pipe: Connection, count: int) -> None:
-    """The server; tells its port, and on each request through the pipe when it got its first request since the last."""
+    """Run the server.
+
+    Sends its port through the pipe. After each message in the pipe, sends the time of the first
+    request since the previous message.
+    """
     os.sched_setaffinity(0, {1})
-    Answer.ready = replies(
-        2 * count
-    )  # so that no run sees the same text twice, though some replies are rejected
+    # Twice as many, because some replies are rejected and no run may see a text again.
+    Answer.ready = replies(2 * count)
 
     async def main() -> None:
         loop = asyncio.get_running_loop()
         server = await loop.create_server(Answer, "127.0.0.1", 0)
         pipe.send(server.sockets[0].getsockname()[1])
 
-        def tell() -> None:
+        def send_time() -> None:
             pipe.recv()
             pipe.send(Answer.first)
             Answer.first = 0.0
 
-        loop.add_reader(pipe.fileno(), tell)
+        loop.add_reader(pipe.fileno(), send_time)
         await asyncio.Event().wait()
 
     asyncio.run(main())
 
 
 async def bare(url: str, count: int) -> None:
-    """What anyone would write with aiohttp."""
+    """A plain aiohttp loop."""
     left = iter(range(count))
 
     async def worker(session: aiohttp.ClientSession) -> None:
@@ -141,7 +148,7 @@ async def bare(url: str, count: int) -> None:
 
 
 async def engine(url: str, count: int) -> None:
-    """The engine that llm=server names, without the loop."""
+    """The engine of llm=server, without the generation loop."""
     left = iter(range(count))
     options = schema.LLM(
         "japagen.llm.server.Server", "server", "m", concurrency=IN_FLIGHT, base_url=url
@@ -158,7 +165,7 @@ async def engine(url: str, count: int) -> None:
 
 
 def overrides(url: str, count: int, near: float = 0.0) -> list[str]:
-    """The options of a generation of `count` examples: nine labels of single texts."""
+    """The overrides for `count` examples of the task news: nine labels, single texts."""
     small = [f"num_per_label={count // 9}", "logger=none", f"task.clean.near_duplicate={near}"]
     return [
         "task=news",
@@ -171,20 +178,20 @@ def overrides(url: str, count: int, near: float = 0.0) -> list[str]:
 
 
 def composed(url: str, count: int, near: float = 0.0) -> DictConfig:
-    """The options of that generation."""
+    """The config with these overrides."""
     with initialize_config_dir(str(schema.CONF), version_base="1.3"):
         return compose("generate", overrides=overrides(url, count, near))
 
 
 def whole(cfg: DictConfig) -> None:
-    """generate.run, as the command calls it."""
+    """Call generate.run as the command does, in a temporary folder."""
     with tempfile.TemporaryDirectory() as folder, contextlib.redirect_stdout(io.StringIO()):
         cfg.synthetic_dir = folder
         generate.run(cfg)
 
 
 def to_first_request(url: str, pipe: Connection) -> float:
-    """Seconds from the command to the first request at the server."""
+    """Seconds from starting generate.py to the first request at the server."""
     pipe.send(None)
     pipe.recv()
     with tempfile.TemporaryDirectory() as folder:
@@ -201,7 +208,7 @@ def to_first_request(url: str, pipe: Connection) -> float:
 
 
 def measure(url: str, count: int, rounds: int) -> None:
-    """Print the requests per second of each kind and round, and the medians as ratios to the bare loop."""
+    """Print requests per second of each kind and round, and medians as ratios to bare aiohttp."""
     plain, near = composed(url, count), composed(url, count, 0.9)
     kinds = {
         "bare aiohttp": lambda: asyncio.run(bare(url, count)),
@@ -220,16 +227,14 @@ def measure(url: str, count: int, rounds: int) -> None:
     base_wall, base_cpu = (statistics.median(speeds["bare aiohttp"]) for speeds in (walls, cpus))
     for kind in kinds:
         wall, cpu = statistics.median(walls[kind]), statistics.median(cpus[kind])
-        print(
-            f"{kind:28} {wall:6.0f} requests/s {wall / base_wall:5.2f}   {cpu:6.0f} by CPU time {cpu / base_cpu:5.2f}",
-            end="   rounds: ",
-        )
+        print(f"{kind:28} {wall:6.0f} requests/s {wall / base_wall:5.2f}", end="   ")
+        print(f"{cpu:6.0f} by CPU time {cpu / base_cpu:5.2f}", end="   rounds: ")
         print(*(f"{value:.0f}" for value in walls[kind]))
 
 
 @contextlib.contextmanager
 def server(count: int) -> Iterator[tuple[str, Connection]]:
-    """The server's address, and the pipe that asks it for the time of its first request."""
+    """(address of the server, pipe that asks for the time of its first request)."""
     here, there = multiprocessing.Pipe()
     process = multiprocessing.get_context("spawn").Process(
         target=serve, args=(there, count), daemon=True
@@ -243,6 +248,7 @@ def server(count: int) -> Iterator[tuple[str, Connection]]:
 
 
 def main(arguments: list[str]) -> None:
+    """Measure and print, or profile."""
     profile = "--profile" in arguments
     numbers = [int(argument) for argument in arguments if argument != "--profile"]
     count, rounds = (*numbers, *(20_000, 3)[len(numbers) :])
@@ -256,9 +262,8 @@ def main(arguments: list[str]) -> None:
             pstats.Stats(profiler).sort_stats("cumtime").print_stats("japagen", 60)
             return
         seconds = [to_first_request(url, pipe) for _ in range(3)]
-        print(
-            f"from the command to the first request: {min(seconds):.2f} s (of {' '.join(f'{value:.2f}' for value in seconds)})"
-        )
+        every = " ".join(f"{value:.2f}" for value in seconds)
+        print(f"from the command to the first request: {min(seconds):.2f} s (of {every})")
         measure(url, count, rounds)
 
 

@@ -1,13 +1,14 @@
-"""Peak memory of generate.py for a small and a ten times larger dataset.
+"""Peak memory of generate.py for a dataset and for one that is ten times as large.
 
-python benchmarks/memory.py [examples] [overrides of generate.py ...]
-Uses the fake engine and a task of single sentences. Near-duplicate search is off unless an override turns it on.
+    python benchmarks/memory.py [examples] [overrides of generate.py ...]
+
+Uses the fake engine and a task of single sentences. Near-duplicate search is off unless an
+override turns it on.
 """
 
 from __future__ import annotations
 
 import os
-import resource
 import subprocess
 import sys
 import tempfile
@@ -19,7 +20,7 @@ LABELS = 2
 
 
 def peak(examples: int, folder: Path, overrides: list[str]) -> tuple[float, float]:
-    """(MB at most, seconds) of one generation in a process of its own."""
+    """(peak MB, seconds) of one generation in a separate process."""
     fixed = [
         "task=marc_ja",
         "llm=fake",
@@ -50,9 +51,7 @@ def main() -> None:
             print(
                 f"{examples} examples: peak {found[examples]:.0f} MB, {seconds:.0f} s", flush=True
             )
-    print(
-        f"ratio {found[large] / found[large // 10]:.2f}; this process {resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024:.0f} MB"
-    )
+    print(f"ratio {found[large] / found[large // 10]:.2f}")
 
 
 if __name__ == "__main__":

@@ -1,4 +1,7 @@
-"""Seconds that MLflow adds to a job: `python benchmarks/tracking.py JOBS`, in an empty folder of its own."""
+"""Seconds that MLflow adds to a job. Works in a temporary folder.
+
+PYTHONPATH=. python benchmarks/tracking.py [jobs]
+"""
 
 from __future__ import annotations
 
@@ -13,7 +16,7 @@ from japagen.config.task import Task, Wording
 
 
 def config(logger: str) -> TrainConfig:
-    """What a job of train.py has after `check`."""
+    """The config of a train.py job, as `check` returns it."""
     task = Task(name="jnli", inputs=["sentence1"], labels=["a", "b"], wording=Wording(system="x"))
     llm = LLM(_target_="x", name="fake", model="fake")
     student, trainer = Student(name="tiny", pretrained="random:tiny"), Trainer(name="cpu")
@@ -26,7 +29,7 @@ def config(logger: str) -> TrainConfig:
 
 
 def job(logger: str) -> float:
-    """Seconds of all that a training records: twelve validations, three tables, a figure, its tags."""
+    """Seconds for recording one training: twelve validations, three tables, a figure and tags."""
     began, rows = (
         time.perf_counter(),
         [{"id": str(n), "sentence1": "犬が走る。", "label": "a"} for n in range(500)],
@@ -43,17 +46,16 @@ def job(logger: str) -> float:
 
 
 def main() -> None:
-    """The first job in a new store, then the median of the others, beside logger=none."""
+    """Measure the first job in a new store, later jobs, and jobs with logger=none."""
     number = int(sys.argv[1]) if len(sys.argv) > 1 else 50
     with tempfile.TemporaryDirectory() as folder:
         os.chdir(folder)
         first = job("mlflow")
         later = sorted(job("mlflow") for _ in range(number))
         none = sorted(job("none") for _ in range(number))
-    print(f"first job, which makes the store: {first:.2f} s")
-    print(
-        f"later jobs: median {later[number // 2]:.3f} s, worst {later[-1]:.3f} s; with logger=none: median {none[number // 2]:.3f} s"
-    )
+    print(f"first job, which creates the store: {first:.2f} s")
+    print(f"later jobs: median {later[number // 2]:.3f} s, worst {later[-1]:.3f} s", end="; ")
+    print(f"with logger=none: median {none[number // 2]:.3f} s")
 
 
 if __name__ == "__main__":

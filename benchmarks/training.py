@@ -1,9 +1,14 @@
-"""Examples per second of training: JapaGen's loop, without each of its measures, and transformers.Trainer with its defaults.
+"""Training speed of JapaGen, of JapaGen without each of its measures, and of transformers.Trainer.
 
-python benchmarks/training.py [rows] [seeds] [overrides of train.py ...]      JAPAGEN_DATA must name gold data
-The same student, rows, batch size, epochs and learning rate; scored on the whole gold test set. One epoch, timed from its first step to
-its last, reading of rows included; a short training before each side's first is not counted. The rows of single measures are of seed 0.
-Needs `accelerate`, which transformers.Trainer wants.
+    PYTHONPATH=. python benchmarks/training.py [rows] [seeds] [overrides of train.py ...]
+
+JAPAGEN_DATA must name gold data. Requires `accelerate` for transformers.Trainer, which runs with
+its defaults.
+
+All use the same student, rows, batch size, epochs and learning rate, and are scored on the whole
+gold test set. The time of one epoch is measured from its first to its last step, with the reading
+of the rows. A short training before the first one of each side is not counted. The results
+without single measures use seed 0.
 """
 
 from __future__ import annotations
@@ -37,7 +42,7 @@ from japagen.training.trainer import make_trainer, quiet
 
 @contextmanager
 def patched(owner: Any, name: str, value: Any) -> Iterator[None]:
-    """`owner.name` is `value` for a while."""
+    """Set `owner.name` to `value` within the context."""
     old = getattr(owner, name)
     setattr(owner, name, value)
     try:
@@ -47,7 +52,7 @@ def patched(owner: Any, name: str, value: Any) -> Iterator[None]:
 
 
 def options(rows: int, overrides: list[str]) -> TrainConfig:
-    """What both sides train with."""
+    """The config that both sides use."""
     schema.register(TrainConfig)
     fixed = [
         "task=jsts",
@@ -64,7 +69,7 @@ def options(rows: int, overrides: list[str]) -> TrainConfig:
 
 
 class Clock(Callback):
-    """Seconds from before the first step to after the last."""
+    """Seconds from the start of the first step to the end of the last."""
 
     began = seconds = 0.0
 
@@ -92,7 +97,7 @@ class TheirClock(TrainerCallback):
 
 
 def ours(settings: TrainConfig, seed: int, score: bool) -> tuple[float, float | None]:
-    """(examples per second, score if wanted) of one training by JapaGen's loop."""
+    """(examples per second, score or None) of one training by JapaGen."""
     settings.seeds = [seed]
     parts = data.parts(settings)
     loaded = pretrained.load(settings.student, settings.task)
@@ -115,7 +120,7 @@ def ours(settings: TrainConfig, seed: int, score: bool) -> tuple[float, float | 
 
 
 def scored(settings: TrainConfig, pairs: list[tuple[str, str]]) -> float | None:
-    """The task's metric for pairs of gold and predicted."""
+    """The task's metric for (gold, predicted) pairs; None without pairs."""
     if not pairs:
         return None
     gold, predicted = zip(*pairs, strict=True)
@@ -125,7 +130,7 @@ def scored(settings: TrainConfig, pairs: list[tuple[str, str]]) -> float | None:
 def theirs(
     settings: TrainConfig, seed: int, score: bool, max_length: bool = False
 ) -> tuple[float, float | None]:
-    """The same by transformers.Trainer as it comes; with `max_length` every row is padded to that."""
+    """The same by transformers.Trainer; with `max_length`, every row is padded to max_length."""
     from transformers import Trainer, TrainingArguments
 
     settings.seeds = [seed]
@@ -153,9 +158,17 @@ def theirs(
     ).batch_size
     with tempfile.TemporaryDirectory() as folder:
         arguments = TrainingArguments(
-            folder, num_train_epochs=1, per_device_train_batch_size=size, learning_rate=settings.student.learning_rate,
-            seed=seed, report_to=[], save_strategy="no", use_cpu=True, disable_tqdm=True, logging_strategy="no",
-        )  # fmt: skip
+            folder,
+            num_train_epochs=1,
+            per_device_train_batch_size=size,
+            learning_rate=settings.student.learning_rate,
+            seed=seed,
+            report_to=[],
+            save_strategy="no",
+            use_cpu=True,
+            disable_tqdm=True,
+            logging_strategy="no",
+        )
         train.seed_everything(seed)
         clock = TheirClock()
         trainer = Trainer(
@@ -173,13 +186,10 @@ def theirs(
     )
 
 
-def main() -> None:
-    """Measure and print."""
-    numbers = [int(word) for word in sys.argv[1:] if word.isdigit()]
-    rows, seeds = (numbers + [640, 1][len(numbers) :])[:2]
-    overrides = [word for word in sys.argv[1:] if not word.isdigit()]
+def measures() -> dict[str, tuple[Any, list[str]]]:
+    """Row name -> (context that turns one measure off, overrides that turn it off)."""
     plain_adamw = patched(torch.optim, "AdamW", lambda *a, **k: OLD(*a, **{**k, "fused": False}))
-    single: dict[str, tuple[Any, list[str]]] = {
+    return {
         "  without bf16": (nullcontext(), ["trainer.options.precision=32-true"]),
         "  without length buckets": (patched(batch, "WINDOW", 0), []),
         "  without fused AdamW": (plain_adamw, []),
@@ -187,6 +197,13 @@ def main() -> None:
         "  with torch's dropout": (patched(layers, "Dropout", torch.nn.Dropout), []),
         "  with torch's attention": (patched(layers, "attention", sdpa_attention_forward), []),
     }
+
+
+def main() -> None:
+    """Measure and print."""
+    numbers = [int(word) for word in sys.argv[1:] if word.isdigit()]
+    rows, seeds = (numbers + [640, 1][len(numbers) :])[:2]
+    overrides = [word for word in sys.argv[1:] if not word.isdigit()]
     results: dict[str, list[tuple[float, float | None]]] = {}
 
     def note(name: str, found: tuple[float, float | None]) -> None:
@@ -194,12 +211,12 @@ def main() -> None:
         print(f"# {name.strip()}: {found}", file=sys.stderr, flush=True)
 
     with quiet():
-        for side in (ours, theirs):  # the first training of a process is slower
+        for side in (ours, theirs):  # warm-up: the first training of a process is slower
             side(options(64, overrides), 0, False)
         for seed in range(seeds):
             note("JapaGen", ours(options(rows, overrides), seed, score=True))
             note("transformers.Trainer", theirs(options(rows, overrides), seed, score=True))
-        for name, (patch, extra) in single.items():
+        for name, (patch, extra) in measures().items():
             with patch:
                 note(name, ours(options(rows, [*extra, *overrides]), 0, score=False))
         note(
@@ -213,7 +230,7 @@ def main() -> None:
 
 
 def table(results: dict[str, list[tuple[float, float | None]]], title: str) -> None:
-    """Print means, and the ratio to transformers.Trainer; that of each seed, too."""
+    """Print the mean speed, the ratio to transformers.Trainer for each seed, and the mean score."""
     print(title)
     base = [speed for speed, _ in results["transformers.Trainer"]]
     for name, found in results.items():

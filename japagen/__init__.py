@@ -1,3 +1,3 @@
-"""Labelled Japanese training data written by an LLM, a compact student trained on it, its score on gold."""
+"""Labelled Japanese training data written by an LLM, and compact students trained on it."""
 
 __version__ = "0.1.0"

@@ -1,4 +1,4 @@
-"""Shared by all tests: configs composed as the commands compose them, in a folder of their own."""
+"""Fixtures for all tests: composed configs in a temporary folder, gold files, recorded metrics."""
 
 from __future__ import annotations
 
@@ -9,7 +9,8 @@ import sys
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 
-# Before torch is imported: small models on two threads mostly wait for each other, and beside other tests they wait long.
+# Set before torch is imported: with two threads, small models spend most of the time waiting, above
+# all if other tests run in parallel.
 os.environ["OMP_NUM_THREADS"] = "1"
 
 import pytest
@@ -24,7 +25,8 @@ from japagen.config.schema import CONF, NAMES, register
 from japagen.llm import fake
 from tests.toys import write_toys
 
-# A shell starts what runs in its background with ctrl-C ignored, and so would be all that the tests start and stop by it.
+# A shell starts background jobs with SIGINT ignored, and child processes inherit that. The tests
+# stop child processes with SIGINT, so restore the handler.
 signal.signal(signal.SIGINT, signal.default_int_handler)
 
 Compose = Callable[..., DictConfig]
@@ -32,16 +34,19 @@ Compose = Callable[..., DictConfig]
 
 @pytest.fixture
 def composed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Compose]:
-    """composed("generate", "task=jcola", ...) -> the config of that command, writing into tmp_path, without MLflow or gold."""
+    """composed("generate", "task=jcola", ...) returns the config of that command.
+
+    It writes into tmp_path, without MLflow and gold data.
+    """
     monkeypatch.chdir(tmp_path)
     monkeypatch.delenv("JAPAGEN_DATA", raising=False)
-    # No test asks a data host.
+    # No cached gold data, and no downloads into the user's cache.
     monkeypatch.setenv("JAPAGEN_CACHE", str(tmp_path / "cache"))
     schemas = {name.removesuffix("_schema"): schema for schema, name in NAMES.items()}
 
     def make(command: str, *overrides: str) -> DictConfig:
         GlobalHydra.instance().clear()
-        for name in NAMES.values():  # Hydra copies all that is registered, many times
+        for name in NAMES.values():  # Hydra copies all registered schemas many times
             ConfigStore.instance().repo.pop(f"{name}.yaml", None)
         register(schemas[command])
         with initialize_config_dir(str(CONF), version_base="1.3"):
@@ -52,7 +57,7 @@ def composed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Compos
 
 
 def once(factory: pytest.TempPathFactory, name: str, make: Callable[[Path], object]) -> Path:
-    """A folder that `make` fills for all processes of this run of the tests."""
+    """A folder that `make` fills once for all processes of this test run."""
     base = factory.getbasetemp()
     base = base.parent if "PYTEST_XDIST_WORKER" in os.environ else base
     folder = base / name
@@ -66,12 +71,15 @@ def once(factory: pytest.TempPathFactory, name: str, make: Callable[[Path], obje
 
 @pytest.fixture(scope="session")
 def ready(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A folder with an MLflow store whose tables are made, which takes seconds."""
+    """A folder with an MLflow store whose tables exist. Creating them takes seconds."""
 
     def make(folder: Path) -> None:
-        code = f"from japagen.tracking.connect import connect_to\nconnect_to('sqlite:///{folder}/mlflow.db', 'Default')"
+        code = (
+            "import sys; from japagen.tracking.connect import connect_to; connect_to(*sys.argv[1:])"
+        )
+        store = [f"sqlite:///{folder}/mlflow.db", "Default"]
         subprocess.run(
-            [sys.executable, "-c", code],
+            [sys.executable, "-c", code, *store],
             cwd=CONF.parent,
             check=True,
             capture_output=True,
@@ -83,13 +91,13 @@ def ready(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture
 def gold_dir(tmp_path: Path) -> Path:
-    """Gold files of JCoLA and JSTS that two layers can learn in seconds."""
+    """Gold files of JCoLA and JSTS that a two-layer model learns in seconds."""
     return write_toys(tmp_path / "gold")
 
 
 @pytest.fixture
 def recorded(monkeypatch: pytest.MonkeyPatch) -> dict[str, float]:
-    """The last value of each metric that a job records."""
+    """The last value of each metric that a job records, by name."""
     found: dict[str, float] = {}
 
     def metrics(_run: tracking.Run, values: Mapping[str, float], _step: int | None = None) -> None:
@@ -104,10 +112,10 @@ def sent(monkeypatch: pytest.MonkeyPatch) -> list[llm.Request]:
     """Every request that reaches the fake engine."""
     requests: list[llm.Request] = []
 
-    class Listening(fake.Fake):
+    class Recording(fake.Fake):
         async def complete(self, request: llm.Request) -> llm.Completion:
             requests.append(request)
             return await super().complete(request)
 
-    monkeypatch.setattr(fake, "Fake", Listening)
+    monkeypatch.setattr(fake, "Fake", Recording)
     return requests

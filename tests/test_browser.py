@@ -1,4 +1,4 @@
-"""The runs in MLflow's own pages and the report, as a person sees them in Chromium."""
+"""MLflow's pages and the report, tested in Chromium."""
 
 from __future__ import annotations
 
@@ -48,7 +48,7 @@ METHODS = {
 
 
 def command(folder: Path, gold: Path, *words: str) -> str:
-    """What a command in `folder` prints."""
+    """Run a command in `folder` and return its output."""
     environment = {
         **os.environ,
         "PYTHONPATH": str(ROOT),
@@ -69,7 +69,7 @@ def command(folder: Path, gold: Path, *words: str) -> str:
 
 
 def few_rows(place: Path) -> Path:
-    """Gold for JNLI alone, for those who have no other: the rest of the table is then without gold."""
+    """Write gold files for JNLI only, if no real gold data is available."""
     labels = ("entailment", "contradiction", "neutral")
     rows = [
         {
@@ -87,7 +87,7 @@ def few_rows(place: Path) -> Path:
 
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A working folder in which the sweep of experiment=smoke was run by all commands, and the report written."""
+    """A folder in which all commands ran experiment=smoke and the report was written."""
     place = tmp_path_factory.mktemp("work")
     gold = (
         Path(os.environ["JAPAGEN_DATA"])
@@ -102,7 +102,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="module")
 def ui(folder: Path) -> Iterator[str]:
-    """The address of a plain `mlflow ui` in the working folder."""
+    """The address of `mlflow ui`, started in the working folder without options."""
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
@@ -121,7 +121,7 @@ def ui(folder: Path) -> Iterator[str]:
 
 
 def wait_for(address: str, log: Path, seconds: float = 180) -> None:
-    """Return when `address` answers."""
+    """Wait until `address` answers."""
     end = time.monotonic() + seconds
     while time.monotonic() < end:
         try:
@@ -134,7 +134,7 @@ def wait_for(address: str, log: Path, seconds: float = 180) -> None:
 
 @pytest.fixture(scope="module")
 def shots(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Where screenshots go: the folder that JAPAGEN_SCREENSHOTS names, else a temporary one."""
+    """The folder for screenshots: JAPAGEN_SCREENSHOTS, else a temporary folder."""
     place = Path(os.environ.get("JAPAGEN_SCREENSHOTS") or tmp_path_factory.mktemp("screenshots"))
     place.mkdir(parents=True, exist_ok=True)
     return place
@@ -142,6 +142,7 @@ def shots(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="module")
 def browser() -> Iterator[Any]:
+    """A running Chromium."""
     with playwright.sync_playwright() as driver:
         # Chromium's sandbox does not work for root in a container.
         running = driver.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"])
@@ -161,7 +162,7 @@ def test_two_methods_are_compared_in_mlflow(ui: str, browser: Any, shots: Path) 
     page.get_by_role("link", name="train sweep").first.wait_for()
     page.locator(
         ".ag-row button, .ag-row [role=button]"
-    ).first.click()  # the runs of a sweep lie below it
+    ).first.click()  # show the runs of the sweep
     for name in METHODS.values():
         page.get_by_role("link", name=name).first.wait_for()
         row = page.locator(".ag-row", has=page.get_by_role("link", name=name)).first.get_attribute(

@@ -1,4 +1,4 @@
-"""Generation with the fake engine, from config to the files on disk."""
+"""Generation with the fake engine, from the config to the files on disk."""
 
 from __future__ import annotations
 
@@ -23,13 +23,14 @@ TASKS = sorted(path.stem for path in (CONF / "task").glob("*.yaml"))
 
 
 def dataset(composed: Compose, *overrides: str) -> Path:
-    """Generate, and return the dataset's folder."""
+    """Generate a dataset and return its folder."""
     cfg = composed("generate", "num_per_label=4", *overrides)
     generate.run(cfg)
     return identity.of(check(cfg, GenerateConfig)).folder
 
 
 def table(folder: Path) -> list[dict[str, str]]:
+    """The rows of train.jsonl."""
     return [json.loads(line) for line in (folder / TABLE).read_text(encoding="utf-8").splitlines()]
 
 
@@ -53,7 +54,7 @@ def test_every_task_gets_exactly_n_per_label(composed: Compose, task: str, promp
     assert all(len(e.texts) == len(config.task.inputs) for e in examples)
 
 
-def test_the_folder_says_what_made_it(composed: Compose) -> None:
+def test_the_folder_has_manifest_and_card(composed: Compose) -> None:
     folder = dataset(composed, "llm.engine.malformed_rate=0.3")
     manifest = json.loads((folder / MANIFEST).read_text(encoding="utf-8"))
     assert manifest["accepted"] == 12
@@ -80,7 +81,7 @@ def test_more_per_label_extends_the_same_dataset(composed: Compose) -> None:
     assert (folder / JOURNAL).read_text(encoding="utf-8").startswith(replies)
 
 
-def test_fewer_per_label_reads_the_first_ones(composed: Compose) -> None:
+def test_fewer_per_label_reads_the_first_rows(composed: Compose) -> None:
     dataset(composed)
     config = check(composed("generate", "num_per_label=2"), GenerateConfig)
     examples = read(identity.of(config))
@@ -114,16 +115,14 @@ def test_an_unfinished_dataset_is_not_read(
     )
 
 
-def test_errors_of_the_engine_are_tried_again(
-    composed: Compose, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_engine_errors_are_retried(composed: Compose, monkeypatch: pytest.MonkeyPatch) -> None:
     async def now(_: float) -> None: ...
 
     monkeypatch.setattr("asyncio.sleep", now)
     assert len(table(dataset(composed, "llm.engine.error_rate=0.3"))) == 12
 
 
-def test_a_dead_engine_ends_the_job_and_keeps_the_replies(
+def test_a_dead_engine_stops_the_job_and_keeps_the_replies(
     composed: Compose, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     async def now(_: float) -> None: ...
@@ -136,13 +135,16 @@ def test_a_dead_engine_ends_the_job_and_keeps_the_replies(
 
 
 def test_a_shortfall_is_reported_by_label_and_reason(composed: Compose) -> None:
-    missing = r"12 of 12 examples are missing after 3 attempts each:\n  entailment: 4 missing; rejected: too_long 12"
+    missing = (
+        r"12 of 12 examples are missing after 3 attempts each:\n"
+        r"  entailment: 4 missing; rejected: too_long 12"
+    )
     with pytest.raises(UserError, match=missing) as caught:
         dataset(composed, "task.clean.max_chars=20", "max_attempts=3")
     assert "max_attempts=6" in str(caught.value)
 
 
-def test_a_shortfall_may_be_allowed(composed: Compose) -> None:
+def test_a_shortfall_can_be_allowed(composed: Compose) -> None:
     folder = dataset(
         composed, "llm.engine.malformed_rate=0.5", "max_attempts=1", "max_shortfall=0.9"
     )
@@ -163,19 +165,19 @@ def test_dry_run_shows_a_prompt_per_label_and_writes_nothing(
     assert not list(tmp_path.iterdir())
 
 
-def test_shots_without_gold_say_how_to_get_it(composed: Compose) -> None:
+def test_shots_without_gold_explain_how_to_get_it(composed: Compose) -> None:
     with pytest.raises(UserError, match=r"shots=5 needs gold examples.*JAPAGEN_DATA"):
         generate.run(composed("generate", "task=marc_ja", "shots=5"))
 
 
-def test_an_unknown_engine_is_named(composed: Compose) -> None:
+def test_an_unknown_engine_is_an_error(composed: Compose) -> None:
     with pytest.raises(
         UserError, match=r"llm\._target_ 'no\.such\.Engine' of llm fake cannot be imported"
     ):
         generate.run(composed("generate", "llm._target_=no.such.Engine"))
 
 
-def test_a_full_disk_loses_no_whole_reply(
+def test_a_full_disk_keeps_all_complete_replies(
     composed: Compose, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     write = Journal.write
@@ -203,7 +205,7 @@ def test_a_full_disk_loses_no_whole_reply(
     assert len(read(identity.of(config))) == 12
 
 
-def test_a_full_disk_at_the_end_leaves_no_half_table(
+def test_a_full_disk_at_the_end_leaves_no_partial_table(
     composed: Compose, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def full(path: Path, text: str) -> None:
@@ -221,10 +223,10 @@ def test_a_full_disk_at_the_end_leaves_no_half_table(
     assert len(read(identity.of(config))) == 12
 
 
-def test_a_wrong_language_for_ever_is_bounded(composed: Compose) -> None:
+def test_replies_that_are_always_rejected_stop_after_max_attempts(composed: Compose) -> None:
     with pytest.raises(
         UserError,
-        match=r"12 of 12 examples are missing after 3 attempts each:\n  entailment: 4 missing; rejected: ",
+        match=r"12 of 12 examples are missing after 3 attempts each:\n  entailment: 4 missing; ",
     ):
         dataset(composed, "llm.engine.malformed_rate=1.0", "max_attempts=3")
 
@@ -237,7 +239,7 @@ def test_load_dataset_opens_the_folder(composed: Compose, tmp_path: Path) -> Non
     assert loaded["label"] == [row["label"] for row in table(folder)]
 
 
-def test_an_allowed_shortfall_is_made_good_when_it_is_no_longer_allowed(
+def test_an_allowed_shortfall_is_filled_when_it_is_no_longer_allowed(
     composed: Compose, caplog: pytest.LogCaptureFixture
 ) -> None:
     folder = dataset(
@@ -249,14 +251,12 @@ def test_an_allowed_shortfall_is_made_good_when_it_is_no_longer_allowed(
     assert len(read(identity.of(config))) == len(short)
     assert "examples missing" in caplog.text
     assert dataset(composed, "num_per_label=2") == folder, (
-        "asked for fewer, the missing ones of the larger dataset are drawn"
+        "with a smaller num_per_label, the missing examples of the larger dataset are generated"
     )
     assert len(table(folder)) == 12
 
 
-def test_shots_of_an_edited_gold_file_are_not_mixed_with_the_old_ones(
-    composed: Compose, tmp_path: Path
-) -> None:
+def test_a_changed_gold_file_with_other_shots_is_refused(composed: Compose, tmp_path: Path) -> None:
     gold = tmp_path / "gold.csv"
     rows = [
         f"前提です{i},仮説です{i},{label}"

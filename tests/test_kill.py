@@ -1,4 +1,4 @@
-"""A generation killed with kill -9 at random moments ends with the same bytes as one left alone."""
+"""A generation killed at random moments ends with the same bytes as an uninterrupted one."""
 
 from __future__ import annotations
 
@@ -25,13 +25,13 @@ WORDS = [
     "llm.engine.malformed_rate=0.05",
     "num_per_label=600",
     "max_attempts=50",
-    "task.clean.near_duplicate=0.4",  # so low that there are some
+    "task.clean.near_duplicate=0.4",  # low enough to find near duplicates
     "logger=none",
 ]
 
 
 def run(folder: Path, seconds: float | None = None) -> int:
-    """Generate in `folder`; after `seconds` of writing the process gets SIGKILL."""
+    """Generate in `folder`, with SIGKILL `seconds` after the first write; the exit code."""
     folder.mkdir(exist_ok=True)
     pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.STDOUT}
     with subprocess.Popen(WORDS, cwd=folder, text=True, start_new_session=True, **pipes) as process:
@@ -50,24 +50,27 @@ def run(folder: Path, seconds: float | None = None) -> int:
 
 
 def size(folder: Path) -> int:
-    """Bytes in the journal so far."""
+    """Current size of the journal in bytes."""
     return sum(path.stat().st_size for path in folder.rglob("journal.jsonl"))
 
 
 def only(folder: Path, name: str) -> Path:
+    """The only file called `name` below `folder`."""
     (path,) = folder.rglob(name)
     return path
 
 
 @pytest.mark.slow
-@pytest.mark.skipif(os.name != "posix", reason="kill -9 is of POSIX")
-def test_killed_25_times_the_table_is_byte_identical(tmp_path: Path) -> None:
+@pytest.mark.skipif(os.name != "posix", reason="SIGKILL requires POSIX")
+def test_after_25_kills_the_table_is_byte_identical(tmp_path: Path) -> None:
     run(tmp_path / "whole")
     draw, killed = random.Random(0), 0
     for _ in range(KILLS):
         killed += run(tmp_path / "killed", draw.uniform(0, 0.25)) == -signal.SIGKILL
-    assert killed == KILLS, "the generation was over before the last kill: ask for more examples"
-    assert not list((tmp_path / "killed").rglob("train.jsonl")), "nothing may look finished yet"
+    assert killed == KILLS, "the generation ended before the last kill: increase num_per_label"
+    assert not list((tmp_path / "killed").rglob("train.jsonl")), (
+        "an unfinished dataset must have no table"
+    )
     replies = [
         json.loads(line)
         for line in only(tmp_path / "killed", "journal.jsonl").read_bytes().splitlines()[1:-1]
@@ -83,7 +86,7 @@ def test_killed_25_times_the_table_is_byte_identical(tmp_path: Path) -> None:
     ids = [json.loads(line)["id"] for line in resumed.splitlines()]
     assert len(ids) == len(set(ids)) == 1800
 
-    # No reply that was paid for was asked for again.
+    # No reply was requested twice.
     entries = [
         json.loads(line)
         for line in only(tmp_path / "killed", "journal.jsonl").read_bytes().splitlines()[1:]

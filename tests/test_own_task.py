@@ -1,4 +1,4 @@
-"""A user's own task from one YAML outside the repository: generated, trained, and nothing else touched."""
+"""A user-defined task from one YAML file outside the repository: generation and training."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ ROOT = CONF.parent
 
 
 def yaml_of_the_document() -> str:
-    """The first YAML of docs/add_a_task.md."""
+    """The first YAML block of docs/add_a_task.md."""
     found = re.search(
         r"```yaml\n(.*?)```",
         (ROOT / "docs" / "add_a_task.md").read_text(encoding="utf-8"),
@@ -28,7 +28,7 @@ def yaml_of_the_document() -> str:
 
 
 def type_in(folder: Path, *words: str) -> str:
-    """Run a command in `folder`; its output."""
+    """Run a command in `folder` and return its output."""
     environment = {**os.environ, "JAPAGEN_CACHE": str(folder / "cache"), "OMP_NUM_THREADS": "1"}
     done = subprocess.run(
         [sys.executable, *words],
@@ -44,7 +44,7 @@ def type_in(folder: Path, *words: str) -> str:
 
 
 @pytest.mark.slow
-def test_the_task_of_the_document(tmp_path: Path) -> None:
+def test_the_task_of_the_documentation(tmp_path: Path) -> None:
     mine = tmp_path / "mine"
     (mine / "task").mkdir(parents=True)
     (mine / "task" / "weather.yaml").write_text(yaml_of_the_document(), encoding="utf-8")

@@ -1,3 +1,5 @@
+"""Training of the student `tiny`, from the config to the saved folder."""
+
 from __future__ import annotations
 
 import json
@@ -25,6 +27,7 @@ from tests.toys import FAST, saved, sentences
 
 
 def predictions() -> list[dict[str, Any]]:
+    """The rows of the saved student's predictions.jsonl."""
     return [
         json.loads(line)
         for line in (saved() / "predictions.jsonl").read_text(encoding="utf-8").splitlines()
@@ -64,12 +67,12 @@ def test_a_student_learns_is_saved_and_opens_with_transformers(
     )
     card = json.loads((saved() / "japagen.json").read_text(encoding="utf-8"))
     assert card["task"]["labels"] == ["unacceptable", "acceptable"]
-    # The same seed: the same student, in the place of the first.
+    # The same seed gives the same student and replaces the first.
     assert train.run(cfg) == 1.0
     assert predictions() == rows
 
 
-def test_regression_speaks_the_tasks_scale(
+def test_regression_predicts_on_the_scale_of_the_task(
     composed: Compose, gold_dir: Path, recorded: dict[str, float]
 ) -> None:
     assert (
@@ -87,7 +90,7 @@ def test_regression_speaks_the_tasks_scale(
     assert opened == pytest.approx([row["predicted"] for row in rows], abs=1e-3)
 
 
-def test_without_gold_the_score_is_not_called_one(
+def test_without_gold_there_is_no_score(
     composed: Compose,
     monkeypatch: pytest.MonkeyPatch,
     recorded: dict[str, float],
@@ -111,9 +114,7 @@ def test_without_gold_the_score_is_not_called_one(
     assert "JAPAGEN_DATA" in text
 
 
-def test_a_loss_that_is_no_number_ends_the_job_with_advice(
-    composed: Compose, gold_dir: Path
-) -> None:
+def test_a_nan_loss_stops_the_job_with_advice(composed: Compose, gold_dir: Path) -> None:
     with pytest.raises(
         UserError,
         match=r"The loss is (nan|inf) at step \d+.*Lower student.learning_rate \(now 1e\+30\)",
@@ -131,7 +132,7 @@ def test_a_loss_that_is_no_number_ends_the_job_with_advice(
     assert list(Path("students").iterdir()) == []
 
 
-def test_an_interrupt_ends_as_an_interrupt(
+def test_an_interrupt_is_raised_as_an_interrupt(
     composed: Compose, gold_dir: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def stop(*_: object) -> None:
@@ -145,7 +146,7 @@ def test_an_interrupt_ends_as_an_interrupt(
     assert list(Path("students").iterdir()) == []
 
 
-def test_every_epoch_has_an_order_of_its_own(
+def test_every_epoch_has_a_different_order(
     composed: Compose, gold_dir: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     orders: list[list[list[int]]] = []
@@ -185,7 +186,7 @@ def test_the_debug_trainer_runs_one_batch_of_everything(composed: Compose, gold_
     assert len(predictions()) == 32
 
 
-def test_few_rows_get_more_epochs_and_many_fewer() -> None:
+def test_few_rows_get_more_epochs_and_many_rows_fewer() -> None:
     trainer = Trainer(name="t", max_epochs=10, min_steps=200, max_steps=1000)
     assert length(trainer, 6) == (36, 4)
     assert length(trainer, 50) == (10, 1)
@@ -194,13 +195,13 @@ def test_few_rows_get_more_epochs_and_many_fewer() -> None:
     assert length(Trainer(name="t", max_epochs=7), 5000) == (7, 1)
 
 
-def test_a_precision_that_is_asked_for_is_taken() -> None:
+def test_a_given_precision_is_used() -> None:
     assert precision({"precision": "64-true"}) == "64-true"
     assert precision({"precision": "auto", "accelerator": "mps"}) == "32-true"
     assert precision({"accelerator": "cpu"}) in ("bf16-mixed", "32-true")
 
 
-def test_seeds_train_on_the_same_rows_with_other_splits_and_heads(
+def test_seeds_use_the_same_rows_with_different_splits_and_heads(
     composed: Compose,
     gold_dir: Path,
     recorded: dict[str, float],
@@ -224,7 +225,7 @@ def test_seeds_train_on_the_same_rows_with_other_splits_and_heads(
     }
     assert set(weights) == {"1", "2"}
     assert weights["1"] != weights["2"]
-    # A seed among others gives what it gives alone.
+    # A seed gives the same student alone and together with other seeds.
     train.run(composed("train", *words, "seeds=[2]"))
     assert weights["2"] == next(Path("students").glob("*-seed2-*/model.safetensors")).read_bytes()
 
@@ -238,7 +239,7 @@ def test_out_of_memory_is_one_message(
     monkeypatch.setattr(module.Module, "training_step", full)
     with pytest.raises(
         UserError,
-        match=r"batches of 8 rows .* add data.batch_size=4 \+trainer.options.accumulate_grad_batches=2",
+        match=r"batches of 8 rows .* data.batch_size=4 \+trainer.options.accumulate_grad_batches=2",
     ):
         train.run(composed("train", "task=jcola", "data=gold", f"gold_dir={gold_dir}", *FAST))
 

@@ -1,4 +1,4 @@
-"""A Qwen2 of two random layers that vLLM runs, and the options with which what it writes passes the cleaning."""
+"""A random two-layer Qwen2 for vLLM, and options with which its text passes the cleaning."""
 
 from __future__ import annotations
 
@@ -7,12 +7,15 @@ from pathlib import Path
 KANA = (
     "あいうえおかきくけこさしすせそたちつてとなにぬねのはひふへほまみむめもやゆよらりるれろわをん"
 )
-TEMPLATE = "{% for m in messages %}<|{{ m['role'] }}|>{{ m['content'] }}<|end|>{% endfor %}{% if add_generation_prompt %}<|assistant|>{% endif %}"
+TEMPLATE = (
+    "{% for m in messages %}<|{{ m['role'] }}|>{{ m['content'] }}<|end|>{% endfor %}"
+    "{% if add_generation_prompt %}<|assistant|>{% endif %}"
+)
 CPU_ENGINE = {"max_model_len": 4096, "enforce_eager": True, "dtype": "float32"}
 
 
 def write(folder: Path) -> Path:
-    """Save the model with a byte-level tokenizer in which each kana is a token."""
+    """Save the model with a byte-level tokenizer in which each kana is one token."""
     from tokenizers import ByteLevelBPETokenizer
     from transformers import PreTrainedTokenizerFast, Qwen2Config, Qwen2ForCausalLM, set_seed
 
@@ -44,7 +47,10 @@ def write(folder: Path) -> Path:
 
 
 def overrides(folder: Path) -> list[str]:
-    """A small pair task. The model writes at random, so it may write kana alone, and the cleaning rules let kana pass."""
+    """Overrides for a pair task.
+
+    The model writes random tokens, so only kana are allowed. The cleaning rules accept any kana.
+    """
     from transformers import AutoTokenizer
 
     tokenizer = AutoTokenizer.from_pretrained(folder)

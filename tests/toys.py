@@ -1,4 +1,4 @@
-"""A task that two layers learn in seconds, written as gold files, and what a training on it leaves."""
+"""Gold files that a two-layer model learns in seconds, and the student trained on them."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ FAST = ["student=tiny", "trainer=cpu", "trainer.max_epochs=4", "trainer.min_step
 
 
 def sentences(number: int, seed: int) -> list[tuple[str, int]]:
-    """A dog in it means 1, a cat 0; the rest says nothing."""
+    """(sentence, label) pairs: label 1 if the sentence contains 犬, 0 if it contains 猫."""
     draw = random.Random(seed)
     words = ["赤い", "小さな", "公園の", "うちの", "かわいい", "遠くの"]
     return [
@@ -21,12 +21,13 @@ def sentences(number: int, seed: int) -> list[tuple[str, int]]:
 
 
 def write_rows(path: Path, rows: list[dict[str, Any]]) -> None:
+    """Write JSON lines."""
     path.parent.mkdir(parents=True, exist_ok=True)
     path.write_text("".join(json.dumps(row) + "\n" for row in rows), encoding="utf-8")
 
 
 def write_toys(folder: Path) -> Path:
-    """JCoLA's and JSTS's files with rows that two layers can learn; the folder."""
+    """Write the files of JCoLA and JSTS into `folder` and return it."""
     for part, number, seed in (("train", 160, 0), ("valid", 40, 1)):
         toys = sentences(number, seed)
         jcola = [
@@ -42,6 +43,6 @@ def write_toys(folder: Path) -> Path:
 
 
 def saved() -> Path:
-    """The only folder under students/: nothing half made is left beside it."""
+    """The only folder in students/. Fails if temporary folders are left beside it."""
     (folder,) = Path("students").iterdir()
     return folder
