@@ -21,9 +21,8 @@ from japagen.dataset.identity import digest, llm_identity
 from japagen.dataset.journal import JOURNAL, Journal, shots_head
 from japagen.gold import load
 from japagen.gold.example import Example
-from japagen.llm import question
+from japagen.llm import finish, question
 from japagen.llm.dispatch import in_flight
-from japagen.llm.finish import rejection
 from japagen.llm.retry import Retry
 
 log = logging.getLogger(__name__)
@@ -173,12 +172,10 @@ async def ask_all(
         nonlocal told
         for row, request in waiting:
             reply = await ask(request)
-            # Half a reply is no answer; one at the token limit has the answer at its beginning.
-            complete = rejection(reply.finish) in ("", "truncated")
             entry = {
                 "id": row.id,
                 "row": row_key(row),
-                "reply": reply.text if complete else "",
+                "reply": finish.answer(reply.text, reply.finish),
                 "tokens": [reply.prompt_tokens, reply.completion_tokens],
             }
             levels = {

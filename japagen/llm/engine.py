@@ -32,8 +32,8 @@ class Request:
 
     With `choices`, the reply must be one of them; with `schema`, a JSON object of that schema. Not
     every engine can enforce this. `temperature` overrides the one in llm.sampling. `top`: how many
-    of the most likely first tokens to return with their log-probabilities. `max_tokens`: the limit if
-    llm.sampling sets none.
+    of the most likely first tokens to return with their log-probabilities. `max_tokens`: the limit
+    if llm.sampling sets none.
     """
 
     messages: tuple[Message, ...] = ()

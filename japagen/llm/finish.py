@@ -25,3 +25,11 @@ def rejection(finish: str) -> str:
     if reason in TRUNCATED:
         return "truncated"
     return "refused" if reason in FILTERED else "unfinished"
+
+
+def answer(text: str, finish: str) -> str:
+    """Return what may be read of a short answer: `text`, or "" if it was refused or is unfinished.
+
+    A part of an answer may name another label. At the token limit, the answer is at the beginning.
+    """
+    return text if rejection(finish) in ("", "truncated") else ""

@@ -14,7 +14,7 @@ from japagen import llm
 from japagen.config.schema import Filter
 from japagen.config.task import Task
 from japagen.dataset.reply import Verification
-from japagen.llm import question
+from japagen.llm import finish, question
 
 log = logging.getLogger(__name__)
 
@@ -57,7 +57,7 @@ class LLMVerifier:
         if shares and self.prior:
             shares = question.calibrated(shares, self.prior)
         return Verification(
-            label=question.label(reply.text, shares, self.task),
+            label=question.label(finish.answer(reply.text, reply.finish), shares, self.task),
             probabilities=tuple(round(share, 6) for share in shares),
             tokens=(reply.prompt_tokens, reply.completion_tokens),
             seconds=round(time.perf_counter() - began, 4),

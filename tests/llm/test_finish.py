@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from japagen.llm.finish import rejection
+from japagen.llm.finish import answer, rejection
 from japagen.synthesis.clean import REASONS
 
 
@@ -20,3 +20,8 @@ from japagen.synthesis.clean import REASONS
 def test_every_finish_reason_is_complete_or_rejected(reason: str, finishes: list[str]) -> None:
     assert {rejection(finish) for finish in finishes} == {reason}
     assert not reason or reason in REASONS
+
+
+def test_a_part_of_an_answer_is_not_read() -> None:
+    assert [answer("1", finish) for finish in ("stop", "length")] == ["1", "1"]
+    assert [answer("1", finish) for finish in ("content_filter", "error", "")] == ["", "", ""]

@@ -52,7 +52,7 @@ def test_content_may_be_a_list_of_parts(content: Any, text: str) -> None:
         payload(message=None),
         payload(message="あ"),
         payload(logprobs={"content": [{"top_logprobs": [{"token": "1", "logprob": 800}]}]}),
-        payload(logprobs={"content": [{"top_logprobs": [{"token": 1, "logprob": -1}]}]}),
+        payload(logprobs={"content": [{"top_logprobs": [{"token": "1", "logprob": "-1"}]}]}),
         payload(logprobs={"content": [{"top_logprobs": 5}]}),
         payload(logprobs={"content": [3]}),
         payload(logprobs="none"),
