@@ -23,7 +23,7 @@ from japagen.config.credential import as_arguments, credential_problems
 from japagen.config.error import UserError
 from japagen.gold.fetch import GoldMissing
 from japagen.job import sweep
-from japagen.job.console import console, shown
+from japagen.job.console import plain_console, shown
 from japagen.tracking import parent
 from japagen.tracking.alive import here
 
@@ -44,6 +44,10 @@ class Sweep(Callback):
 
     def __init__(self) -> None:
         self.folder: Path | None = None
+
+    def __getstate__(self) -> dict[str, Any]:
+        """Without the lock: a launcher sends the callback to other processes."""
+        return {key: value for key, value in self.__dict__.items() if key != "lock"}
 
     def on_run_start(self, config: DictConfig, **_: Any) -> None:
         """Refuse secrets before Hydra writes the config of a single job to files."""
@@ -179,7 +183,7 @@ def show(
         took = f"{job['ended'] - job['began']:.1f}" if "ended" in job else ""
         cells = (str(job["num"]), words, state(job) + error, score, took)
         table.add_row(*map(shown, cells), style=STYLES.get(state(job)))
-    printed = console(soft_wrap=not counts["failed"])
-    printed.print(table)
+    console = plain_console(soft_wrap=not counts["failed"])
+    console.print(table)
     ended = ", ".join(f"{number} {word}" for word, number in sorted(counts.items()))
-    printed.print(f"{len(jobs)} jobs in {seconds:.0f} s: {ended}. Logs: {folder.parent}")
+    console.print(f"{len(jobs)} jobs in {seconds:.0f} s: {ended}. Logs: {folder.parent}")

@@ -15,7 +15,7 @@ CONTROLS = re.compile(
 )
 
 
-def console(**options: Any) -> Console:
+def plain_console(**options: Any) -> Console:
     """A console that prints texts as they are: no markup, no emoji codes, no highlighting."""
     from rich.console import Console
 
