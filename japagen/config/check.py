@@ -15,6 +15,7 @@ from japagen.config.error import UserError
 from japagen.config.limit import limit_problems
 from japagen.config.name import folder_name_problems
 from japagen.config.schema import Config
+from japagen.config.secret import remember_all
 
 C = TypeVar("C", bound=Config)
 # Groups whose name becomes a part of a folder name.
@@ -29,6 +30,7 @@ def check(cfg: DictConfig, schema: type[C]) -> C:
     config = cast(C, OmegaConf.to_object(cfg))
     if not isinstance(config, schema):
         raise TypeError(f"expected {schema.__name__}, got {type(config).__name__}")
+    remember_all(dataclasses.asdict(config))
     from_file = config.prompt.path is not None
     if config.prompt.path is not None:
         config.task = published.read(config.prompt.path, config.task)

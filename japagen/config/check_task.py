@@ -30,13 +30,15 @@ def task_problems(task: Task, from_file: bool = False) -> Iterator[str]:
         )
     if len(set(task.labels)) < max(2, len(task.labels)):
         yield f"{where}: labels must be two or more different names, got {task.labels}"
-    yield from column_problems(where, task.inputs)
-    yield from label_problems(where, task.labels)
+    names = [*column_problems(where, task.inputs), *label_problems(where, task.labels)]
+    yield from names
     if task.clean.min_chars > task.clean.max_chars:
         yield (
             f"{where}: clean.min_chars is {task.clean.min_chars}, more than clean.max_chars, "
             f"which is {task.clean.max_chars}: no text could be accepted"
         )
+    if names:
+        return  # texts that are missing only because of such a name would hide the cause
     yield from question_problems(task)
     yield from wording_problems(task, {"label", "slot"} if from_file else {"label"})
     if not from_file:

@@ -1,4 +1,4 @@
-"""Passwords, tokens and keys typed as options: found by name and by form, never shown."""
+"""Refuse passwords, tokens and keys that are typed as options; the messages do not repeat them."""
 
 from __future__ import annotations
 
@@ -6,75 +6,62 @@ import re
 from collections.abc import Iterable, Iterator
 from typing import Any
 
-# Names that hold a secret, without case, hyphens and underscores. `max_tokens`, `eos_token` and
-# `tokenizer` do not; `api_key_env` holds the name of a variable.
-NAMES = re.compile(
-    r"token|secret|pwd|auth|cookie|bearer|credentials?"
-    r"|.*(authorization|apikey|passw(or)?d|passphrase|clientsecret|secretkey|accesskey"
-    r"|privatekey|(access|auth|bearer|hf|hub|api|session|refresh|tracking)token)"
-)
-QUERY_NAMES = re.compile(r"key|sig|signature|sas|code|jwt")  # only in the query of an address
+from japagen.config.secret import SECRET, hidden
+
 REFERENCE = re.compile(r"\$\{[^{}]*\}")
-USERINFO = re.compile(r"(?:https?://[^/\s'\"@?#]+@)|(?:://[^/\s'\"@:?#]*:[^/\s'\"@?#]+@)")
-QUERY = re.compile(r"[?&]([\w.-]+)=[^&\s'\"]")
-PAIR = re.compile(r"([\w-]+)['\"]?\s*:\s*['\"]?[^\s'\",{}\[\]]")
-FORMS = re.compile(
-    r"(?i:\b(?:bearer|basic)\s+[\w.~+/=-]{6,})"
-    r"|\b(?:sk-|hf_|gh[pousr]_|github_pat_|glpat-|xox[abprs]-|AKIA)[\w-]{12,}"
+SECRET_NAME = re.compile(rf"(?:^|.*[^A-Za-z]){SECRET}$|(?i:pwd|auth|bearer|x-api-key)")
+# Options of engines and tokenizers about the tokens of a text.
+TEXT_TOKEN = re.compile(
+    r"(?i)(?:\b|_)(?:eos|bos|pad|unk|sep|cls|mask|stop|start|end|special|think\w*)_token\b"
 )
+VARIABLE = re.compile(r"[A-Za-z_]\w*")
 
 
 def credential_problems(arguments: Iterable[str]) -> Iterator[str]:
-    """A message for each `key=value` of `arguments` whose value is a secret.
+    """A message for each `key=value` of `arguments` whose value is, or contains, a secret.
 
-    A reference such as ${oc.env:NAME} is not a secret. The messages do not contain the value.
+    A reference such as ${oc.env:NAME} is not a secret.
     """
     for argument in arguments:
         key, separator, value = argument.partition("=")
         key = key.lstrip("+~")
-        # The value of a reference is not in the text.
         if separator and is_credential(key, REFERENCE.sub("", value)):
             yield advice(key)
 
 
 def is_credential(key: str, value: str) -> bool:
     """Whether `value` of option `key` is, or contains, a secret."""
-    bare = value.strip("'\" ")
-    name = key.rpartition(".")[2]
-    if name == "api_key_env" and bare not in ("", "null"):
-        # A key typed in place of the name of its variable.
-        return not re.fullmatch(r"[A-Za-z_]\w{0,60}", bare) or bool(FORMS.search(bare))
-    return (
-        (is_secret_name(name) and bare not in ("", "null", "true", "false"))
-        or bool(USERINFO.search(value) or FORMS.search(value))
-        or any(is_secret_name(found) or QUERY_NAMES.fullmatch(found) for found in queried(value))
-        or ("{" in value and any(is_secret_name(found) for found in PAIR.findall(value)))
-    )
-
-
-def queried(value: str) -> list[str]:
-    """The names in the queries of addresses in `value`, in lower case."""
-    return [name.lower() for name in QUERY.findall(value)] if "://" in value else []
-
-
-def is_secret_name(name: str) -> bool:
-    """Whether a key of this name holds a secret."""
-    return NAMES.fullmatch(re.sub(r"[-_]", "", name).lower()) is not None
+    bare, name = value.strip("'\" "), key.rpartition(".")[2]
+    if bare in ("", "null", "true", "false"):
+        return False
+    if name.endswith("_env"):
+        # The key itself, typed in place of the name of its variable.
+        return not VARIABLE.fullmatch(bare) or hidden(bare) != bare
+    if SECRET_NAME.fullmatch(name) and not TEXT_TOKEN.search(name):
+        return True
+    if key.startswith("task.") and "://" not in value:
+        return False  # the texts of a task may speak of passwords
+    text = TEXT_TOKEN.sub("", value)
+    return hidden(text) != text
 
 
 def advice(key: str) -> str:
-    """Why a secret may not be typed as option `key`, and what to do."""
+    """Why a secret may not be typed as option `key`, and what to type instead."""
     if key.startswith("mlflow_uri"):
-        how = "export MLFLOW_TRACKING_USERNAME=... MLFLOW_TRACKING_PASSWORD=... (or _TOKEN=...)"
+        how = (
+            "export MLFLOW_TRACKING_USERNAME=... MLFLOW_TRACKING_PASSWORD=... (or "
+            "MLFLOW_TRACKING_TOKEN=...), or export NAME=... and refer to it: "
+            "'mlflow_uri=${oc.env:NAME}'"
+        )
     elif key.startswith("llm.engine"):
-        how = f"export NAME=..., and refer to it: '+{key}={{Authorization: \"${{oc.env:NAME}}\"}}'"
+        how = f"export NAME=... and refer to it: '+{key}={{Authorization: \"${{oc.env:NAME}}\"}}'"
     elif key.startswith("llm.") and not key.endswith("base_url"):
-        how = "export NAME=..., and name the variable: llm.api_key_env=NAME"
+        how = "export NAME=... and name the variable: llm.api_key_env=NAME"
     else:
-        how = f"export NAME=..., and refer to it: '{key}=${{oc.env:NAME}}'"
+        how = f"export NAME=... and refer to it: '{key}=${{oc.env:NAME}}'"
     return (
         f"{key} contains a password, token or key, which would be written to files and logs; "
-        f"allowed: the name of an environment variable. {how}"
+        f"allowed: the name of an environment variable. Type: {how}"
     )
 
 

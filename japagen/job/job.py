@@ -14,7 +14,8 @@ from hydra.core.hydra_config import HydraConfig
 from hydra.types import RunMode
 
 from japagen.config.error import UserError
-from japagen.job.console import printable
+from japagen.config.secret import hidden, remember_all
+from japagen.job.console import printable, shown
 from japagen.job.log import prepare, reaches_console
 
 log = logging.getLogger(__name__)
@@ -41,6 +42,7 @@ def job() -> Iterator[None]:
     next one.
     """
     printable()
+    remember_all({})  # keys in the environment
     prepare(logging.getLogger())
     try:
         signal.signal(signal.SIGTERM, signal.default_int_handler)
@@ -80,7 +82,7 @@ def fail(error: UserError) -> None:
     """Log `error`, and end the program if this is its only job: Hydra would print it again."""
     log.error("%s", error)
     if not reaches_console(log):
-        print(error, file=sys.stderr)
+        print(shown(hidden(error)), file=sys.stderr)
     if HydraConfig.get().mode == RunMode.MULTIRUN or os.environ.get("HYDRA_FULL_ERROR"):
         raise error
     raise SystemExit(1)

@@ -7,13 +7,14 @@ import os
 import sys
 from io import TextIOWrapper
 
+from japagen.config.secret import hidden
 from japagen.job.console import shown
 
 RED, YELLOW = 31, 33
 
 
 class Line(logging.Formatter):
-    """Lines as `plain` formats them, without control characters; in colour where asked for."""
+    """Lines as `plain` formats them, without secrets and control characters."""
 
     def __init__(self, plain: logging.Formatter, colours: bool) -> None:
         super().__init__()
@@ -21,7 +22,7 @@ class Line(logging.Formatter):
 
     def format(self, record: logging.LogRecord) -> str:
         """One record as text: warnings in yellow, errors in red."""
-        line = shown(self.plain.format(record))
+        line = shown(hidden(self.plain.format(record)))
         if not self.colours or record.levelno < logging.WARNING:
             return line
         return f"\x1b[{RED if record.levelno >= logging.ERROR else YELLOW}m{line}\x1b[0m"
