@@ -61,12 +61,14 @@ def quoted(key: str, value: str) -> str:
     """`key=value` as it must be typed: one pair of quotes for the shell and one for Hydra."""
     if value[:1] in "[{(":
         return f"""'{key}={value[0]}"...", "..."{value[-1]}'"""
-    text = value.replace("\\", "\\\\").replace('"', '\\"').replace("'", "'\\''")
+    # Hydra reads backslashes as they are, except before a quote.
+    text = re.sub(r'(\\*)("|$)', lambda found: found[1] * 2 + (found[2] and '\\"'), value)
+    text = text.replace("'", "'\\''")
     return f"""'{key}="{text}"'"""
 
 
 def choice_problems(group: str, value: str, choices: set[str]) -> Iterator[str]:
-    """Choices that have no YAML; a function of Hydra's grammar, as choice(a,b), is not looked at."""
+    """Choices that have no YAML. Functions of Hydra's grammar, as choice(a,b), are not checked."""
     if re.search(r"[(){}\[\]$*/]", value):
         return
     for choice in value.split(","):

@@ -1,4 +1,4 @@
-"""Sweeps as a user starts them: every job, their table, their runs in MLflow, and what a second start does."""
+"""Sweeps as a user starts them: jobs, table, runs in MLflow, and a second start."""
 
 from __future__ import annotations
 
@@ -69,6 +69,35 @@ def parts(folder: Path, experiment: str) -> tuple[list[Any], list[Any]]:
     return [run for run in found if run.data.tags["stage"] == "sweep"], [
         run for run in found if run.data.tags["stage"] != "sweep"
     ]
+
+
+@pytest.mark.slow
+def test_a_sweep_does_not_share_its_folder_with_a_running_one(folder: Path) -> None:
+    fixed = [*GENERATE, "logger=none", "hydra.sweep.dir=same"]
+    first = start(folder, "generate.py", *fixed, "seed=0,1", "llm.engine.latency=1")
+    while not (folder / "same" / ".sweep" / "sweep.json").exists():
+        assert first.poll() is None
+        time.sleep(0.1)
+    second = start(folder, "generate.py", *fixed, "seed=5,6,7")
+    printed = second.communicate(timeout=120)[0]
+    assert second.returncode == 1
+    assert "another sweep is running in" in printed
+    assert "hydra.sweep.dir=FOLDER" in printed
+    assert "2 jobs in" in first.communicate(timeout=240)[0]
+    assert first.returncode == 0
+    assert sweep(folder, "generate.py", *fixed, "seed=0,1")[0] == 0
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("text", ["[/INST]", "[/s]"])
+def test_markup_in_options_and_errors_changes_neither_table_nor_exit_code(
+    folder: Path, text: str
+) -> None:
+    options = ["logger=none", f"++llm.engine.nope='{text}',x"]
+    code, _, printed = sweep(folder, "generate.py", *GENERATE, *options)
+    assert code == 1
+    assert "2 jobs in" in printed
+    assert f"nope='{text}'" in printed or f"nope={text}" in printed
 
 
 GENERATE = ["-m", "task=jcola", "llm=fake", "num_per_label=2"]
