@@ -60,11 +60,17 @@ def test_an_installed_wheel_works_in_an_empty_folder(installed: Path, tmp_path: 
         assert done.returncode == 0, done.stdout + done.stderr
         return done.stdout
 
-    fake = ["task=jnli", "llm=fake", "num_per_label=2", "logger=none"]
+    fake = ["task=jnli", "llm=fake", "num_per_label=12", "logger=none"]
     assert "no LLM was called" in run("generate", *fake, "dry_run=true")
     assert "usage: japagen train" in run("train", "--help")
     assert "dataset: synthetic/jnli/" in run("generate", *fake)
-    student = ["student=tiny", "trainer=cpu", "trainer.max_epochs=1", "trainer.min_steps=1"]
+    student = [
+        "gold_dir=none",
+        "student=tiny",
+        "trainer=cpu",
+        "trainer.max_epochs=1",
+        "trainer.min_steps=1",
+    ]
     assert "student: students/" in run("train", *fake, *student)
     (card,) = tmp_path.glob("synthetic/jnli/*/README.md")
     assert "    japagen generate task=jnli " in card.read_text(encoding="utf-8")

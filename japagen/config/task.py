@@ -66,7 +66,8 @@ class Gold:
 
     Of `train`, `dev` and `test` the first file that exists is read, relative to `gold_dir`.
     `columns`: input, label, id or split -> name or position (from 1) of its column.
-    `labels`, `splits`: value in the file -> label of the task, or train, dev, test; null drops rows.
+    `labels`, `splits`: value in the file -> label of the task, or train, dev, test; null drops
+    the rows.
     `header`, `quoting`: null decides by the file. `sha256`: of the files in `urls`, when known.
     """
 

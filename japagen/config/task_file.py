@@ -16,6 +16,7 @@ from japagen.config.error import did_you_mean
 from japagen.config.task import Task
 
 TAG = "tag:yaml.org,2002:"
+# What YAML reads where no quotes are, in words.
 KINDS = {
     "bool": "a truth value",
     "int": "a number",
@@ -62,7 +63,12 @@ def node_problems(node: yaml.Node, kind: Any, key: str) -> Iterator[str]:
     elif not isinstance(node, yaml.ScalarNode):
         yield f"{at(node)}: {key} must be {'a text' if kind is str else 'a number'}, not a list"
     elif kind is str:
-        yield from text_problems(node, key)
+        # A column may be given by its position.
+        if not (key.startswith("gold.columns.") and tag(node) == "int"):
+            yield from text_problems(node, key)
+    elif kind is bool:
+        if tag(node) != "bool":
+            yield f"{at(node)}: {key} is '{node.value}'; it must be true or false"
     elif tag(node) not in ("int", "float") and node.value != "???":
         yield f"{at(node)}: {key} is '{node.value}'; it must be a number, e.g. {key}: 1"
 

@@ -19,7 +19,10 @@ wording:
     sunny: 晴れ
     rainy: 雨
 clean: {max_chars: 200, min_japanese: 0.5}
-gold: null
+gold:
+  columns: {sentence: 2, label: label}
+  labels: {"1": sunny, "9": null}
+  header: false
 """
 
 
@@ -48,13 +51,15 @@ def test_a_file_with_a_byte_order_mark_and_defaults_is_right(tmp_path: Path) -> 
         ("[sunny, rainy]", "[~, x]", "labels has ~, which YAML reads as nothing"),
         ("[sunny, rainy]", "[[sunny], rainy]", "line 3: labels must be a text, not a list"),
         ("[sunny, rainy]", "sunny", "line 3: labels must be a list, e.g. labels: [A, B]"),
-        ("    sunny: 晴れ", "    yes: 晴れ", "the key wording.labels.yes has yes, which YAML reads"),
+        ("    sunny: 晴れ", "    yes: 晴れ", "the key wording.labels.yes has yes, which"),
         ("    sunny: 晴れ", "    sunny:", "line 8: wording.labels.sunny has no value"),
         ("    rainy: 雨", "    sunny: 雨", "line 9: the key wording.labels.sunny is there twice"),
         ("name: weather", "name: weather\nname: x", "line 2: the key name is there twice"),
         ("max_chars: 200", "max_chars: many", "clean.max_chars is 'many'; it must be a number"),
         ("max_chars: 200", "max_char: 200", "did you mean 'max_chars'?"),
         ("日記を", "${oc.env:HOME}を", "line 5: wording.system contains ${, which marks"),
+        ("header: false", "header: x", "line 14: gold.header is 'x'; it must be true or false"),
+        ('"9": null', "9: null", "the key gold.labels.9 has 9, which YAML reads as a number"),
         ("[sentence]", "{sentence: 1}", "inputs must be a list"),
         ("[sunny, rainy]", "[sunny, rainy", "is not YAML"),
         ("日記を", "日記: x: を", "is not YAML"),

@@ -35,7 +35,8 @@ def test_a_secret_in_a_yaml_is_refused_before_it_is_copied(
     (tmp_path / "mine" / "llm").mkdir(parents=True)
     text = "defaults: [fake, _self_]\nname: mine\nengine: {headers: {X-Api-Key: planted-value}}\n"
     (tmp_path / "mine" / "llm" / "mine.yaml").write_text(text)
-    done = generate(tmp_path, *multirun, "--config-dir", "mine", "llm=mine")
+    words = [*multirun, "--config-dir", "mine", "llm=mine", "logger=none"]
+    done = start(tmp_path, str(ROOT / "generate.py"), *words)
     assert done.returncode == 1
     assert "llm.engine.headers.X-Api-Key contains a password" in done.stderr
     written = [path for path in tmp_path.rglob("*") if path.is_file()]

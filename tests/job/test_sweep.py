@@ -100,6 +100,8 @@ def test_markup_in_options_and_errors_changes_neither_table_nor_exit_code(
     assert f"nope='{text}'" in printed or f"nope={text}" in printed
 
 
+# With min_chars=1000 every reply is rejected, and a job fails after two of them.
+FEW = ["max_attempts=2", "task.clean.max_chars=2000"]
 GENERATE = ["-m", "task=jcola", "llm=fake", "num_per_label=2"]
 
 
@@ -107,7 +109,7 @@ GENERATE = ["-m", "task=jcola", "llm=fake", "num_per_label=2"]
 def test_a_failed_job_stops_no_other_and_a_second_start_does_only_what_is_missing(
     folder: Path,
 ) -> None:
-    words = [*GENERATE, "seed=0,1", "task.clean.min_chars=1000,5", "max_attempts=2"]
+    words = [*GENERATE, "seed=0,1", "task.clean.min_chars=1000,5", *FEW]
     code, table, printed = sweep(folder, "generate.py", *words)
     assert (code, [state for state, _ in table]) == (1, ["failed", "done", "failed", "done"]), (
         printed
@@ -195,7 +197,7 @@ def test_parallel_jobs_share_one_sweep(folder: Path, launcher: str) -> None:
         f"hydra/launcher={launcher}",
         "seed=0,1",
         "task.clean.min_chars=1000,5",
-        "max_attempts=2",
+        *FEW,
     ]
     code, table, printed = sweep(folder, "generate.py", *words)
     states = Counter(state for state, _ in table)
