@@ -25,8 +25,9 @@ INTERPOLATION = re.compile(r"(?<!\\)(?:\\\\)*\$\{")
 
 def check(cfg: DictConfig, schema: type[C]) -> C:
     """Return `cfg` as the dataclass `schema`, or raise one UserError that lists every problem."""
-    refuse(missing_problems(cfg))
+    # First: a reference that OmegaConf does not know raises an error of its own below.
     refuse(interpolation_problems(OmegaConf.to_container(cfg.task, resolve=False), "task"))
+    refuse(missing_problems(cfg))
     config = cast(C, OmegaConf.to_object(cfg))
     if not isinstance(config, schema):
         raise TypeError(f"expected {schema.__name__}, got {type(config).__name__}")
