@@ -1,9 +1,11 @@
-"""What Hydra calls around a sweep: its jobs go on past a failed one, and its end is one table and an exit code."""
+"""Hydra's hooks: a sweep continues after a failed job, and its table and exit code at the end."""
 
 from __future__ import annotations
 
 import atexit
 import dataclasses
+import logging
+import sys
 import time
 from collections import Counter
 from collections.abc import Mapping, Sequence
@@ -17,10 +19,15 @@ from hydra.types import RunMode, TaskFunction
 from omegaconf import DictConfig, OmegaConf, flag_override
 
 from japagen.config import schema as schemas
+from japagen.config.credential import as_arguments, credential_problems
+from japagen.config.error import UserError
 from japagen.gold.fetch import GoldMissing
 from japagen.job import sweep
+from japagen.job.console import plain_console, shown
 from japagen.tracking import parent
 from japagen.tracking.alive import here
+
+log = logging.getLogger(__name__)
 
 BASIC = "hydra._internal.core_plugins.basic_sweeper.BasicSweeper"
 STYLES = {
@@ -33,23 +40,32 @@ STYLES = {
 
 
 class Sweep(Callback):
-    """The hooks of one sweep; a single job passes through them untouched."""
+    """The hooks of one command. A single job is only checked for secrets in its YAMLs."""
 
     def __init__(self) -> None:
         self.folder: Path | None = None
 
+    def __getstate__(self) -> dict[str, Any]:
+        """Without the lock: a launcher sends the callback to other processes."""
+        return {key: value for key, value in self.__dict__.items() if key != "lock"}
+
+    def on_run_start(self, config: DictConfig, **_: Any) -> None:
+        """Refuse secrets before Hydra writes the config of a single job to files."""
+        refuse_secrets(config)
+
     def on_multirun_start(self, config: DictConfig, **_: Any) -> None:
-        """Open the sweep's books, and make sure that they are closed however it ends."""
+        """Create the sweep's state folder, and finish it however the process ends."""
+        refuse_secrets(config)
         leave_out(config)
-        self.folder, self.uri, self.began = (
-            sweep.begin(config, here()),
-            str(config.mlflow_uri),
-            time.time(),
-        )
+        try:
+            self.folder, self.lock = sweep.begin(config, here())
+        except UserError as error:
+            stop(str(error))  # Hydra only prints a warning for other exceptions
+        self.uri, self.began = str(config.mlflow_uri), time.time()
         atexit.register(self.finish)
 
     def on_job_start(self, config: DictConfig, *, task_function: TaskFunction, **_: Any) -> None:
-        """Note in the books that a job runs; its process may be another one."""
+        """Note that a job runs, possibly in another process than the sweep's."""
         if config.hydra.mode == RunMode.MULTIRUN:
             words = [str(word) for word in config.hydra.overrides.task]
             sweep.note(
@@ -57,31 +73,37 @@ class Sweep(Callback):
             )
 
     def on_job_end(self, config: DictConfig, job_return: JobReturn, **_: Any) -> None:
-        """Note how a job ended, and let the sweep go on past a failure, which job.job has told."""
+        """Note how a job ended, and continue the sweep after a failure, which is logged."""
         if config.hydra.mode != RunMode.MULTIRUN:
             return
         failed = job_return.status == JobStatus.FAILED
         value = job_return._return_value
-        # A table over all tasks has cells that no one can fill without that task's gold; they are no reason to stop.
+        # Without a task's gold, its cells in a table of all tasks stay empty; that is no failure.
         lacking = isinstance(value, GoldMissing)
         sweep.note(
             ended=time.time(), status="no gold" if lacking else "failed" if failed else "done"
         )
         if failed:
-            sweep.note(error=str(value).split("\n")[0][:200])
-            # Else Hydra would end the sweep with the first failure and without the table. Sweepers that search need to know.
+            sweep.note(error=cause(str(value)))
+            # Hydra would end the sweep at the first failure, without a table. Sweepers that search
+            # for the best options need to see the failure.
             if config.hydra.sweeper._target_ == BASIC:
                 job_return.status, job_return.return_value = JobStatus.COMPLETED, None
         elif isinstance(value, Real):
             sweep.note(score=float(value))
 
     def on_multirun_end(self, config: DictConfig, **_: Any) -> None:
-        """The table; the exit code is 1 where a job failed."""
-        if self.finish():
+        """Print the table; the exit code is 1 if a job failed."""
+        try:
+            bad = self.finish()
+        except Exception:  # Hydra would print a warning and exit with 0
+            log.exception("the end of the sweep failed")
+            bad = 1
+        if bad:
             raise SystemExit(1)
 
     def finish(self) -> int:
-        """Close the books once: the sweep's runs in MLflow and the table; the number of jobs that are not done."""
+        """Once: end the sweep's runs in MLflow and print the table; the number of jobs not done."""
         atexit.unregister(self.finish)
         if self.folder is None:
             return 0
@@ -95,16 +117,38 @@ class Sweep(Callback):
             "FAILED" if bad else "FINISHED",
             {"jobs": len(jobs), "jobs_failed": bad},
         )
+        self.lock.release()
         if jobs:
             show(jobs, counts, time.time() - self.began, folder)
         return bad
 
 
+def refuse_secrets(config: DictConfig) -> None:
+    """End the program if a secret stands in the composed config, e.g. in a YAML of --config-dir."""
+    plain = OmegaConf.to_container(config, resolve=False)
+    if lines := list(credential_problems(as_arguments(plain))):
+        stop("\n".join(dict.fromkeys(lines)))
+
+
+def stop(message: str) -> None:
+    """End the program with one message."""
+    print(message, file=sys.stderr)
+    raise SystemExit(1)
+
+
+def cause(message: str) -> str:
+    """The first line of an error that says something, at most 200 characters."""
+    lines = message.split("\n")
+    first = lines[1] if len(lines) > 1 and lines[0].endswith(" in the configuration:") else lines[0]
+    return first.removeprefix("  - ")[:200]
+
+
 def leave_out(config: DictConfig) -> None:
-    """Drop from an experiment's sweep what this command has no option for and another has: one YAML serves all commands."""
+    """Drop options of an experiment's sweep that only other commands have: one YAML serves all."""
     params = OmegaConf.select(config, "hydra.sweeper.params")
     known = {item.name for schema in schemas.NAMES for item in dataclasses.fields(schema)}
-    # A command may have an option of the name of another's group: evaluate.py has student.path, and no choice of students.
+    # An option may have the name of another command's group: evaluate.py has student.path and no
+    # choice of students.
     groups = {path.name for path in schemas.CONF.iterdir() if path.is_dir()} - set(
         config.hydra.runtime.choices
     )
@@ -116,7 +160,7 @@ def leave_out(config: DictConfig) -> None:
 
 
 def state(job: Mapping[str, Any]) -> str:
-    """How a job ended, in a word; one that has no end was stopped with its process."""
+    """How a job ended, in a word; a job without an end was stopped with its process."""
     if job["status"] == "done" and job.get("before"):
         return "done before"
     return "stopped" if job["status"] == "running" else str(job["status"])
@@ -125,27 +169,21 @@ def state(job: Mapping[str, Any]) -> str:
 def show(
     jobs: Sequence[Mapping[str, Any]], counts: Mapping[str, int], seconds: float, folder: Path
 ) -> None:
-    """One line for each job: what it was, how it ended, its score and its seconds."""
-    from rich.console import Console
+    """One line for each job: its options, how it ended, its score and its seconds."""
     from rich.table import Table
 
     table = Table("job", "options", "ended", "score", "seconds")
-    shared = (
-        set(jobs[0]["overrides"]).intersection(*(job["overrides"] for job in jobs))
-        if len(jobs) > 1
-        else set()
-    )
+    shared = set[str]()
+    if len(jobs) > 1:
+        shared = set(jobs[0]["overrides"]).intersection(*(job["overrides"] for job in jobs))
     for job in jobs:
         score = f"{job['score']:.4f}" if "score" in job else ""
         words = " ".join(word for word in job["overrides"] if word not in shared)
         error = f": {job['error']}" if "error" in job else ""
         took = f"{job['ended'] - job['began']:.1f}" if "ended" in job else ""
-        table.add_row(
-            str(job["num"]), words, state(job) + error, score, took, style=STYLES.get(state(job))
-        )
-    console = Console(soft_wrap=not counts["failed"], highlight=False)
+        cells = (str(job["num"]), words, state(job) + error, score, took)
+        table.add_row(*map(shown, cells), style=STYLES.get(state(job)))
+    console = plain_console(soft_wrap=not counts["failed"])
     console.print(table)
-    found = ", ".join(f"{number} {word}" for word, number in sorted(counts.items()))
-    console.print(
-        f"{len(jobs)} jobs in {seconds:.0f} s: {found}. Logs: {folder.parent}", markup=False
-    )
+    ended = ", ".join(f"{number} {word}" for word, number in sorted(counts.items()))
+    console.print(f"{len(jobs)} jobs in {seconds:.0f} s: {ended}. Logs: {folder.parent}")

@@ -1,4 +1,4 @@
-"""Files written whole or not at all, JSON lines, and the cache folder."""
+"""Atomic writing of files, the JSON encoder, and the cache folder."""
 
 from __future__ import annotations
 
@@ -6,11 +6,11 @@ import json
 import os
 from pathlib import Path
 
-LINE = json.JSONEncoder(ensure_ascii=False)  # json.dumps would make one for each line
+LINE = json.JSONEncoder(ensure_ascii=False)  # json.dumps would create an encoder for each line
 
 
 def write_whole(path: Path, text: str) -> None:
-    """Write a file so that it is there whole or not at all."""
+    """Write a file atomically: afterwards it is complete, or as it was before."""
     part = path.with_name(path.name + ".part")
     with part.open("w", encoding="utf-8") as file:
         file.write(text)
@@ -20,6 +20,6 @@ def write_whole(path: Path, text: str) -> None:
 
 
 def cache_dir() -> Path:
-    """Where models lie: JAPAGEN_CACHE, else `japagen` in XDG_CACHE_HOME, else in ~/.cache."""
+    """The folder of models: JAPAGEN_CACHE, else `japagen` in XDG_CACHE_HOME, else in ~/.cache."""
     home = os.environ.get("XDG_CACHE_HOME") or "~/.cache"
     return Path(os.environ.get("JAPAGEN_CACHE") or f"{home}/japagen").expanduser().absolute()

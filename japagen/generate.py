@@ -38,7 +38,7 @@ def run(cfg: DictConfig) -> None:
     if config.dry_run:
         console.prompts(plan.make(dataset, config.gold_dir))
         return
-    with sweep.turn(f"{dataset.task.name}-{dataset.fingerprint}"):
+    with sweep.exclusive(f"{dataset.task.name}-{dataset.fingerprint}"):
         if not done_before(config, dataset):
             work(config, dataset)
 

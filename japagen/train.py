@@ -103,13 +103,13 @@ def one(
     try:
         parts = data.parts(config)
     except Exception as error:
-        if isinstance(error, GoldMissing) and sweep.books() is not None:
+        if isinstance(error, GoldMissing) and sweep.state_folder() is not None:
             raise  # the run would only be discarded
         with tracking.run(config, "train", about()):
             raise
     name = module.name(config, [*parts.train, *parts.valid])
     job = fingerprint(name, parts)
-    with sweep.turn(job):
+    with sweep.exclusive(job):
         if (score := done_before(config, name, job)) is not None:
             return score
         with tracking.run(config, "train", {**about(), "job": job}) as track:
@@ -165,7 +165,7 @@ def work(
         memory(config, loader.batch_size),
     ):
         trainer, began = make_trainer(patient(config), loader.steps(), part), time.perf_counter()
-        if trainer.world_size > 1 and sweep.books() is not None:
+        if trainer.world_size > 1 and sweep.state_folder() is not None:
             raise UserError(
                 "A sweep trains each student in one process: take trainer=auto, or type the commands one by one for trainer=ddp."
             )

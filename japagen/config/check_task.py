@@ -1,11 +1,12 @@
-"""What may be wrong with the YAML of a task."""
+"""Problems of a task: labels, inputs and texts that do not fit each other."""
 
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 
 from japagen.config.error import did_you_mean, is_number
+from japagen.config.name import column_problems, label_problems
 from japagen.config.task import Task
 
 # Metric -> the kind of task it scores.
@@ -19,82 +20,117 @@ METRICS = {
 
 
 def task_problems(task: Task, from_file: bool = False) -> Iterator[str]:
-    """What is wrong with a task's YAML."""
+    """What is wrong with a task; `from_file`: its wording comes from a published prompt file."""
     where = f"task {task.name}"
-    if task.kind not in ("classification", "regression"):
-        yield f"{where}: kind is '{task.kind}'; allowed: classification, regression"
-    if task.metric not in METRICS:
-        yield f"{where}: metric is '{task.metric}'; allowed: {', '.join(METRICS)}{did_you_mean(task.metric, METRICS)}"
-    elif task.kind in ("classification", "regression") and METRICS[task.metric] != task.kind:
-        allowed = ", ".join(name for name, kind in METRICS.items() if kind == task.kind)
-        yield f"{where}: metric {task.metric} is not for {task.kind}; allowed: {allowed}"
+    yield from kind_problems(task)
     if not 1 <= len(task.inputs) <= 2:
-        yield f"{where}: inputs has {len(task.inputs)} names; one sentence or a pair of sentences is allowed"
+        yield (
+            f"{where}: inputs has {len(task.inputs)} names; allowed: one sentence or a pair of "
+            "sentences"
+        )
     if len(set(task.labels)) < max(2, len(task.labels)):
         yield f"{where}: labels must be two or more different names, got {task.labels}"
-    if task.kind == "regression":
-        yield from (
-            f"{where}: label '{y}' is not a number, which kind: regression needs"
-            for y in task.labels
-            if not is_number(y)
+    names = [*column_problems(where, task.inputs), *label_problems(where, task.labels)]
+    yield from names
+    if task.clean.min_chars > task.clean.max_chars:
+        yield (
+            f"{where}: clean.min_chars is {task.clean.min_chars}, more than clean.max_chars, "
+            f"which is {task.clean.max_chars}: no text could be accepted"
         )
+    if names:
+        return  # texts that are missing only because of such a name would hide the cause
     yield from question_problems(task)
     yield from wording_problems(task, {"label", "slot"} if from_file else {"label"})
     if not from_file:
         yield from knowledge_problems(task)
 
 
+def kind_problems(task: Task) -> Iterator[str]:
+    """`kind`, `metric` and labels must fit each other."""
+    where = f"task {task.name}"
+    if task.kind not in ("classification", "regression"):
+        yield f"{where}: kind is '{task.kind}'; allowed: classification, regression"
+    if task.metric not in METRICS:
+        yield (
+            f"{where}: metric is '{task.metric}'; allowed: {', '.join(METRICS)}"
+            f"{did_you_mean(task.metric, METRICS)}"
+        )
+    elif task.kind in ("classification", "regression") and METRICS[task.metric] != task.kind:
+        allowed = ", ".join(name for name, kind in METRICS.items() if kind == task.kind)
+        yield f"{where}: metric {task.metric} is not for {task.kind}; allowed: {allowed}"
+    if task.kind == "regression":
+        yield from (
+            f"{where}: label '{y}' is not a finite number, which kind: regression needs"
+            for y in task.labels
+            if not is_number(y)
+        )
+
+
 def wording_problems(task: Task, known: set[str]) -> Iterator[str]:
-    """Every label and every input needs its text, and the label must reach the LLM."""
+    """Every label and every input needs a text, and the prompt must contain the label's text."""
     where = f"task {task.name}: wording"
-    for label in task.labels:
-        if not task.wording.labels.get(label, "").strip():
-            yield f"{where}.labels has no text for label '{label}': add `{label}: ...`"
-    for label in set(task.wording.labels) - set(task.labels):
-        yield f"{where}.labels has '{label}', which is not in labels{did_you_mean(label, task.labels)}"
+    yield from text_problems(f"{where}.labels", task.wording.labels, task.labels)
+    yield from unknown_problems(f"{where}.labels", task.wording.labels, task.labels, "labels")
     for name in task.inputs:
         if not task.wording.turns.get(name, "").strip():
             yield f"{where}.turns has no instruction for input '{name}': add `{name}: ...`"
+    yield from unknown_problems(f"{where}.turns", task.wording.turns, task.inputs, "inputs")
     for name, text in task.wording.turns.items():
-        if name not in task.inputs:
-            yield f"{where}.turns has '{name}', which is not in inputs{did_you_mean(name, task.inputs)}"
         yield from (
             f"{where}.turns.{name}: {{{word}}} is not known; allowed: {{label}}"
-            for word in placeholders(text) - known
+            for word in sorted(placeholders(text) - known)
         )
     last = task.wording.turns.get(task.inputs[-1], "") if task.inputs else ""
     if last and "label" not in placeholders(last):
-        yield f"{where}.turns.{task.inputs[-1]} does not contain {{label}}, so the LLM would not be told the label"
+        yield (
+            f"{where}.turns.{task.inputs[-1]} does not contain {{label}}, so the prompt would not "
+            "contain the label: add {label}"
+        )
+
+
+def text_problems(where: str, texts: Mapping[str, str], labels: Sequence[str]) -> Iterator[str]:
+    """Labels without a text."""
+    for label in labels:
+        if not texts.get(label, "").strip():
+            yield f"{where} has no text for label '{label}': add `{label}: ...`"
+
+
+def unknown_problems(
+    where: str, keys: Iterable[str], known: Sequence[str], name: str
+) -> Iterator[str]:
+    """Keys that are not among `known`, the task's `name`."""
+    for key in keys:
+        if key not in known:
+            yield f"{where} has '{key}', which is not in {name}{did_you_mean(key, known)}"
 
 
 def knowledge_problems(task: Task) -> Iterator[str]:
-    """A slot needs values and a sentence that tells them; other label texts need known labels."""
+    """Slot values need a sentence with {slot}; other label texts need known labels."""
     if task.knowledge is None:
         return
     where, knowledge = f"task {task.name}: knowledge", task.knowledge
-    for label in set(knowledge.labels) - set(task.labels):
-        yield f"{where}.labels has '{label}', which is not in labels{did_you_mean(label, task.labels)}"
+    yield from unknown_problems(f"{where}.labels", knowledge.labels, task.labels, "labels")
     if knowledge.values and "slot" not in placeholders(knowledge.sentence):
-        yield f"{where}.sentence must contain {{slot}}, where each of values is told"
+        yield f"{where}.sentence must contain {{slot}}, which each of values replaces"
     if not knowledge.values and not knowledge.labels:
-        yield f"{where} has neither values nor labels: give one of them or drop it"
+        yield f"{where} has neither values nor labels: add one of them or drop knowledge"
 
 
 def question_problems(task: Task) -> Iterator[str]:
     """A question offers every label and no other."""
     if task.question is None:
         return
-    where = f"task {task.name}: question"
-    for label in task.labels:
-        if not task.question.labels.get(label, "").strip():
-            yield f"{where}.labels has no text for label '{label}': add `{label}: ...`"
-    answers = [task.question.answers.get(label, "").strip() for label in task.labels]
-    if task.question.answers and (not all(answers) or len(set(answers)) < len(answers)):
-        yield f"{where}.answers must have a word of its own for each label, or be left out, got {task.question.answers}"
-    for label in set(task.question.labels) - set(task.labels):
-        yield f"{where}.labels has '{label}', which is not in labels{did_you_mean(label, task.labels)}"
+    where, question = f"task {task.name}: question", task.question
+    yield from text_problems(f"{where}.labels", question.labels, task.labels)
+    answers = [question.answers.get(label, "").strip() for label in task.labels]
+    if question.answers and (not all(answers) or len(set(answers)) < len(answers)):
+        yield (
+            f"{where}.answers must have a different word for each label, or be left out; "
+            f"got {question.answers}"
+        )
+    yield from unknown_problems(f"{where}.labels", question.labels, task.labels, "labels")
 
 
 def placeholders(template: str) -> set[str]:
-    """Names in braces in `template`, e.g. {"label"}; other braces are the text's own."""
+    """Names in braces in `template`, e.g. {"label"}; other braces are ordinary text."""
     return set(re.findall(r"\{(\w+)\}", template))

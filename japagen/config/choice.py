@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-
-# What evaluate.py can look at.
 FILTER_METHODS = ("none", "verified", "relabelled", "soft", "auto")
+
+# What evaluate.py can score.
 SUBJECTS = ("prompting", "student", "dataset")
 
 # A value of `data` -> where its rows come from.
@@ -17,10 +16,9 @@ SOURCES = {
 }
 ORDERS = ("together", "synthetic_first")
 
-
 SCHEDULES = ("linear", "cosine", "constant")
 POOLINGS = ("cls", "mean")
-
+LOGGERS = ("mlflow", "none")
 
 # Loss -> the kind of task it is for; the first of a kind is its `auto`.
 LOSSES = {
@@ -32,13 +30,4 @@ LOSSES = {
     "sungen": "classification",
     "mse": "regression",
     "huber": "regression",
-}
-# Option of a loss -> (what is allowed in words, whether a value is).
-LOSS_OPTIONS: dict[str, tuple[str, Callable[[float], bool]]] = {
-    "epsilon": ("0 or more and below 1", lambda x: 0 <= x < 1),
-    "q": ("above 0, at most 1", lambda x: 0 < x <= 1),
-    "alpha": ("0 or more", lambda x: x >= 0),
-    "beta": ("0 or more", lambda x: x >= 0),
-    "delta": ("above 0", lambda x: x > 0),
-    "step": ("above 0, at most 1", lambda x: 0 < x <= 1),
 }

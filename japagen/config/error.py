@@ -1,27 +1,29 @@
-"""UserError, and what its messages are made of."""
+"""UserError, and parts of its messages."""
 
 from __future__ import annotations
 
 import difflib
+import math
 from collections.abc import Iterable
 
 from hydra.errors import CompactHydraException
 
 
 class UserError(CompactHydraException):
-    """A problem the user can mend; Hydra prints its message without a traceback and exits with 1."""
+    """A problem that the user can fix; Hydra prints it without a traceback and exits with 1."""
 
 
 def did_you_mean(word: str, words: Iterable[str]) -> str:
-    """`; did you mean 'x'?` for the word nearest to `word`, or nothing."""
-    near = difflib.get_close_matches(word, list(words), n=1, cutoff=0.5)
+    """`; did you mean 'x'?` for the nearest word, else for the first that contains `word`."""
+    known = list(words)
+    near = difflib.get_close_matches(word, known, n=1, cutoff=0.5)
+    near = near or [known_word for known_word in known if len(word) > 2 and word in known_word]
     return f"; did you mean '{near[0]}'?" if near else ""
 
 
 def is_number(text: str) -> bool:
-    """Whether `text` reads as a number."""
+    """Whether `text` reads as a finite number."""
     try:
-        float(text)
+        return math.isfinite(float(text))
     except ValueError:
         return False
-    return True

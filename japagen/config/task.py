@@ -1,4 +1,4 @@
-"""What the YAML of a task says, as dataclasses."""
+"""The YAML of a task, as dataclasses."""
 
 from __future__ import annotations
 
@@ -7,10 +7,12 @@ from typing import Optional
 
 from omegaconf import MISSING
 
+from japagen.config.limit import limited
+
 
 @dataclass
 class Wording:
-    """What the LLM is told. `turns` has one instruction an input, in order; `{label}` stands for the label's text."""
+    """The texts of a prompt. `turns`: an instruction per input; `{label}` is the label's text."""
 
     system: str = MISSING
     turns: dict[str, str] = field(default_factory=dict)
@@ -19,7 +21,7 @@ class Wording:
 
 @dataclass
 class Knowledge:
-    """What `prompt=knowledge` adds: a slot value told with `sentence`, other label texts, or both."""
+    """What `prompt=knowledge` adds: `sentence` with a slot value, other label texts, or both."""
 
     slot: str = ""
     sentence: str = ""
@@ -29,9 +31,10 @@ class Knowledge:
 
 @dataclass
 class Question:
-    """What an LLM is asked that is to answer the task itself: `asked` about the texts, and a text for each label to choose from.
+    """The question for an LLM that answers the task itself, and a text for each label.
 
-    `answers`: the word that stands for each label in a reply; without them labels are answered by number, levels by themselves.
+    `answers`: the word that stands for each label in a reply. Without them, labels are answered by
+    number and levels by their value.
     """
 
     system: str = "あなたは日本語の文章を注意深く読んで分類する専門家です。"
@@ -42,17 +45,17 @@ class Question:
 
 @dataclass
 class Clean:
-    """Which replies are kept. Lengths in characters, ratios from 0 to 1.
+    """Which replies are accepted. Lengths in characters, ratios from 0 to 1.
 
     `lines`, `sentences`: what comes after so many is cut off; `sentences: null` cuts none.
     """
 
-    min_chars: int = 5
-    max_chars: int = 100
-    min_japanese: float = 0.6
-    near_duplicate: float = 0.9
-    lines: int = 1
-    sentences: int | None = None
+    min_chars: int = limited(5, least=0)
+    max_chars: int = limited(100, least=1)
+    min_japanese: float = limited(0.6, least=0, most=1)
+    near_duplicate: float = limited(0.9, least=0, most=1)
+    lines: int = limited(1, least=1)
+    sentences: int | None = limited(None, least=1)
     same_allowed: list[str] = field(default_factory=list)
     forbidden: list[str] = field(default_factory=list)
 
@@ -63,7 +66,8 @@ class Gold:
 
     Of `train`, `dev` and `test` the first file that exists is read, relative to `gold_dir`.
     `columns`: input, label, id or split -> name or position (from 1) of its column.
-    `labels`, `splits`: value in the file -> label of the task, or train, dev, test; null drops rows.
+    `labels`, `splits`: value in the file -> label of the task, or train, dev, test; null drops
+    the rows.
     `header`, `quoting`: null decides by the file. `sha256`: of the files in `urls`, when known.
     """
 
@@ -83,7 +87,7 @@ class Gold:
 
 @dataclass
 class Task:
-    """A text task: `kind` classification or regression (labels are then numbers written as text)."""
+    """A text task: `kind` classification or regression (labels are then numbers as text)."""
 
     name: str = MISSING
     kind: str = "classification"

@@ -5,13 +5,14 @@ from __future__ import annotations
 import dataclasses
 import hashlib
 import json
+import shlex
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 from hydra.core.hydra_config import HydraConfig
 
-from japagen.config.schema import LLM, Config, Filter, Prompt, QuestionOptions
+from japagen.config.schema import INSTALLED, LLM, Config, Filter, Prompt, QuestionOptions
 from japagen.config.task import Task
 
 # Raise it when a change to the code gives other text, or other labels, for the same options. The
@@ -144,19 +145,9 @@ def folder(config: Config, fingerprint: str) -> Path:
 
 
 def generate_command(config: Config) -> str:
-    """The generate.py command with the overrides of this job that generate.py knows."""
-    groups = {
-        "task": config.task.name,
-        "llm": config.llm.name,
-        "prompt": config.prompt.name,
-        "filter": config.filter.name,
-    }
-    words = [f"{key}={value}" for key, value in groups.items() if value != "none"]
-    words += [
-        f"shots={config.shots}",
-        f"seed={config.seed}",
-        f"num_per_label={config.num_per_label}",
-    ]
+    """The generate command with this job's overrides that it knows, quoted for a shell."""
+    words = [*group_words(config), f"shots={config.shots}", f"seed={config.seed}"]
+    words.append(f"num_per_label={config.num_per_label}")
     known = {item.name for item in dataclasses.fields(Config)}
     for override in task_overrides():
         key = override.partition("=")[0].lstrip("+")
@@ -165,12 +156,27 @@ def generate_command(config: Config) -> str:
             and key.split(".")[0] in known
             and not any(word.startswith(f"{key}=") for word in words)
         ):
-            words.append(f"'{override}'" if any(c in override for c in " {}[]()'\"$") else override)
-    return " ".join(["python generate.py", *config_dir_flag(), *words])
+            words.append(override)
+    program = ["japagen", "generate"] if INSTALLED else ["python", "generate.py"]
+    return shlex.join([*program, *config_dir_flag(), *words])
+
+
+def group_words(config: Config) -> list[str]:
+    """`group=choice` of the groups that identify a dataset."""
+    choices = HydraConfig.get().runtime.choices if HydraConfig.initialized() else {}
+    words = []
+    for group in ("task", "llm", "prompt", "filter"):
+        name = getattr(config, group).name
+        # A name may be overridden, and differ from that of the YAML. zero_shot with shots is
+        # called few_shot, which is the same prompt.
+        choice = name if group == "prompt" else choices.get(group, name)
+        if choice != "none":
+            words.append(f"{group}={choice}")
+    return words
 
 
 def task_overrides() -> list[str]:
-    """What was typed behind the command; nothing outside a Hydra job."""
+    """The overrides of this job as typed; none outside a Hydra job."""
     return list(HydraConfig.get().overrides.task) if HydraConfig.initialized() else []
 
 
@@ -178,7 +184,9 @@ def config_dir_flag() -> list[str]:
     """--config-dir as it was typed, so that the command finds a task from outside."""
     if not HydraConfig.initialized():
         return []
-    sources = HydraConfig.get().runtime.config_sources
     return [
-        f"--config-dir {source.path}" for source in sources if source.provider == "command-line"
+        word
+        for source in HydraConfig.get().runtime.config_sources
+        if source.provider == "command-line"
+        for word in ("--config-dir", source.path)
     ]

@@ -54,7 +54,7 @@ class Journal:
         try:
             self.lock.acquire(timeout=0)
         except Timeout:
-            if sweep.books() is None:
+            if sweep.state_folder() is None:
                 told = f"Another process is writing {self.path.parent}; wait for it, or stop it and type the same command."
                 raise UserError(told) from None
             log.info("another process is writing %s; waiting for it", self.path.parent)

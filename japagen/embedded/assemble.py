@@ -21,6 +21,7 @@ from typing import Any, NamedTuple
 from japagen.config.error import UserError
 from japagen.embedded import e5
 from japagen.files import cache_dir
+from japagen.job.console import plain_console
 
 log = logging.getLogger(__name__)
 
@@ -249,10 +250,9 @@ def _convert(model: Model, parts: list[Path], folder: Path) -> None:
 
 @contextmanager
 def _progress(title: str, total: int) -> Iterator[Callable[[int], None]]:
-    from rich.console import Console
     from rich.progress import Progress
 
-    console = Console(stderr=True)
+    console = plain_console(stderr=True)
     with Progress(console=console, transient=True, disable=not sys.stderr.isatty()) as bar:
         task = bar.add_task(title, total=total)
         yield lambda amount: bar.advance(task, amount)

@@ -7,6 +7,7 @@ from typing import Any
 
 from japagen.config.schema import EvaluateConfig
 from japagen.evaluation.score import Found
+from japagen.job.console import plain_console, shown
 
 
 def show(config: EvaluateConfig, found: Found, name: str, where: str) -> None:
@@ -43,9 +44,7 @@ def show(config: EvaluateConfig, found: Found, name: str, where: str) -> None:
 
 def end(table: Any, lines: Sequence[str], where: str) -> None:
     """Print the last table, lines, and where the run is."""
-    from rich.console import Console
-
-    console = Console(soft_wrap=True, highlight=False)
+    console = plain_console(soft_wrap=True)
     console.print(table)
     for line in [*lines, *([f"run: {where}"] if where else [])]:
-        console.print(line, markup=False)
+        console.print(shown(line))

@@ -1,4 +1,4 @@
-"""The books of a sweep: what it is, and a file for each of its jobs; shared by all its processes."""
+"""The state of a sweep: a folder with what it is and a file for each job, for all processes."""
 
 from __future__ import annotations
 
@@ -10,35 +10,54 @@ import os
 import re
 from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from hydra.core.hydra_config import HydraConfig
 from hydra.types import RunMode
 from omegaconf import DictConfig, OmegaConf
 
+from japagen.config.error import UserError
+
+if TYPE_CHECKING:
+    from filelock import FileLock
+
 log = logging.getLogger(__name__)
 
-BOOKS, HEAD = ".sweep", "sweep.json"
+STATE, HEAD = ".sweep", "sweep.json"
 
 
-def books() -> Path | None:
-    """The folder with the books of the sweep that this job is of; None for a single job."""
+def state_folder() -> Path | None:
+    """The state folder of the sweep that runs this job; None for a single job."""
     if not HydraConfig.initialized() or HydraConfig.get().mode != RunMode.MULTIRUN:
         return None
-    path = Path(str(HydraConfig.get().sweep.dir)) / BOOKS
+    path = Path(str(HydraConfig.get().sweep.dir)) / STATE
     return path if (path / HEAD).exists() else None
 
 
-def begin(config: DictConfig, process: Mapping[str, str]) -> Path:
-    """Open the books of the sweep that Hydra's whole `config` names; `process` says whose it is."""
-    path = Path(str(config.hydra.sweep.dir)).absolute() / BOOKS
+def begin(config: DictConfig, process: Mapping[str, str]) -> tuple[Path, FileLock]:
+    """Create the state folder of a sweep; the folder, and a lock to keep until the sweep ends.
+
+    `config` is Hydra's whole config, `process` identifies the process. Raises UserError if another
+    running sweep has the same folder: their jobs would be mixed.
+    """
+    from filelock import FileLock, Timeout
+
+    path = Path(str(config.hydra.sweep.dir)).absolute() / STATE
     path.mkdir(parents=True, exist_ok=True)
+    lock = FileLock(path / "running.lock")
+    try:
+        lock.acquire(timeout=0)
+    except Timeout:
+        raise UserError(
+            f"another sweep is running in {path.parent}; wait until it ends, or give this one "
+            "another folder: hydra.sweep.dir=FOLDER"
+        ) from None
     write(path / HEAD, {**head(config), **process})
-    return path
+    return path, lock
 
 
 def head(config: DictConfig) -> dict[str, str]:
-    """`name` for people, and `digest`, by which the same sweep, started again, is known."""
+    """`name` for people, and `digest`, which is equal when the same sweep is started again."""
     experiment = str(OmegaConf.select(config, "hydra.runtime.choices.experiment") or "")
     experiment = "" if experiment in ("null", "None") else experiment
     typed = [
@@ -61,27 +80,27 @@ def head(config: DictConfig) -> dict[str, str]:
 
 
 def read(path: Path) -> dict[str, Any]:
-    """One of the books' files."""
-    found: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
-    return found
+    """A file of the state folder."""
+    values: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
+    return values
 
 
 def write(path: Path, values: Mapping[str, Any]) -> None:
-    """Write one of the books' files, whole or not at all."""
+    """Write a file of the state folder, whole or not at all."""
     part = path.with_name(f"{path.name}.{os.getpid()}.part")
     part.write_text(json.dumps(dict(values), ensure_ascii=False), encoding="utf-8")
     part.replace(path)
 
 
 def note(**values: Any) -> None:
-    """Add to the file of the job that is running; nothing in a single job."""
-    if (folder := books()) is not None:
+    """Add `values` to the file of the running job; does nothing in a single job."""
+    if (folder := state_folder()) is not None:
         path = folder / f"job-{HydraConfig.get().job.num}.json"
         write(path, {**(read(path) if path.exists() else {}), **values})
 
 
 def jobs(folder: Path) -> list[dict[str, Any]]:
-    """What the jobs noted, in their order."""
+    """The files of all jobs, in the order of their numbers."""
     paths = sorted(
         folder.glob("job-*.json"), key=lambda path: int(re.sub(r"\D", "", path.stem) or 0)
     )
@@ -89,14 +108,17 @@ def jobs(folder: Path) -> list[dict[str, Any]]:
 
 
 def skips(rerun: bool) -> bool:
-    """Whether a job that is finished already is passed over: in a sweep, unless rerun=true."""
-    return not rerun and books() is not None
+    """Whether a finished job is skipped: in a sweep, unless rerun=true."""
+    return not rerun and state_folder() is not None
 
 
 @contextlib.contextmanager
-def turn(name: str) -> Iterator[None]:
-    """Jobs of one sweep that would do the same work do it one after the other; a single job has no one to wait for."""
-    folder = books()
+def exclusive(name: str) -> Iterator[None]:
+    """Run the body in one job of this sweep at a time; jobs with the same `name` wait.
+
+    A single job does not wait.
+    """
+    folder = state_folder()
     if folder is None:
         yield
         return
@@ -107,7 +129,7 @@ def turn(name: str) -> Iterator[None]:
     try:
         lock.acquire(timeout=0)
     except Timeout:
-        log.info("another job of this sweep is at the same work; waiting for it")
+        log.info("another job of this sweep does the same work; waiting until it ends")
         lock.acquire()
     try:
         yield

@@ -8,7 +8,6 @@ from collections.abc import Iterable, Mapping, Sequence
 from types import TracebackType
 from typing import Any
 
-from rich.console import Console
 from rich.panel import Panel
 from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeRemainingColumn
 from rich.progress import Progress as Bar
@@ -18,6 +17,7 @@ from rich.text import Text
 from japagen.config.schema import LLM
 from japagen.config.task import Task
 from japagen.dataset.identity import Dataset
+from japagen.job.console import plain_console, shown
 from japagen.synthesis import estimate
 from japagen.synthesis.acceptance import Acceptor, counts_text
 from japagen.synthesis.plan import Plan
@@ -28,7 +28,7 @@ SAMPLES = 2  # of each label
 
 def prompts(plan: Plan) -> None:
     """Print the first prompt of each label as the LLM would get it."""
-    console, task, prompt = Console(), plan.dataset.task, plan.dataset.prompt
+    console, task, prompt = plain_console(), plan.dataset.task, plan.dataset.prompt
     for k, label in enumerate(task.labels):
         request = plan.joint_request(k, 0) if prompt.joint else plan.request(k, 0, [])
         text = Text()
@@ -53,14 +53,14 @@ class Progress:
     """
 
     def __init__(self, size: int) -> None:
-        self.console = Console()
+        self.console = plain_console()
         self.bar = Bar(
             TextColumn("accepted"),
             BarColumn(),
             MofNCompleteColumn(),
             TextColumn("{task.fields[speed]:.2f}/s"),
             TimeRemainingColumn(),
-            TextColumn("[dim]{task.fields[rejected]}[/]"),
+            TextColumn("{task.fields[rejected]}", style="dim", markup=False),
             console=self.console,
             disable=not self.console.is_terminal,
         )
@@ -95,7 +95,7 @@ class Progress:
         if self.bar.disable and (now - self.logged > 30 or state.done):
             self.logged = now
             line = f"accepted {state.accepted}/{state.size}, {speed:.2f}/s, {rejected}"
-            self.console.print(line, highlight=False)
+            self.console.print(line)
 
 
 def samples(rows: Iterable[Mapping[str, str]], task: Task) -> list[Mapping[str, str]]:
@@ -129,13 +129,13 @@ def generated(
     where: str,
 ) -> None:
     """Print samples, counts, and where the dataset and its run are."""
-    console, task = Console(highlight=False, markup=False), dataset.task
+    console, task = plain_console(), dataset.task
     title = Text(f"{task.name}: the first {SAMPLES} of each label")
     table = Table("label", title=title, title_justify="left", show_lines=True)
     for name in task.inputs:
         table.add_column(Text(name), overflow="fold", ratio=1)
     for row in rows:
-        table.add_row(Text(row["label"]), *(Text(row[name]) for name in task.inputs))
+        table.add_row(*(shown(row[name]) for name in ("label", *task.inputs)))
     console.print(table)
     rejected = counts_text(manifest["rejected_by_reason"])
     console.print(f"{accepted} examples from {manifest['replies']} replies; rejected: {rejected}")

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 def known() -> dict[str, str] | None:
     """What the sweep of this job is, with its books' folder; None for a single job."""
-    folder = sweep.books()
+    folder = sweep.state_folder()
     return (
         None
         if folder is None

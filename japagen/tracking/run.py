@@ -197,7 +197,7 @@ def run(config: Config, stage: str, tags: Mapping[str, str]) -> Iterator[Run]:
     try:
         yield recorded
     except GoldMissing as error:
-        if sweep.books() is not None:
+        if sweep.state_folder() is not None:
             recorded.discard()  # a cell of a table that nobody here can fill: the sweep's own table says so, and no run has failed
         else:
             recorded.fail(error)

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 
 from japagen import tracking
 from japagen.config.schema import TrainConfig
+from japagen.job.console import plain_console
 from japagen.training import workplace
 from japagen.training.score import prefix
 
@@ -67,11 +68,10 @@ def announce(config: TrainConfig, parts: Parts) -> None:
 def show(
     config: TrainConfig, parts: Parts, measured: Mapping[str, float], folder: Path, where: str
 ) -> None:
-    """The end of the job: one table, what the score is not, and where the student and the run are."""
-    from rich.console import Console
+    """Print the scores in one table, and where the student and its run are."""
     from rich.table import Table
 
-    console = Console(soft_wrap=True, highlight=False)
+    console = plain_console(soft_wrap=True)
     table = Table(
         "",
         "",
@@ -91,9 +91,8 @@ def show(
     console.print(table)
     if parts.no_gold:
         console.print(
-            f"This score is NOT on gold: it is on rows held out of the synthetic ones. {parts.no_gold}",
-            markup=False,
+            f"This score is NOT on gold rows but on synthetic rows kept for it. {parts.no_gold}"
         )
-    console.print(f"student: {folder}", markup=False)
+    console.print(f"student: {folder}")
     if where:
-        console.print(f"run: {where}", markup=False)
+        console.print(f"run: {where}")

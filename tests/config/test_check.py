@@ -1,15 +1,8 @@
-"""The schema, check(cfg), hints, and how a job ends."""
+"""The schema, the YAMLs of conf/, and check(cfg)."""
 
 from __future__ import annotations
 
-import errno
 import inspect
-import logging
-import os
-import signal
-import subprocess
-import sys
-import time
 from pathlib import Path
 
 import pytest
@@ -20,12 +13,11 @@ from hydra.utils import get_class
 from japagen.config.check import check
 from japagen.config.error import UserError
 from japagen.config.schema import CONF, EvaluateConfig, GenerateConfig, Loss, TrainConfig
-from japagen.job import job
 from tests.conftest import Compose
 
 ROOT = CONF.parent
 YAMLS = sorted(str(path.relative_to(CONF)) for path in CONF.rglob("*.yaml"))
-# What a choice cannot do without.
+# Options that a choice needs.
 NEEDED = {
     "few_shot": ["shots=1"],
     "vllm": ["llm.model=x"],
@@ -50,7 +42,7 @@ def test_every_yaml_composes_and_passes_check(composed: Compose, name: str) -> N
             assert check(composed(command), schema).task.name == "jnli"
         elif group != "experiment" and any(
             isinstance(entry, dict) and group in entry for entry in defaults
-        ):  # those: test_sweep.py
+        ):  # experiments: test_sweep.py
             config = check(composed(command, f"{group}={choice}", *NEEDED.get(choice, [])), schema)
             assert getattr(config, group).name == choice
 
@@ -97,7 +89,7 @@ def test_a_loss_has_the_same_options_with_and_without_its_yaml(
         ),
         (
             "task.wording.turns.sentence2=x",
-            "does not contain {label}, so the LLM would not be told the label",
+            "does not contain {label}, so the prompt would not contain the label",
         ),
         (
             "'task.wording.turns.sentence2=\"{labl}{label}\"'",
@@ -108,10 +100,26 @@ def test_a_loss_has_the_same_options_with_and_without_its_yaml(
         ("task.metric=acuracy", "metric is 'acuracy'; allowed: .*; did you mean 'accuracy'?"),
         ("task.metric=pearson", "metric pearson is not for classification"),
         ("task.labels=[a]", "labels must be two or more different names"),
-        ("task=jsts task.labels=[zero,one]", "label 'zero' is not a number"),
+        ("task=jsts task.labels=[zero,one]", "label 'zero' is not a finite number"),
         ("task.inputs=[a,b,c]", "inputs has 3 names"),
         ("prompt=knowledge task.knowledge=null", "prompt=knowledge needs `knowledge`"),
         ("task.knowledge.sentence=x", "knowledge.sentence must contain {slot}"),
+        ("task.name=../x", "task.name is '../x', but it becomes a folder name"),
+        ("llm.name=org/model", "e.g. llm.name=org-model"),
+        ("filter.name=.hidden", "filter.name is '.hidden'"),
+        ("task.inputs=[sentence1,label]", "inputs has 'label', which is reserved"),
+        ("task.labels=[Yes,yes]", "'Yes' and 'yes' differ only by case"),
+        ("task.clean.near_duplicate=nan", "task.clean.near_duplicate is nan; it must be a finite"),
+        ("task.clean.min_chars=90", "clean.min_chars is 90, more than clean.max_chars"),
+        ("llm.price_prompt=-1", "llm.price_prompt is -1.0; it must be 0 or more"),
+        ("llm.price_completion=inf", "llm.price_completion is inf; it must be a finite number"),
+        ("llm.max_cost=nan llm.price_prompt=1", "llm.max_cost is nan"),
+        ("llm.max_cost=0 llm.price_prompt=1", "llm.max_cost is 0.0; it must be above 0"),
+        ("+llm.sampling.top_p=nan", "llm.sampling.top_p is nan"),
+        ("seed=5000000000", "seed is 5000000000; it must be 0 or more, at most 4,294,967,295"),
+        ("estimate_examples=0", "estimate_examples is 0; it must be 1 or more"),
+        ("llm._target_=subprocess.Popen", "add allowed_targets=[subprocess]"),
+        ("llm=server", "llm.model is missing: add llm.model=VALUE llm.base_url="),
         ("logger.name=wandb", "logger is 'wandb'; allowed: mlflow, none"),
     ],
 )
@@ -126,12 +134,18 @@ def test_check_names_the_problem(composed: Compose, override: str, message: str)
 @pytest.mark.parametrize(
     ("override", "message"),
     [
-        ("data=few_gold data.shots=null", "data=few_gold needs data.shots"),
+        (
+            "data=few_gold data.shots=null",
+            "data=few_gold needs the number of gold rows of each label: add data.shots=16",
+        ),
         ("data=few_gold data.shots=0", "data.shots is 0; it must be 1 or more"),
         ("data=gold data.shots=3", "data.shots is for data=few_gold and data=mixed"),
-        ("data.fraction=0", "data.fraction is 0.0; it is a share above 0"),
-        ("data.valid=1", "data.valid is 1.0; it is a share between 0 and 1, e.g. data.valid=0.1"),
-        ("data.near_duplicate=2", "data.near_duplicate is 2.0; it is a similarity"),
+        (
+            "data.fraction=0",
+            "data.fraction is 0.0; it must be above 0, at most 1, e.g. data.fraction=1.0",
+        ),
+        ("data.valid=1", "data.valid is 1.0; it must be above 0, below 1, e.g. data.valid=0.1"),
+        ("data.near_duplicate=2", "data.near_duplicate is 2.0; it must be 0 or more, at most 1"),
         (
             "data=mixed data.order=gold_first",
             "data.order is 'gold_first'; allowed: together, synthetic_first",
@@ -147,14 +161,14 @@ def test_check_names_the_problem(composed: Compose, override: str, message: str)
         ),
         (
             "loss=label_smoothing loss.epsilon=1",
-            "loss.epsilon is 1.0; it must be 0 or more and below 1",
+            "loss.epsilon is 1.0; it must be 0 or more, below 1",
         ),
         ("loss=symmetric_ce loss.alpha=0 loss.beta=0", "loss.alpha and loss.beta are both 0"),
         ("loss=huber", "loss is 'huber'; allowed for classification: auto, cross_entropy"),
         ("loss=huber task=jsts loss.delta=0", "loss.delta is 0.0; it must be above 0"),
         ("loss=sungen loss.step=2", "loss.step is 2.0"),
         ("loss=sungen data=mixed data.gold_weight=2", "loss=sungen learns the weight of each row"),
-        ("loss=soft data=gold", "loss=soft is for the labels of an LLM; data=gold has none"),
+        ("loss=soft data=gold", "loss=soft needs the soft labels of an LLM; data=gold has none"),
         (
             "data=mixed data.gold_weight=2 data.order=synthetic_first",
             "data.gold_weight is for data=mixed data.order=together",
@@ -180,130 +194,50 @@ def test_a_wrong_type_is_refused_when_composing(composed: Compose) -> None:
         composed("generate", "num_per_label=many")
 
 
+def test_a_class_of_a_listed_package_is_allowed(composed: Compose) -> None:
+    options = ["llm._target_=mine.engine.Engine", "allowed_targets=[mine]"]
+    assert check(composed("generate", *options), GenerateConfig).llm._target_ == options[0][13:]
+
+
+@pytest.mark.parametrize("text", ["${oc.env:JAPAGEN_PLANTED}", "a ${llm.model}", "${x:1}円"])
+def test_references_in_a_task_are_not_replaced(
+    composed: Compose, monkeypatch: pytest.MonkeyPatch, text: str
+) -> None:
+    monkeypatch.setenv("JAPAGEN_PLANTED", "planted-value")
+    cfg = composed("generate")
+    cfg.task.wording.labels.neutral = text
+    with pytest.raises(UserError, match=r"task\.wording\.labels\.neutral contains \$") as caught:
+        check(cfg, GenerateConfig)
+    assert "planted-value" not in str(caught.value)
+
+
+def test_an_escaped_reference_is_text(composed: Compose) -> None:
+    cfg = composed("generate", r'task.wording.system="\${price}円"')
+    assert check(cfg, GenerateConfig).task.wording.system == "${price}円"
+
+
+def test_check_leaves_the_composed_config_as_it_is(composed: Compose) -> None:
+    cfg = composed("generate", "shots=2")
+    assert check(cfg, GenerateConfig).prompt.name == "few_shot"
+    assert cfg.prompt.name == "zero_shot"
+
+
 @pytest.mark.parametrize(
-    ("argv", "hint"),
+    ("override", "message"),
     [
-        (["task=jnlii"], "did you mean 'jnli'?"),
-        (["task=jnli,jstss"], "task=jstss is unknown"),
-        (["shot=3"], "did you mean 'shots'?"),
-        (["task.clean.max_char=3"], "did you mean 'max_chars'?"),
+        ("student.name=org/model", "student.name is 'org/model'"),
+        ("student.learning_rate=nan", "student.learning_rate is nan"),
+        ("student.dropout=2", "student.dropout is 2.0; it must be 0 or more, below 1"),
+        ("student.max_length=99999999999999999999", "student.max_length is"),
+        ("trainer.patience=-1", "trainer.patience is -1; it must be 0 or more"),
+        ("seeds=[1,1]", "seeds is [1, 1]; allowed: different numbers"),
+        ("+trainer.options.gradient_clip_val=inf", "trainer.options.gradient_clip_val is inf"),
     ],
 )
-def test_hints(argv: list[str], hint: str) -> None:
-    assert hint in "\n".join(job.override_hints(argv, GenerateConfig))
-
-
-def test_no_hint_for_what_is_right(tmp_path: Path) -> None:
-    (tmp_path / "task").mkdir()
-    (tmp_path / "task" / "weather.yaml").touch()
-    argv = [
-        "--config-dir",
-        str(tmp_path),
-        "task=weather",
-        "shots=1",
-        "task.clean.max_chars=3",
-        "+llm.sampling.top_k=3",
-        "-m",
-    ]
-    assert not list(job.override_hints(argv, GenerateConfig))
-
-
-def type_in(folder: Path, *words: str, **environment: str) -> subprocess.CompletedProcess[str]:
-    """Run a command as a user does, in `folder`."""
-    env = {**os.environ, "JAPAGEN_CACHE": str(folder / "cache"), **environment}
-    return subprocess.run(
-        [sys.executable, *words],
-        cwd=folder,
-        env=env,
-        capture_output=True,
-        text=True,
-        timeout=120,
-        check=False,
-    )
-
-
-def test_a_user_error_is_one_message_without_traceback(tmp_path: Path) -> None:
-    done = type_in(tmp_path, str(ROOT / "generate.py"), "num_per_label=0", "logger=none")
-    assert done.returncode == 1
-    assert (done.stdout + done.stderr).count("num_per_label is 0") == 1
-    assert "Traceback" not in done.stdout + done.stderr
-    done = type_in(
-        tmp_path, str(ROOT / "generate.py"), "num_per_label=0", "logger=none", HYDRA_FULL_ERROR="1"
-    )
-    assert "Traceback" in done.stderr
-
-
-def test_an_unknown_choice_lists_the_choices_and_the_nearest(tmp_path: Path) -> None:
-    done = type_in(tmp_path, str(ROOT / "generate.py"), "task=jnlii")
-    assert done.returncode == 1
-    assert "did you mean 'jnli'?" in done.stderr
-    assert "Traceback" not in done.stderr
-
-
-@pytest.mark.slow
-def test_a_failing_job_of_a_sweep_does_not_stop_the_others(tmp_path: Path) -> None:
-    done = type_in(
-        tmp_path, str(ROOT / "generate.py"), "-m", "llm=fake", "logger=none", "num_per_label=0,2"
-    )
-    assert done.returncode == 1
-    assert "dataset: synthetic/jnli/fake-" in done.stdout
-    log = next((tmp_path / "multirun").rglob("0/generate.log")).read_text(encoding="utf-8")
-    assert "num_per_label is 0" in log
-
-
-@pytest.mark.slow
-@pytest.mark.skipif(os.name != "posix", reason="signals of POSIX")
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
-def test_a_signal_stops_cleanly(tmp_path: Path, number: signal.Signals) -> None:
-    words = [
-        sys.executable,
-        str(ROOT / "generate.py"),
-        "llm=fake",
-        "llm.engine.latency=0.2",
-        "num_per_label=5000",
-        "logger=none",
-    ]
-    process = subprocess.Popen(
-        words, cwd=tmp_path, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
-    )
-    for _ in range(300):
-        if any(path.stat().st_size > 1000 for path in tmp_path.rglob("journal.jsonl")):
-            break
-        time.sleep(0.1)
-    process.send_signal(number)
-    output, _ = process.communicate(timeout=60)
-    assert process.returncode == 130, output
-    assert "the same command goes on" in output
-    assert "Traceback" not in output
-
-
-@pytest.mark.parametrize("code", [errno.ENOSPC, errno.EACCES])
-def test_disk_trouble_becomes_one_message(
-    code: int, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+def test_options_of_a_student_outside_their_bounds(
+    composed: Compose, override: str, message: str
 ) -> None:
-    def fail(error: UserError) -> None:
-        raise error
-
-    monkeypatch.setattr(job, "fail", fail)
-    with (
-        caplog.at_level(logging.ERROR),
-        pytest.raises(UserError, match=r"cannot write synthetic/x: .*the same command"),
-        job.job(),
-    ):
-        raise OSError(code, os.strerror(code), "synthetic/x")
-
-
-@pytest.mark.parametrize(
-    ("script", "option"), [("generate.py", "max_attempts"), ("evaluate.py", "student.path=FOLDER")]
-)
-def test_help_is_quick_and_imports_nothing_heavy(tmp_path: Path, script: str, option: str) -> None:
-    done = type_in(tmp_path, "-X", "importtime", str(ROOT / script), "--help")
-    assert done.returncode == 0
-    assert option in done.stdout
-    imported = {
-        line.rpartition("|")[2].strip()
-        for line in done.stderr.splitlines()
-        if line.startswith("import time:")
-    }
-    assert "hydra" in imported
-    assert not imported & {"torch", "transformers", "mlflow", "lightning", "numpy", "pandas"}
+    override = override.replace("+trainer.options.grad", "trainer.options.grad")
+    with pytest.raises(UserError) as caught:
+        check(composed("train", override), TrainConfig)
+    assert message in str(caught.value)

@@ -1,4 +1,4 @@
-"""Sweeps as a user starts them: every job, their table, their runs in MLflow, and what a second start does."""
+"""Sweeps as a user starts them: jobs, table, runs in MLflow, and a second start."""
 
 from __future__ import annotations
 
@@ -71,6 +71,37 @@ def parts(folder: Path, experiment: str) -> tuple[list[Any], list[Any]]:
     ]
 
 
+@pytest.mark.slow
+def test_a_sweep_does_not_share_its_folder_with_a_running_one(folder: Path) -> None:
+    fixed = [*GENERATE, "logger=none", "hydra.sweep.dir=same"]
+    first = start(folder, "generate.py", *fixed, "seed=0,1", "llm.engine.latency=1")
+    while not (folder / "same" / ".sweep" / "sweep.json").exists():
+        assert first.poll() is None
+        time.sleep(0.1)
+    second = start(folder, "generate.py", *fixed, "seed=5,6,7")
+    printed = second.communicate(timeout=120)[0]
+    assert second.returncode == 1
+    assert "another sweep is running in" in printed
+    assert "hydra.sweep.dir=FOLDER" in printed
+    assert "2 jobs in" in first.communicate(timeout=240)[0]
+    assert first.returncode == 0
+    assert sweep(folder, "generate.py", *fixed, "seed=0,1")[0] == 0
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("text", ["[/INST]", "[/s]"])
+def test_markup_in_options_and_errors_changes_neither_table_nor_exit_code(
+    folder: Path, text: str
+) -> None:
+    options = ["logger=none", f"++llm.engine.nope='{text}',x"]
+    code, _, printed = sweep(folder, "generate.py", *GENERATE, *options)
+    assert code == 1
+    assert "2 jobs in" in printed
+    assert f"nope='{text}'" in printed or f"nope={text}" in printed
+
+
+# With min_chars=1000 every reply is rejected, and a job fails after two of them.
+FEW = ["max_attempts=2", "task.clean.max_chars=2000"]
 GENERATE = ["-m", "task=jcola", "llm=fake", "num_per_label=2"]
 
 
@@ -78,7 +109,7 @@ GENERATE = ["-m", "task=jcola", "llm=fake", "num_per_label=2"]
 def test_a_failed_job_stops_no_other_and_a_second_start_does_only_what_is_missing(
     folder: Path,
 ) -> None:
-    words = [*GENERATE, "seed=0,1", "task.clean.min_chars=1000,5", "max_attempts=2"]
+    words = [*GENERATE, "seed=0,1", "task.clean.min_chars=1000,5", *FEW]
     code, table, printed = sweep(folder, "generate.py", *words)
     assert (code, [state for state, _ in table]) == (1, ["failed", "done", "failed", "done"]), (
         printed
@@ -166,7 +197,7 @@ def test_parallel_jobs_share_one_sweep(folder: Path, launcher: str) -> None:
         f"hydra/launcher={launcher}",
         "seed=0,1",
         "task.clean.min_chars=1000,5",
-        "max_attempts=2",
+        *FEW,
     ]
     code, table, printed = sweep(folder, "generate.py", *words)
     states = Counter(state for state, _ in table)

@@ -1,0 +1,59 @@
+"""Options of the prompt group."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from omegaconf import MISSING
+
+from japagen.config.limit import limited
+from japagen.config.task import Task
+
+
+@dataclass
+class Prompt:
+    """How the wording of a task is used. `shots`: the default of the option of the same name.
+
+    `premise`: per_label (each example has its own sentence 1) or shared (one sentence 1 is used
+    for every label). `joint`: ask for both sentences of a pair in one structured reply.
+    `path`: a prompt file in the published JSON format.
+    """
+
+    name: str = MISSING
+    shots: int = limited(0, least=0)
+    knowledge: bool = False
+    premise: str = "per_label"
+    joint: bool = False
+    path: str | None = None
+
+    def problems(self, task: Task, shots: int, shots_scope: str) -> Iterator[str]:
+        """Options that do not fit each other, the task or the number of shots."""
+        yield from self.pair_problems(task, shots, shots_scope)
+        if self.name == "few_shot" and shots == 0:
+            yield "prompt=few_shot needs shots of 1 or more: add shots=5, or use prompt=zero_shot"
+        if self.knowledge and task.knowledge is None and self.path is None:
+            yield (
+                f"prompt={self.name} needs `knowledge` in the YAML of task {task.name}: add it, "
+                "or use prompt=zero_shot"
+            )
+
+    def pair_problems(self, task: Task, shots: int, shots_scope: str) -> Iterator[str]:
+        """`premise` and `joint` are for pairs of sentences."""
+        single = f"is for pairs of sentences; task {task.name} has one sentence"
+        shared = self.premise == "shared"
+        if self.premise not in ("per_label", "shared"):
+            yield f"prompt.premise is '{self.premise}'; allowed: per_label, shared"
+        elif shared and len(task.inputs) < 2:
+            yield f"prompt.premise=shared {single}: drop it"
+        elif shared and shots and shots_scope != "all":
+            yield (
+                "prompt.premise=shared shows the same shots for every label: add shots_scope=all"
+            )
+        if self.joint and len(task.inputs) < 2:
+            yield f"prompt.joint=true {single}: drop it"
+        if self.joint and shared:
+            yield (
+                "prompt.joint=true asks for both sentences at once and prompt.premise=shared for "
+                "sentence 1 alone: drop one of them"
+            )

@@ -1,0 +1,16 @@
+"""Options of questions to an LLM."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+
+@dataclass
+class QuestionOptions:
+    """How an LLM is asked for a label, by a label filter and by evaluate.py subject=prompting.
+
+    `calibrate`: divide its answer by that to texts without content (Zhao et al. 2021, "Calibrate
+    Before Use"), because small LLMs prefer one label.
+    """
+
+    calibrate: bool = False

@@ -1,0 +1,39 @@
+"""The command that makes a dataset."""
+
+from __future__ import annotations
+
+import shlex
+from types import SimpleNamespace
+
+import pytest
+
+from japagen.config.check import check
+from japagen.config.schema import GenerateConfig
+from japagen.dataset import identity
+from tests.conftest import Compose
+
+
+@pytest.mark.parametrize(
+    ("override", "folder"),
+    [
+        ("+llm.sampling.note='it\\'s $(touch x) here'", "/my tasks"),
+        ("+llm.sampling.stop=[\"a b\",'c;d']", "/with'quote"),
+        ("+llm.engine.headers={A: \"${oc.env:B}\"}", "/a;b&c"),
+    ],
+)  # fmt: skip
+def test_the_printed_command_is_safe_in_a_shell(
+    composed: Compose, monkeypatch: pytest.MonkeyPatch, override: str, folder: str
+) -> None:
+    config = check(composed("generate", "task=jcola"), GenerateConfig)
+    source = SimpleNamespace(provider="command-line", path=folder)
+    choices = {"task": "my_jcola", "llm": "fake", "filter": "none"}
+    state = SimpleNamespace(
+        overrides=SimpleNamespace(task=[override, "task.name=jcola"]),
+        runtime=SimpleNamespace(config_sources=[source], choices=choices),
+    )
+    monkeypatch.setattr(identity.HydraConfig, "initialized", lambda: True)
+    monkeypatch.setattr(identity.HydraConfig, "get", lambda: state)
+    words = shlex.split(identity.generate_command(config))
+    assert words[:5] == ["python", "generate.py", "--config-dir", folder, "task=my_jcola"]
+    assert override in words
+    assert "task.name=jcola" in words
