@@ -20,7 +20,7 @@ from japagen.config import schema as schemas
 from japagen.gold.fetch import GoldMissing
 from japagen.job import sweep
 from japagen.tracking import parent
-from japagen.tracking.alive import here
+from japagen.tracking.alive import own_tags
 
 BASIC = "hydra._internal.core_plugins.basic_sweeper.BasicSweeper"
 STYLES = {
@@ -42,7 +42,7 @@ class Sweep(Callback):
         """Open the sweep's books, and make sure that they are closed however it ends."""
         leave_out(config)
         self.folder, self.uri, self.began = (
-            sweep.begin(config, here()),
+            sweep.begin(config, own_tags()),
             str(config.mlflow_uri),
             time.time(),
         )

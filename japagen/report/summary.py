@@ -9,11 +9,12 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from japagen.config.error import UserError, did_you_mean
+from japagen.config.secret import hidden
 from japagen.report import cost, curve, result, significance
 from japagen.report.chart import Chart
 from japagen.report.cost import Cost
 from japagen.report.result import Cell, Column, Row
-from japagen.tracking import Recorded, hidden
+from japagen.tracking import Recorded
 
 LONG = 12 * 3600  # seconds after which a run that still says RUNNING has most likely been killed
 STATES = (

@@ -20,6 +20,7 @@ import pytest
 from japagen import tracking
 from japagen.tracking import alive, unsent
 from japagen.tracking.__main__ import sync
+from japagen.tracking.connect import connect
 from tests.tracking.test_run import JOB, made, python
 
 
@@ -207,13 +208,13 @@ def test_a_job_killed_during_the_outage_is_sent_as_killed(store: Path) -> None:
 
 
 def test_the_process_of_a_run_is_known_to_be_gone() -> None:
-    assert not alive.gone(alive.here())
-    assert alive.gone({**alive.here(), "process": f"{os.getpid()}:1"})
-    assert not alive.gone({**alive.here(), "process": "1:1", "host": "elsewhere"})
-    assert not alive.gone({})
+    assert not alive.has_ended(alive.own_tags())
+    assert alive.has_ended({**alive.own_tags(), "process": f"{os.getpid()}:1"})
+    assert not alive.has_ended({**alive.own_tags(), "process": "1:1", "host": "elsewhere"})
+    assert not alive.has_ended({})
     ended = subprocess.Popen(["true"])
     time.sleep(0.2)
-    assert alive.born(ended.pid) == ""  # ended, and only not fetched
+    assert alive.start_time(ended.pid) == ""  # ended, and only not fetched
     ended.wait()
 
 
@@ -223,7 +224,7 @@ def test_a_killed_job_is_closed_by_the_next_one(store: Path) -> None:
         "    run.metrics", "    import os\n    os.kill(os.getpid(), 9)\n    run.metrics"
     )
     assert python(code, store).communicate(timeout=120) is not None
-    client, experiment = tracking.connect(made(task="first"))
+    client, experiment = connect("sqlite:///mlflow.db", "first")
     assert [run.info.status for run in client.search_runs([experiment])] == ["RUNNING"]
     with tracking.run(made(task="first"), "generate", {}):
         assert sorted(run.info.status for run in client.search_runs([experiment])) == [
