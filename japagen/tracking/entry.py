@@ -119,7 +119,7 @@ def summary(entry: Entry) -> str:
 
 def problem(entry: object, folder: Path) -> str:
     """Why `entry`, read from a file in `folder`, is not one that a run writes; "" if it is one."""
-    if not isinstance(entry, dict) or entry.get("do") not in KINDS:
+    if not isinstance(entry, dict) or str(entry.get("do")) not in KINDS:
         return "not a call that a run records"
     kinds = KINDS[str(entry["do"])]
     optional = entry["do"] == "batch"

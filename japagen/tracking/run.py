@@ -122,7 +122,7 @@ class Run:
         kinds = [{"type": "string", "name": column, "required": True} for column in columns]
         place = json.dumps({"uri": hidden(source)}, ensure_ascii=False)
         schema, profile = json.dumps({"mlflow_colspec": kinds}), json.dumps({"num_rows": number})
-        values = [name[:500], digest.hexdigest()[:16], "local", place, schema, profile]
+        values = [hidden(name)[:500], digest.hexdigest()[:16], "local", place, schema, profile]
         values = [safe.encodable(value) for value in values]
         self.call({"do": "dataset", "dataset": values, "context": context})
 
