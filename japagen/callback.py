@@ -1,15 +1,16 @@
-"""What Hydra calls around a sweep: its jobs go on past a failed one, and its end is one table and an exit code."""
+"""Hydra's hooks around a sweep: failed jobs stop no other; a table and an exit code at the end."""
 
 from __future__ import annotations
 
 import atexit
 import dataclasses
+import logging
 import time
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from numbers import Real
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from hydra.core.utils import JobReturn, JobStatus
 from hydra.experimental.callback import Callback
@@ -17,12 +18,19 @@ from hydra.types import RunMode, TaskFunction
 from omegaconf import DictConfig, OmegaConf, flag_override
 
 from japagen.config import schema as schemas
+from japagen.config.secret import hidden, remember_all
 from japagen.gold.fetch import GoldMissing
 from japagen.job import sweep
-from japagen.tracking import parent
+from japagen.tracking import address, parent, printable
 from japagen.tracking.alive import own_tags
 
+if TYPE_CHECKING:
+    from rich.table import Table
+
+log = logging.getLogger(__name__)
+
 BASIC = "hydra._internal.core_plugins.basic_sweeper.BasicSweeper"
+LONGEST = 200  # characters of an error
 STYLES = {
     "no gold": "yellow",
     "done": "green",
@@ -33,55 +41,52 @@ STYLES = {
 
 
 class Sweep(Callback):
-    """The hooks of one sweep; a single job passes through them untouched."""
+    """The hooks of one sweep; they do nothing for a single job."""
 
     def __init__(self) -> None:
         self.folder: Path | None = None
 
     def on_multirun_start(self, config: DictConfig, **_: Any) -> None:
-        """Open the sweep's books, and make sure that they are closed however it ends."""
+        """Begin the sweep's records, and make sure that they are ended in any case."""
         leave_out(config)
-        self.folder, self.uri, self.began = (
-            sweep.begin(config, own_tags()),
-            str(config.mlflow_uri),
-            time.time(),
-        )
+        self.folder, self.began = sweep.begin(config, own_tags()), time.time()
+        recorded = OmegaConf.select(config, "logger.name") != "none"
+        self.uri = address(str(config.mlflow_uri)) if recorded else ""
         atexit.register(self.finish)
 
     def on_job_start(self, config: DictConfig, *, task_function: TaskFunction, **_: Any) -> None:
-        """Note in the books that a job runs; its process may be another one."""
+        """Record that a job runs; its process may be another one."""
         if config.hydra.mode == RunMode.MULTIRUN:
-            words = [str(word) for word in config.hydra.overrides.task]
+            overrides = [str(override) for override in config.hydra.overrides.task]
             sweep.note(
-                num=config.hydra.job.num, overrides=words, status="running", began=time.time()
+                num=config.hydra.job.num, overrides=overrides, status="running", began=time.time()
             )
 
     def on_job_end(self, config: DictConfig, job_return: JobReturn, **_: Any) -> None:
-        """Note how a job ended, and let the sweep go on past a failure, which job.job has told."""
+        """Record how a job ended. The sweep continues after a failure, which `job.job` has logged."""
         if config.hydra.mode != RunMode.MULTIRUN:
             return
         failed = job_return.status == JobStatus.FAILED
         value = job_return._return_value
-        # A table over all tasks has cells that no one can fill without that task's gold; they are no reason to stop.
-        lacking = isinstance(value, GoldMissing)
-        sweep.note(
-            ended=time.time(), status="no gold" if lacking else "failed" if failed else "done"
-        )
+        # A table over all tasks has cells that need gold which is not here. They are no failure.
+        without_gold = isinstance(value, GoldMissing)
+        status = "no gold" if without_gold else "failed" if failed else "done"
+        sweep.note(ended=time.time(), status=status)
         if failed:
-            sweep.note(error=str(value).split("\n")[0][:200])
-            # Else Hydra would end the sweep with the first failure and without the table. Sweepers that search need to know.
+            sweep.note(error=first_line(value, config))
+            # Hydra would end the sweep with the first failure. Sweepers that search must know it.
             if config.hydra.sweeper._target_ == BASIC:
                 job_return.status, job_return.return_value = JobStatus.COMPLETED, None
         elif isinstance(value, Real):
             sweep.note(score=float(value))
 
     def on_multirun_end(self, config: DictConfig, **_: Any) -> None:
-        """The table; the exit code is 1 where a job failed."""
+        """Print the table; the exit code is 1 if a job failed."""
         if self.finish():
             raise SystemExit(1)
 
     def finish(self) -> int:
-        """Close the books once: the sweep's runs in MLflow and the table; the number of jobs that are not done."""
+        """End the sweep's runs in MLflow and print the table; the number of jobs not done."""
         atexit.unregister(self.finish)
         if self.folder is None:
             return 0
@@ -89,25 +94,36 @@ class Sweep(Callback):
         jobs = sweep.jobs(folder)
         counts = Counter(state(job) for job in jobs)
         bad = counts["failed"] + counts["stopped"]
-        parent.close(
-            folder,
-            self.uri,
-            "FAILED" if bad else "FINISHED",
-            {"jobs": len(jobs), "jobs_failed": bad},
-        )
-        if jobs:
-            show(jobs, counts, time.time() - self.began, folder)
+        try:
+            if self.uri:
+                numbers = {"jobs": len(jobs), "jobs_failed": bad}
+                parent.close(folder, self.uri, "FAILED" if bad else "FINISHED", numbers)
+            if jobs:
+                show(jobs, counts, time.time() - self.began, folder)
+        except Exception:
+            # Hydra swallows errors of hooks, and the exit code of failed jobs with them.
+            log.exception("the sweep's table could not be printed")
         return bad
 
 
+def first_line(error: object, config: DictConfig) -> str:
+    """The first line of an error, without the secrets of `config`."""
+    options = OmegaConf.to_container(config, resolve=False)
+    remember_all(options if isinstance(options, dict) else {})  # type: ignore[arg-type]
+    lines = hidden(error).splitlines()
+    return lines[0][:LONGEST] if lines else type(error).__name__
+
+
 def leave_out(config: DictConfig) -> None:
-    """Drop from an experiment's sweep what this command has no option for and another has: one YAML serves all commands."""
+    """Drop the options of an experiment's sweep that only another command has.
+
+    One YAML serves all commands. A command may have an option with the name of another's group:
+    evaluate.py has student.path, and no choice of students.
+    """
     params = OmegaConf.select(config, "hydra.sweeper.params")
     known = {item.name for schema in schemas.NAMES for item in dataclasses.fields(schema)}
-    # A command may have an option of the name of another's group: evaluate.py has student.path, and no choice of students.
-    groups = {path.name for path in schemas.CONF.iterdir() if path.is_dir()} - set(
-        config.hydra.runtime.choices
-    )
+    folders = {path.name for path in schemas.CONF.iterdir() if path.is_dir()}
+    groups = folders - set(config.hydra.runtime.choices)
     with flag_override(config, ["readonly", "struct"], False):
         for key in list(params or ()):
             name = key.partition(".")[0]
@@ -116,7 +132,7 @@ def leave_out(config: DictConfig) -> None:
 
 
 def state(job: Mapping[str, Any]) -> str:
-    """How a job ended, in a word; one that has no end was stopped with its process."""
+    """How a job ended; one without an end was stopped with its process."""
     if job["status"] == "done" and job.get("before"):
         return "done before"
     return "stopped" if job["status"] == "running" else str(job["status"])
@@ -125,27 +141,37 @@ def state(job: Mapping[str, Any]) -> str:
 def show(
     jobs: Sequence[Mapping[str, Any]], counts: Mapping[str, int], seconds: float, folder: Path
 ) -> None:
-    """One line for each job: what it was, how it ended, its score and its seconds."""
+    """Print a line for each job: options, end, score and seconds."""
     from rich.console import Console
-    from rich.table import Table
 
-    table = Table("job", "options", "ended", "score", "seconds")
-    shared = (
-        set(jobs[0]["overrides"]).intersection(*(job["overrides"] for job in jobs))
-        if len(jobs) > 1
-        else set()
-    )
+    console = Console(soft_wrap=not counts["failed"], highlight=False, markup=False, emoji=False)
+    found = ", ".join(f"{number} {word}" for word, number in sorted(counts.items()))
+    last = f"{len(jobs)} jobs in {seconds:.0f} s: {found}. Logs: {folder.parent}"
+    try:
+        console.print(table(jobs))
+        console.print(last)
+    except UnicodeEncodeError:
+        # The console's encoding lacks a character of an option or an error.
+        encoding = console.encoding or "ascii"
+        with console.capture() as captured:
+            console.print(table(jobs))
+        text = f"{captured.get()}{last}".encode(encoding, "backslashreplace")
+        print(text.decode(encoding))
+
+
+def table(jobs: Sequence[Mapping[str, Any]]) -> Table:
+    """The table of a sweep. Nothing in it is read as markup of the console."""
+    from rich.table import Table
+    from rich.text import Text
+
+    made = Table("job", "options", "ended", "score", "seconds")
+    every = [set(job["overrides"]) for job in jobs]
+    shared = every[0].intersection(*every[1:]) if len(every) > 1 else set()
     for job in jobs:
         score = f"{job['score']:.4f}" if "score" in job else ""
-        words = " ".join(word for word in job["overrides"] if word not in shared)
+        options = " ".join(hidden(word) for word in job["overrides"] if word not in shared)
         error = f": {job['error']}" if "error" in job else ""
-        took = f"{job['ended'] - job['began']:.1f}" if "ended" in job else ""
-        table.add_row(
-            str(job["num"]), words, state(job) + error, score, took, style=STYLES.get(state(job))
-        )
-    console = Console(soft_wrap=not counts["failed"], highlight=False)
-    console.print(table)
-    found = ", ".join(f"{number} {word}" for word, number in sorted(counts.items()))
-    console.print(
-        f"{len(jobs)} jobs in {seconds:.0f} s: {found}. Logs: {folder.parent}", markup=False
-    )
+        seconds = f"{job['ended'] - job['began']:.1f}" if "ended" in job else ""
+        cells = (str(job["num"]), options, state(job) + error, score, seconds)
+        made.add_row(*(Text(printable(cell)) for cell in cells), style=STYLES.get(state(job)))
+    return made

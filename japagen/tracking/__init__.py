@@ -1,20 +1,24 @@
 """One MLflow run per job, and one per sweep; the only room that imports mlflow."""
 
+from japagen.tracking.connect import address
 from japagen.tracking.figure import confusion
 from japagen.tracking.model import describe
 from japagen.tracking.past import Recorded, folder_of, recorded
 from japagen.tracking.run import Run
+from japagen.tracking.safe import printable
 from japagen.tracking.start import earlier, latest, method, run, where
 
 __all__ = [
     "Recorded",
     "Run",
+    "address",
     "confusion",
     "describe",
     "earlier",
     "folder_of",
     "latest",
     "method",
+    "printable",
     "recorded",
     "run",
     "where",

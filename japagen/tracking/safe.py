@@ -9,6 +9,7 @@ import unicodedata
 KEY = re.compile(r"[^\w.\-/ ]")  # characters that MLflow does not take in a metric, param or tag
 FILE = re.compile(r"[^\w.\-]")
 MODEL = re.compile(r"[/:.%\"']")  # the same of a logged model
+DIRECTIONS = ("LRE", "RLE", "LRO", "RLO", "PDF", "LRI", "RLI", "FSI", "PDI")
 LONGEST_KEY, LONGEST_FILE = 250, 120  # MLflow's limit; file systems take 255 bytes
 
 
@@ -46,12 +47,22 @@ def encodable(text: str) -> str:
     return text.encode("utf-8", "backslashreplace").decode("utf-8")
 
 
-def drawn(text: str, longest: int = 30) -> str:
-    """`text` as a figure can show it: one line, no control characters, cut at `longest`."""
-    line = "".join(
+def printable(text: str) -> str:
+    """`text` without characters that XML, fonts or consoles refuse or act upon.
+
+    These are control characters but for tab and line feed, lone surrogates, and characters that
+    change the direction of what follows. Each becomes U+FFFD.
+    """
+    return "".join(
         "\N{REPLACEMENT CHARACTER}"
-        if unicodedata.category(letter) in ("Cc", "Cs", "Co")
+        if (unicodedata.category(letter) in ("Cc", "Cs", "Cn", "Co") and letter not in "\t\n")
+        or unicodedata.bidirectional(letter) in DIRECTIONS
         else letter
-        for letter in " ".join(text.split())
+        for letter in text
     )
+
+
+def drawn(text: str, longest: int = 30) -> str:
+    """`text` in one printable line, cut at `longest`."""
+    line = printable(" ".join(text.split()))
     return line if len(line) <= longest else f"{line[: longest - 1]}…"
