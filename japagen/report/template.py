@@ -53,5 +53,6 @@ def words(value: object) -> Markup:
     from markupsafe import Markup, escape
 
     # A line begins with the dot rather than ends with it.
-    shown = escape(printable(str(value)).replace("· ", "·\N{NO-BREAK SPACE}"))
+    text = escape(printable(str(value)).replace("· ", "·\N{NO-BREAK SPACE}"))
+    shown = text.replace("_", Markup("_<wbr>"))  # names of models break there, if they must
     return Markup('<span lang="ja">{}</span>').format(shown) if JAPANESE.search(shown) else shown

@@ -14,7 +14,7 @@ from tests.report.stores import Store, reported
 class Page(HTMLParser):
     """Tags that are open, ids, links, and the text of a page."""
 
-    VOID = ("meta", "link", "path", "rect")
+    VOID = ("meta", "link", "path", "rect", "wbr")
 
     def __init__(self, text: str) -> None:
         super().__init__()
