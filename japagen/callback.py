@@ -63,7 +63,7 @@ class Sweep(Callback):
             )
 
     def on_job_end(self, config: DictConfig, job_return: JobReturn, **_: Any) -> None:
-        """Record how a job ended. The sweep continues after a failure, which `job.job` has logged."""
+        """Record how a job ended. The sweep continues after a failure, which is already logged."""
         if config.hydra.mode != RunMode.MULTIRUN:
             return
         failed = job_return.status == JobStatus.FAILED

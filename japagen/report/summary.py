@@ -66,12 +66,7 @@ def summarise(
             f"Scores come from finished trainings on gold data; type\n{COMMANDS}"
         )
     labels = row.names(runs)
-    if reference and reference not in labels.values():
-        known = list(labels.values())
-        raise UserError(
-            f"--reference {reference}: there is no such row. "
-            f"Rows: {', '.join(known)}{did_you_mean(reference, known)}"
-        )
+    check_reference(reference, list(labels.values()))
     columns, costs = table.columns(runs, reference), cost.costs(used)
     names = sorted({run.task for run in raw})
     failed = [run for run in used if run.status == "FAILED"]
@@ -88,6 +83,15 @@ def summarise(
         reference=reference,
         at=now,
     )
+
+
+def check_reference(reference: str, known: Sequence[str]) -> None:
+    """UserError if `reference` is given and is none of the `known` rows."""
+    if reference and reference not in known:
+        raise UserError(
+            f"--reference {reference}: there is no such row. "
+            f"Rows: {', '.join(known)}{did_you_mean(reference, known)}"
+        )
 
 
 def chosen(every: Sequence[Recorded], tasks: Sequence[str]) -> list[Recorded]:

@@ -113,7 +113,7 @@ def scored(task: str, rows: list[dict[str, str]]) -> float:
 def fill(
     store: Store, llms: tuple[str, ...] = ("gemma3_270m",), sizes: tuple[int, ...] = (50, 500)
 ) -> None:
-    """Four tasks, seven methods, three seeds, datasets with their quality, costs, and runs that failed."""
+    """Four tasks, seven methods, three seeds; quality, costs, and runs that failed."""
     for task in METRICS:
         for method, target in TARGETS.items():
             for llm in llms if "gold" not in method else llms[:1]:

@@ -19,7 +19,7 @@ from tests.report.stores import Store
 from tests.tracking.test_run import made
 
 
-def test_an_empty_store_tells_what_to_type(
+def test_an_empty_store_says_what_to_type(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     with pytest.raises(UserError, match="the store has no run"):
@@ -28,7 +28,7 @@ def test_an_empty_store_tells_what_to_type(
     store.add("jnli", {"stage": "train"}, status="FAILED")
     with pytest.raises(
         UserError,
-        match=r"of 1 runs \(1 failed\) no finished one has a score.*\n  python generate.py task=jnli",
+        match=r"of 1 runs \(1 failed\) no finished one has a score.*\n  python generate.py",
     ):
         summary.summarise(store.runs)
     assert (
@@ -37,9 +37,9 @@ def test_an_empty_store_tells_what_to_type(
         )
         == 1
     )
-    told = capsys.readouterr().err
-    assert "none.db does not exist" in told
-    assert "python train.py task=jnli" in told
+    printed = capsys.readouterr().err
+    assert "none.db does not exist" in printed
+    assert "python train.py task=jnli" in printed
     assert not list(tmp_path.iterdir())
 
 

@@ -34,7 +34,7 @@ def test_rows_name_llm_and_student_where_there_are_several() -> None:
 
 
 def test_one_seed_on_two_datasets_is_two_runs() -> None:
-    """`seeds=[0,1] seed=0` and `seed=1`: the training of seed 1 on the dataset of seed 0 is not that on its own."""
+    """seeds=[0,1] seed=0 trains seed 1 on the dataset of seed 0, seed=1 on its own."""
     store = Store()
     for seed, params in ((0, dict[str, object]()), (1, {"dataset_seed": 0}), (1, {})):
         store.train("jnli", "zero-shot", seed, 0.5 + len(store.runs) / 10, params=params)

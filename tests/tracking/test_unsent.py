@@ -1,4 +1,4 @@
-"""A server that goes away in the middle of a job loses nothing."""
+"""A server that stops in the middle of a job loses nothing; unsent files are checked."""
 
 from __future__ import annotations
 
@@ -103,7 +103,7 @@ def job(between: Callable[[], Any], uri: str) -> tracking.Run:
 
 
 def seen(uri: str) -> list[Any]:
-    """All of what the server has of each run that a user can see, but for what names the very run."""
+    """Everything that a user sees of each run, without what identifies the run."""
     from mlflow import MlflowClient
 
     client = MlflowClient(tracking_uri=uri)
