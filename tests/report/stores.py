@@ -23,7 +23,7 @@ TARGETS = {
 
 
 class Store:
-    """Runs as they come out of MLflow, made at will; each begins a second after the one before."""
+    """Runs as they come out of MLflow, made up; each begins a second after the one before."""
 
     def __init__(self) -> None:
         self.runs: list[Recorded] = []
@@ -84,16 +84,16 @@ def predicted(task: str, target: float, seed: int, number: int = 300) -> list[di
     rows = []
     for key in range(number):
         if METRICS[task] == "spearman":
-            told = gold.uniform(0, 5)
-            said = f"{target * told + (1 - target) * drawn.uniform(0, 5):.4f}"
-            rows.append({"id": str(key), "gold": f"{told:.2f}", "predicted": said})
+            actual = gold.uniform(0, 5)
+            predicted_text = f"{target * actual + (1 - target) * drawn.uniform(0, 5):.4f}"
+            rows.append({"id": str(key), "gold": f"{actual:.2f}", "predicted": predicted_text})
         else:
-            told = gold.choice("aab")
+            actual = gold.choice("aab")
             rows.append(
                 {
                     "id": str(key),
-                    "gold": told,
-                    "predicted": told if drawn.random() < target else drawn.choice("ab"),
+                    "gold": actual,
+                    "predicted": actual if drawn.random() < target else drawn.choice("ab"),
                 }
             )
     return rows
