@@ -10,7 +10,7 @@ setup(
     packages=[*find_packages(include=["japagen*"]), *places],
     package_dir=places,
     package_data={
-        "japagen": ["py.typed", "report/page.css"],
+        "japagen": ["py.typed", "report/*.css", "report/*.jinja"],
         **{name: ["*.yaml"] for name in places},
     },
 )

@@ -21,11 +21,12 @@ from omegaconf import DictConfig, OmegaConf, flag_override
 from japagen.config import schema as schemas
 from japagen.config.credential import as_arguments, credential_problems
 from japagen.config.error import UserError
+from japagen.config.secret import hidden, remember_all
 from japagen.gold.fetch import GoldMissing
 from japagen.job import sweep
 from japagen.job.console import plain_console, shown
-from japagen.tracking import parent
-from japagen.tracking.alive import here
+from japagen.tracking import address, parent
+from japagen.tracking.alive import own_tags
 
 log = logging.getLogger(__name__)
 
@@ -58,10 +59,12 @@ class Sweep(Callback):
         refuse_secrets(config)
         leave_out(config)
         try:
-            self.folder, self.lock = sweep.begin(config, here())
+            self.folder, self.lock = sweep.begin(config, own_tags())
         except UserError as error:
             stop(str(error))  # Hydra only prints a warning for other exceptions
-        self.uri, self.began = str(config.mlflow_uri), time.time()
+        recorded = OmegaConf.select(config, "logger.name") != "none"
+        self.uri = address(str(config.mlflow_uri)) if recorded else ""
+        self.began = time.time()
         atexit.register(self.finish)
 
     def on_job_start(self, config: DictConfig, *, task_function: TaskFunction, **_: Any) -> None:
@@ -84,7 +87,7 @@ class Sweep(Callback):
             ended=time.time(), status="no gold" if lacking else "failed" if failed else "done"
         )
         if failed:
-            sweep.note(error=cause(str(value)))
+            sweep.note(error=cause(value, config))
             # Hydra would end the sweep at the first failure, without a table. Sweepers that search
             # for the best options need to see the failure.
             if config.hydra.sweeper._target_ == BASIC:
@@ -111,12 +114,9 @@ class Sweep(Callback):
         jobs = sweep.jobs(folder)
         counts = Counter(state(job) for job in jobs)
         bad = counts["failed"] + counts["stopped"]
-        parent.close(
-            folder,
-            self.uri,
-            "FAILED" if bad else "FINISHED",
-            {"jobs": len(jobs), "jobs_failed": bad},
-        )
+        if self.uri:
+            numbers = {"jobs": len(jobs), "jobs_failed": bad}
+            parent.close(folder, self.uri, "FAILED" if bad else "FINISHED", numbers)
         self.lock.release()
         if jobs:
             show(jobs, counts, time.time() - self.began, folder)
@@ -136,9 +136,11 @@ def stop(message: str) -> None:
     raise SystemExit(1)
 
 
-def cause(message: str) -> str:
-    """The first line of an error that says something, at most 200 characters."""
-    lines = message.split("\n")
+def cause(error: object, config: DictConfig) -> str:
+    """The first line of an error that says something, at most 200 characters, without secrets."""
+    options = OmegaConf.to_container(config, resolve=False)
+    remember_all(options if isinstance(options, dict) else {})  # type: ignore[arg-type]
+    lines = hidden(error).split("\n")
     first = lines[1] if len(lines) > 1 and lines[0].endswith(" in the configuration:") else lines[0]
     return first.removeprefix("  - ")[:200]
 
@@ -178,7 +180,7 @@ def show(
         shared = set(jobs[0]["overrides"]).intersection(*(job["overrides"] for job in jobs))
     for job in jobs:
         score = f"{job['score']:.4f}" if "score" in job else ""
-        words = " ".join(word for word in job["overrides"] if word not in shared)
+        words = " ".join(hidden(word) for word in job["overrides"] if word not in shared)
         error = f": {job['error']}" if "error" in job else ""
         took = f"{job['ended'] - job['began']:.1f}" if "ended" in job else ""
         cells = (str(job["num"]), words, state(job) + error, score, took)

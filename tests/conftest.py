@@ -74,9 +74,7 @@ def ready(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A folder with an MLflow store whose tables exist. Creating them takes seconds."""
 
     def make(folder: Path) -> None:
-        code = (
-            "import sys; from japagen.tracking.connect import connect_to; connect_to(*sys.argv[1:])"
-        )
+        code = "import sys; from japagen.tracking.connect import connect; connect(*sys.argv[1:])"
         store = [f"sqlite:///{folder}/mlflow.db", "Default"]
         subprocess.run(
             [sys.executable, "-c", code, *store],

@@ -43,6 +43,14 @@ PATTERNS = tuple(
     )
 )
 
+# Every text that a pattern matches has one of these. Texts without them are passed over quickly.
+HINTS = (
+    *("://", "?", "&", ";", "key", "pass", "secret", "credential", "auth", "cookie", "signature"),
+    *("token", "bearer", "basic", "sk-", "pk-", "rk-", "hf_", "hf-", "gh", "glpat", "xox"),
+    *("nvapi", "gsk", "r8", "akia", "asia", "aiza", "eyj"),
+)
+LONG = 100_000  # characters
+
 # Of this process, never of a module that is only imported: filled by `remember` alone.
 _known: set[str] = set()
 _found: list[re.Pattern[str]] = []
@@ -85,8 +93,17 @@ def hidden(value: object) -> str:
     Hide before cutting a text: half a key is not recognised.
     """
     text = hidden_values(str(value))
-    for pattern in PATTERNS:
-        text = pattern.sub(r"\1***", text)
+    if len(text) > LONG:  # tables of predictions: most of their lines need no pattern
+        return "".join(patterned(line) for line in text.splitlines(keepends=True))
+    return patterned(text)
+
+
+def patterned(text: str) -> str:
+    """`text` with *** for what looks like a secret."""
+    lower = text.lower()
+    if any(hint in lower for hint in HINTS):
+        for pattern in PATTERNS:
+            text = pattern.sub(r"\1***", text)
     return text
 
 

@@ -1,1 +1,5 @@
-"""MLflow runs -> one table and its plots, as a page and as Markdown."""
+"""MLflow runs -> one table of results and its charts, as a page and as Markdown."""
+
+from japagen.report.summary import Summary, summarise
+
+__all__ = ["Summary", "summarise"]

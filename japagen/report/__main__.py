@@ -5,12 +5,14 @@ from __future__ import annotations
 import argparse
 import re
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from japagen import tracking
 from japagen.config.error import UserError
+from japagen.config.schema import Config
 from japagen.report import chart, markdown, page, summary
+from japagen.report.chart import Chart
 from japagen.report.summary import Summary
 
 
@@ -18,14 +20,14 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Read the store, write the report and say where it is; the exit status."""
     options = parser().parse_args(arguments)
     try:
-        found = summary.summarise(read(options.mlflow_uri), options.task, options.reference)
-        path = write(found, options.mlflow_uri, Path(options.out))
+        uri = tracking.address(options.mlflow_uri)
+        found = summary.summarise(read(uri), options.task, options.reference)
+        path = write(found, uri, Path(options.out))
     except UserError as error:
         print(f"report: {error}", file=sys.stderr)
         return 1
-    print(
-        f"{len(found.runs)} runs, {len(found.labels)} methods, {len(found.columns)} tasks\nreport: {path}"
-    )
+    print(f"{len(found.runs)} runs, {len(found.labels)} methods, {len(found.columns)} tasks")
+    print(f"report: {path}")
     return 0
 
 
@@ -33,32 +35,32 @@ def parser() -> argparse.ArgumentParser:
     """The options."""
     made = argparse.ArgumentParser(
         prog="python -m japagen.report",
-        description="One table and its plots from the runs that MLflow keeps.",
+        description="A table of results with charts, from the runs in MLflow.",
     )
     made.add_argument(
         "--mlflow-uri",
-        default="sqlite:///mlflow.db",
+        default=Config.mlflow_uri,
         metavar="URI",
-        help="where MLflow keeps the runs [%(default)s]",
+        help="store of the runs; MLFLOW_TRACKING_URI, if set, else [%(default)s]",
     )
     made.add_argument(
         "--out",
         default="report",
         metavar="FOLDER",
-        help="where index.html and report.md go [%(default)s]",
+        help="folder for index.html and report.md [%(default)s]",
     )
-    made.add_argument("--task", nargs="+", default=[], metavar="TASK", help="these tasks only")
+    made.add_argument("--task", nargs="+", default=[], metavar="TASK", help="only these tasks")
     made.add_argument(
         "--reference",
         default="",
         metavar="ROW",
-        help="test every method against this row, not against the best",
+        help="test every method against this row instead of the best",
     )
     return made
 
 
 def read(uri: str) -> list[tracking.Recorded]:
-    """The runs in the store; its errors end with what makes runs."""
+    """The runs in the store; its errors end with the commands that record runs."""
     try:
         return tracking.recorded(uri)
     except UserError as error:
@@ -66,24 +68,27 @@ def read(uri: str) -> list[tracking.Recorded]:
 
 
 def write(found: Summary, uri: str, folder: Path) -> Path:
-    """index.html, report.md and the charts as files that it shows; the path of the page."""
+    """Write index.html, report.md and the chart files that it shows; the path of the page."""
+    charts = [*files("scaling", found.scaling), *files("quality", found.quality)]
+    texts = {name: chart.svg(one, alone=True) + "\n" for name, one in charts}
+    texts["report.md"] = markdown.report(found, uri, charts)
+    texts["index.html"] = page.html(found, uri)
     try:
         folder.mkdir(parents=True, exist_ok=True)
-        names: list[tuple[str, chart.Chart]] = []
-        for kind, charts in (("scaling", found.scaling), ("quality", found.quality)):
-            names += [
-                (f"{kind}-{number}-{re.sub(r'[^A-Za-z0-9_]', '_', one.title)}.svg", one)
-                for number, one in enumerate(charts, 1)
-            ]
-        for name, one in names:
-            (folder / name).write_text(chart.svg(one, alone=True) + "\n", encoding="utf-8")
-        (folder / "report.md").write_text(markdown.report(found, uri, names), encoding="utf-8")
-        (folder / "index.html").write_text(page.html(found, uri), encoding="utf-8")
+        for name, text in texts.items():
+            (folder / name).write_text(text, encoding="utf-8", errors="backslashreplace")
     except OSError as error:
         raise UserError(
-            f"cannot write {error.filename or folder}: {error.strerror}. Name another folder with --out."
+            f"cannot write {error.filename or folder}: {error.strerror}. "
+            "Name another folder with --out."
         ) from error
     return folder / "index.html"
+
+
+def files(kind: str, charts: Sequence[Chart]) -> Iterator[tuple[str, Chart]]:
+    """(file name, chart) of the charts of one kind."""
+    for number, one in enumerate(charts, 1):
+        yield f"{kind}-{number}-{re.sub(r'[^A-Za-z0-9_]', '_', one.title)[:60]}.svg", one
 
 
 if __name__ == "__main__":

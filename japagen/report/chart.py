@@ -1,15 +1,15 @@
-"""Series of points -> an SVG that is text, reads in light and dark, and stands on a page or alone."""
+"""Series of points -> an SVG of text that reads in light and dark, on a page or as a file."""
 
 from __future__ import annotations
 
-import math
+import unicodedata
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from html import escape
+from typing import Any
 
-LIGHT = ("#0b5cad", "#b45309", "#0f766e", "#7c3aed", "#be185d", "#475569", "#3f7d20", "#9f1239")
-DARK = ("#7ab8ff", "#ffb066", "#4fd1c0", "#c4a7ff", "#ff8fc0", "#b6c2d1", "#a3d977", "#ff9aa2")
-FONTS = "system-ui, 'Noto Sans JP', 'Noto Sans CJK JP', 'Hiragino Sans', 'Yu Gothic', Meiryo, IPAexGothic, sans-serif"
+from japagen.report import scale, template
+
+COLOURS = 8  # classes s0 to s7 of chart.css
 # Unit shapes, so that colour is never the only difference.
 SHAPES = (
     "M0-4.2a4.2 4.2 0 1 0 .01 0z",
@@ -20,12 +20,13 @@ SHAPES = (
     "M-1.5-4.5h3v3h3v3h-3v3h-3v-3h-3v-3h3z",
 )
 WIDTH, LEFT, RIGHT, TOP, PLOT = 360, 44, 12, 46, 184
-STEPS = (1, 2, 2.5, 5, 10)
+LINE = 19  # pixels of a line of the legend
+LONGEST = 42  # half-width characters of a name in the legend
 
 
 @dataclass(frozen=True)
 class Point:
-    """A place with the standard deviation of its y, where there is one."""
+    """A point with the standard deviation of its y, if there is one."""
 
     x: float
     y: float
@@ -34,7 +35,7 @@ class Point:
 
 @dataclass(frozen=True)
 class Series:
-    """Points of one name; `number` chooses colour and shape, the same in all charts of a report."""
+    """Points of one name. `number` decides colour and shape, the same in all charts."""
 
     name: str
     number: int
@@ -43,7 +44,11 @@ class Series:
 
 @dataclass(frozen=True)
 class Chart:
-    """What an SVG shows. `line` joins a series' points, `log` is of the x axis, `rule` a dashed line at a named y."""
+    """The content of a chart.
+
+    `line` joins the points of a series, `log` makes the x axis logarithmic, `percent` prints x as
+    a percentage, `rule` is a dashed line at a named y.
+    """
 
     title: str
     x: str
@@ -55,54 +60,31 @@ class Chart:
     rule: tuple[str, float] | None = None
 
 
-def style() -> str:
-    """The rules that all charts need, for a page or for a lone SVG."""
-
-    def colours(names: Sequence[str]) -> str:
-        return "".join(f".chart .s{i}{{--c:{name}}}" for i, name in enumerate(names))
-
-    return f"""
-.chart{{font-family:{FONTS};font-size:12.5px;--ink:#1c2430;--soft:#556070;--grid:#e3e7ec;--paper:#fff}}
-.chart text{{fill:var(--soft)}} .chart .strong{{fill:var(--ink);font-weight:600;font-size:14px}} .chart .name{{fill:var(--ink)}}
-.chart .grid{{stroke:var(--grid);stroke-width:1}} .chart .axis{{stroke:var(--soft);stroke-width:1}}
-.chart .rule{{stroke:var(--soft);stroke-width:1.2;stroke-dasharray:4 4}}
-.chart .line{{fill:none;stroke:var(--c);stroke-width:2;stroke-linejoin:round}}
-.chart .spread{{stroke:var(--c);stroke-width:1.2;opacity:.65}}
-.chart .mark{{fill:var(--c);stroke:var(--paper);stroke-width:1.2}}
-{colours(LIGHT)}
-@media (prefers-color-scheme:dark){{
-.chart{{--ink:#e8ecf2;--soft:#a4afbd;--grid:#2c3644;--paper:#171e28}}
-{colours(DARK)}
-}}"""
-
-
 def svg(chart: Chart, alone: bool = False) -> str:
-    """The chart; `alone` with its own style and namespace, as a file."""
-    xs, ys = scale_x(chart), scale_y(chart)
-    names = [*legend(chart)]
-    height = TOP + PLOT + 48 + 19 * len(names)
-    told = escape(describe(chart))
-    head = ' xmlns="http://www.w3.org/2000/svg"' if alone else ""
-    rules = (
-        f"<style>{style()}\n.back{{fill:var(--paper)}}</style><rect class='back' width='100%' height='100%'/>"
-        if alone
-        else ""
-    )
-    drawn = [
-        *axes(chart, xs, ys),
-        *(line for one in chart.series for line in draw(chart, one, xs, ys)),
-        *names,
-    ]
-    return (
-        f'<svg{head} class="chart" viewBox="0 0 {WIDTH} {height}" width="{WIDTH}" height="{height}" role="img" aria-label="{told}">'
-        f"<title>{escape(chart.title)}: {escape(chart.y)} against {escape(chart.x)}</title><desc>{told}</desc>{rules}\n"
-        + "\n".join(drawn)
-        + "\n</svg>"
+    """The chart as SVG; `alone` with its own style and namespace, as a file."""
+    xs, ys = x_axis(chart), y_axis(chart)
+    entries = len(chart.series) + bool(chart.rule)
+    return template.render(
+        "chart.svg.jinja",
+        chart=chart,
+        alone=alone,
+        description=describe(chart),
+        width=WIDTH,
+        left=LEFT,
+        right=WIDTH - RIGHT,
+        top=TOP,
+        bottom=TOP + PLOT,
+        height=TOP + PLOT + 48 + LINE * entries,
+        x_ticks=[(xs(number), tick(number, chart.percent)) for number in xs.ticks],
+        y_ticks=[(ys(number), tick(number)) for number in ys.ticks],
+        series=[drawn(chart, one, xs, ys) for one in chart.series],
+        rule=ys(chart.rule[1]) if chart.rule else None,
+        legend=list(legend(chart)),
     )
 
 
 def describe(chart: Chart) -> str:
-    """The chart in words, for those who do not see it."""
+    """The chart in words, for readers who do not see it."""
     parts = []
     for one in chart.series:
         first, last = one.points[0], one.points[-1]
@@ -112,135 +94,64 @@ def describe(chart: Chart) -> str:
     return f"{chart.title}, {chart.y} against {chart.x}. " + "; ".join(parts) + "."
 
 
-class Scale:
-    """Numbers to pixels along one axis, with the numbers to write at it."""
-
-    def __init__(
-        self,
-        low: float,
-        high: float,
-        start: float,
-        end: float,
-        ticks: Sequence[float],
-        log: bool = False,
-    ) -> None:
-        self.low, self.high, self.start, self.end, self.ticks, self.log = (
-            low,
-            high,
-            start,
-            end,
-            ticks,
-            log,
-        )
-
-    def __call__(self, number: float) -> float:
-        """The pixel of `number`."""
-        low, high, at = (
-            math.log(one) if self.log else one for one in (self.low, self.high, number)
-        )
-        return round(self.start + (at - low) / (high - low) * (self.end - self.start), 1)
-
-
-def scale_x(chart: Chart) -> Scale:
-    """The x axis: ticks at the sizes that were run where lines are drawn, at round numbers otherwise."""
-    found = sorted({point.x for one in chart.series for point in one.points})
+def x_axis(chart: Chart) -> scale.Scale:
+    """Ticks at the sizes that were run where lines are drawn, at round numbers otherwise."""
+    found = [point.x for one in chart.series for point in one.points]
     start, end = LEFT, WIDTH - RIGHT
-    if not chart.line:
-        low, high, ticks = rounded(found[0], found[-1])
-        return Scale(low, high, start + 6, end - 12, ticks)
-    low, high = (found[0], found[-1]) if len(found) > 1 else (found[0] * 0.5, found[0] * 1.5 or 1)
-    scale = Scale(low, high, start + 14, end - 14, (), chart.log)
-    kept: list[float] = []
-    for number in found:
-        if not kept or scale(number) - scale(kept[-1]) > 34:
-            kept.append(number)
-    scale.ticks = kept
-    return scale
+    if chart.line:
+        return scale.measured(found, start + 14, end - 14, chart.log)
+    return scale.rounded(found, start + 6, end - 12)
 
 
-def scale_y(chart: Chart) -> Scale:
-    """The y axis, wide enough for every spread and the rule."""
+def y_axis(chart: Chart) -> scale.Scale:
+    """An axis that covers every standard deviation and the rule."""
     points = [point for one in chart.series for point in one.points]
-    found = [point.y + sign * (point.spread or 0.0) for point in points for sign in (-1, 1)] + (
-        [chart.rule[1]] if chart.rule else []
-    )
-    low, high, ticks = rounded(min(found), max(found))
-    return Scale(low, high, TOP + PLOT, TOP, ticks)
-
-
-def rounded(low: float, high: float) -> tuple[float, float, list[float]]:
-    """Round bounds around [low, high], and three to six round numbers from one to the other."""
-    span = (high - low) or abs(high) * 0.1 or 1.0
-    power = 10 ** math.floor(math.log10(span / 4))
-    step = next(power * one for one in STEPS if power * one >= span / 4)
-    first, last = math.floor(low / step + 1e-9), math.ceil(high / step - 1e-9)
-    last = max(last, first + 1)
-    ticks = [round(step * one, 10) for one in range(first, last + 1)]
-    return ticks[0], ticks[-1], ticks
+    found = [point.y + sign * (point.spread or 0.0) for point in points for sign in (-1, 1)]
+    return scale.rounded([*found, *([chart.rule[1]] if chart.rule else [])], TOP + PLOT, TOP)
 
 
 def tick(number: float, percent: bool = False) -> str:
-    """A number as it stands at an axis."""
+    """A number as it is printed at an axis."""
     return f"{100 * number:.3g} %" if percent else f"{number:,.6g}"
 
 
-def axes(chart: Chart, xs: Scale, ys: Scale) -> Iterator[str]:
-    """Title, grid, numbers and names of both axes, and the rule."""
-    yield f'<text class="strong" x="{LEFT - 40}" y="15">{escape(chart.title)}</text>'
-    yield f'<text x="{LEFT - 40}" y="{TOP - 12}">{escape(chart.y)}</text>'
-    for number in ys.ticks:
-        yield f'<path class="grid" d="M{LEFT} {ys(number)}H{WIDTH - RIGHT}"/>'
-        yield f'<text x="{LEFT - 7}" y="{ys(number) + 4:.1f}" text-anchor="end">{tick(number)}</text>'
-    for number in xs.ticks:
-        yield f'<path class="axis" d="M{xs(number)} {TOP + PLOT}v4"/>'
-        yield f'<text x="{xs(number)}" y="{TOP + PLOT + 17}" text-anchor="middle">{tick(number, chart.percent)}</text>'
-    yield f'<path class="axis" d="M{LEFT} {TOP + PLOT}H{WIDTH - RIGHT}"/>'
-    yield f'<text x="{(LEFT + WIDTH - RIGHT) / 2}" y="{TOP + PLOT + 34}" text-anchor="middle">{escape(chart.x)}</text>'
-    if chart.rule:
-        yield f'<path class="rule" d="M{LEFT} {ys(chart.rule[1])}H{WIDTH - RIGHT}"/>'
+def drawn(chart: Chart, one: Series, xs: scale.Scale, ys: scale.Scale) -> dict[str, Any]:
+    """Colour, shape and pixels of one series."""
+    places = [(xs(point.x), ys(point.y)) for point in one.points]
+    joined = "M" + "L".join(f"{x} {y}" for x, y in places)
+    return {
+        "colour": one.number % COLOURS,
+        "shape": SHAPES[one.number % len(SHAPES)],
+        "line": joined if chart.line and len(places) > 1 else "",
+        "spreads": [
+            (xs(point.x), ys(point.y - point.spread), ys(point.y + point.spread))
+            for point in one.points
+            if point.spread
+        ],
+        "marks": [
+            (x, y, f"{one.name}: {point.y:.3f} at {tick(point.x, chart.percent)}")
+            for (x, y), point in zip(places, one.points, strict=True)
+        ],
+    }
 
 
-def draw(chart: Chart, series: Series, xs: Scale, ys: Scale) -> Iterator[str]:
-    """The line, the spreads and the marks of one series."""
-    yield f'<g class="s{series.number % len(LIGHT)}">'
-    if chart.line and len(series.points) > 1:
-        yield (
-            '<path class="line" d="M'
-            + "L".join(f"{xs(point.x)} {ys(point.y)}" for point in series.points)
-            + '"/>'
-        )
-    for point in series.points:
-        if point.spread:
-            yield f'<path class="spread" d="M{xs(point.x)} {ys(point.y - point.spread)}V{ys(point.y + point.spread)}"/>'
-    for point in series.points:
-        told = f"{series.name}: {point.y:.3f} at {tick(point.x, chart.percent)}"
-        yield mark(series.number, xs(point.x), ys(point.y), told)
-    yield "</g>"
-
-
-def mark(number: int, x: float, y: float, told: str = "") -> str:
-    """The shape of a series at a place, with what a pointer that rests on it shows."""
-    title = f"<title>{escape(told)}</title>" if told else ""
-    return f'<path class="mark" transform="translate({x} {y})" d="{SHAPES[number % len(SHAPES)]}">{title}</path>'
-
-
-def legend(chart: Chart) -> Iterator[str]:
+def legend(chart: Chart) -> Iterator[dict[str, Any]]:
     """A line for each series below the plot, and one for the rule."""
     y = TOP + PLOT + 58
     for one in chart.series:
-        yield (
-            f'<g class="s{one.number % len(LIGHT)}">{mark(one.number, LEFT + 5, y - 4)}</g>'
-            + entry(one.name, y)
-        )
-        y += 19
+        shape, colour = SHAPES[one.number % len(SHAPES)], one.number % COLOURS
+        yield {"y": y, "name": cut(one.name), "shape": shape, "colour": colour}
+        y += LINE
     if chart.rule:
-        yield f'<path class="rule" d="M{LEFT - 4} {y - 4}h18"/>' + entry(
-            f"{chart.rule[0]} {chart.rule[1]:.3f}", y
-        )
+        yield {"y": y, "name": cut(f"{chart.rule[0]} {chart.rule[1]:.3f}"), "shape": ""}
 
 
-def entry(name: str, y: float) -> str:
-    """A name in the legend, cut where the chart ends."""
-    wide = sum(2 if ord(letter) > 0x2E7F else 1 for letter in name)
-    shown = name if wide <= 42 else name[: 41 * len(name) // wide] + "…"
-    return f'<text class="name" x="{LEFT + 20}" y="{y}">{escape(shown)}</text>'
+def cut(name: str) -> str:
+    """A name as far as it fits into the legend; Japanese characters are twice as wide."""
+    width, kept = 0, ""
+    for letter in name:
+        width += 2 if unicodedata.east_asian_width(letter) in "WFA" else 1
+        if width > LONGEST:
+            return f"{kept}…"
+        kept += letter
+    return kept

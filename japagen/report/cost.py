@@ -1,4 +1,4 @@
-"""What 1,000 predictions cost by prompting and by a student, and from how many on the student is the cheaper way."""
+"""The cost of 1,000 predictions by prompting and by a student, and the break-even."""
 
 from __future__ import annotations
 
@@ -8,8 +8,7 @@ from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from japagen.report import result
-from japagen.report.result import Row
+from japagen.report.row import Row, in_table, largest, names, row
 from japagen.tracking import Recorded
 
 SECONDS, DOLLARS = "cost/seconds_per_1000", "cost/dollars_per_1000"
@@ -17,9 +16,11 @@ SECONDS, DOLLARS = "cost/seconds_per_1000", "cost/dollars_per_1000"
 
 @dataclass
 class Cost:
-    """One row of a task: seconds and dollars of 1,000 predictions, what was spent before the first, and the break-even.
+    """The cost of one row of a task. None stands for what no run says.
 
-    None stands for what no run tells. `against` is the prompting that `even_seconds` and `even_dollars` compare with.
+    `seconds` and `dollars` are of 1,000 predictions, `before_...` of what precedes the first:
+    generation and training. `even_...` is the number of predictions from which on the student is
+    cheaper than prompting by the row `against`.
     """
 
     task: str
@@ -38,15 +39,15 @@ def costs(runs: Sequence[Recorded]) -> list[Cost]:
     finished = [run for run in runs if run.status == "FINISHED"]
     groups: dict[tuple[str, Row], list[Recorded]] = defaultdict(list)
     for run in finished:
-        if result.in_table(run):
-            groups[run.task, result.row(run)].append(run)
-    order = list(result.names(run for group in groups.values() for run in group))
+        if in_table(run):
+            groups[run.task, row(run)].append(run)
+    order = list(names(run for group in groups.values() for run in group))
     made = []
-    for task, row in sorted(groups, key=lambda key: (key[0], order.index(key[1]))):
-        group = groups[task, row]
+    for task, one in sorted(groups, key=lambda key: (key[0], order.index(key[1]))):
+        group = groups[task, one]
         if any(SECONDS in run.metrics for run in group):
-            cost = Cost(task, row, mean(group, SECONDS), mean(group, DOLLARS))
-            made.append(spent(cost, group, finished) if row.student else cost)
+            cost = Cost(task, one, mean(group, SECONDS), mean(group, DOLLARS))
+            made.append(spent(cost, group, finished) if one.student else cost)
     for cost in made:
         compare(
             cost, [other for other in made if other.task == cost.task and not other.row.student]
@@ -55,19 +56,19 @@ def costs(runs: Sequence[Recorded]) -> list[Cost]:
 
 
 def mean(runs: Sequence[Recorded], key: str) -> float | None:
-    """Over the runs that have the metric."""
+    """The mean of a metric over the runs that have it, or None."""
     found = [run.metrics[key] for run in runs if key in run.metrics]
     return statistics.fmean(found) if found else None
 
 
 def spent(cost: Cost, group: Sequence[Recorded], runs: Sequence[Recorded]) -> Cost:
-    """`cost` with what the dataset and the training of one student took, as a mean over its trainings."""
+    """`cost` with what its dataset and its training took, a mean over its trainings."""
     timed = [run for run in group if "train/seconds" in run.metrics]
-    trainings = result.largest(timed) if timed else []
+    trainings = largest(timed) if timed else []
     seconds, dollars = [], []
     for run in trainings:
         mark = run.tags.get("fingerprint", "")
-        # A generation that was stopped and resumed is several runs, each with its own part of the time.
+        # A generation that was stopped and resumed is several runs, each with a part of the time.
         parts = [
             one
             for one in runs
@@ -88,7 +89,7 @@ def spent(cost: Cost, group: Sequence[Recorded], runs: Sequence[Recorded]) -> Co
 
 
 def compare(cost: Cost, prompting: Sequence[Cost]) -> None:
-    """Fill in the break-even of a student against the quickest prompting of its own LLM, else of any."""
+    """Set the break-even of a student against the fastest prompting by its own LLM, else by any."""
     own = [other for other in prompting if other.row.llm == cost.row.llm] or list(prompting)
     if not cost.row.student or not own:
         return
@@ -102,7 +103,10 @@ def compare(cost: Cost, prompting: Sequence[Cost]) -> None:
 def break_even(
     before: float | None, prompting: float | None, student: float | None
 ) -> float | None:
-    """From how many predictions on a student is cheaper, its cost and prompting's being of 1,000; inf: never; None: not known."""
+    """The number of predictions from which on a student is cheaper; inf: never; None: unknown.
+
+    `prompting` and `student` are costs of 1,000 predictions.
+    """
     if before is None or prompting is None or student is None:
         return None
     saved = (prompting - student) / 1000

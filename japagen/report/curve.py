@@ -1,75 +1,85 @@
-"""Scores against the size, the diversity and the label correctness of what a student was trained on, as charts."""
+"""Scores against the size, the diversity and the label correctness of training data, as charts."""
 
 from __future__ import annotations
 
 import re
 import statistics
 from collections import defaultdict
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 
-from japagen.report import result
 from japagen.report.chart import Chart, Point, Series
-from japagen.report.result import Column, Row
+from japagen.report.row import Row, fraction, row, size
+from japagen.report.table import Column
 from japagen.tracking import Recorded
 
-# What the names of metrics of a dataset's quality say; the first that is found in a store is drawn.
-DIVERSITY = ("distinct", "divers", "entropy", "self_bleu", "vendi")
-CORRECTNESS = ("correct", "label_accuracy", "agree", "label")
+# The metrics of a dataset's quality that are drawn, by their whole names: a part of a name would
+# also match those of gold rows, of single labels, and distinct_1, which hardly varies.
+QUALITY = ("quality/diversity", "quality/label_correctness")
+WIDE = 8  # a largest x so many times the smallest needs a logarithmic axis
 
 
 def scaling(
     columns: Sequence[Column], runs: Sequence[Recorded], labels: Mapping[Row, str]
 ) -> list[Chart]:
-    """For each task, the score against the examples per label, and against the share of the data, where it was varied."""
-    made, numbers = [], series_numbers(labels)
-    for percent, x in (
-        (False, "training examples of each label"),
-        (True, "share of the training data"),
-    ):
-        for column in columns:
-            groups: dict[str, dict[float, list[float]]] = defaultdict(lambda: defaultdict(list))
-            for run in runs:
-                size, share = result.size(run), result.fraction(run)
-                at = size if not percent else share if size is None else None
-                if run.task == column.task and at is not None:
-                    groups[series_name(labels[result.row(run)])][at].append(run.metrics["score"])
-            found = [
-                Series(key, numbers[key], points(groups[key]))
-                for key in numbers
-                if len(groups.get(key, {})) > 1
-            ]
-            if found:
-                rule = ("majority", column.majority) if column.majority is not None else None
-                made.append(
-                    Chart(
-                        column.task,
-                        x,
-                        column.metric,
-                        found,
-                        log=wide(found),
-                        percent=percent,
-                        rule=rule,
-                    )
-                )
-    return made
+    """For each task the score against examples per label, then against the share of the data.
+
+    Tasks in which neither varies have no chart.
+    """
+    by_size = [sized(column, runs, labels) for column in columns]
+    by_share = [shared(column, runs, labels) for column in columns]
+    return [chart for chart in (*by_size, *by_share) if chart.series]
+
+
+def sized(column: Column, runs: Sequence[Recorded], labels: Mapping[Row, str]) -> Chart:
+    """The score against the number of examples per label."""
+    own = [run for run in runs if run.task == column.task]
+    places = [(run, at) for run in own if (at := size(run)) is not None]
+    return lines(column, places, labels, "training examples per label", percent=False)
+
+
+def shared(column: Column, runs: Sequence[Recorded], labels: Mapping[Row, str]) -> Chart:
+    """The score against the share of the data, for runs that name no number of examples."""
+    own = [run for run in runs if run.task == column.task and size(run) is None]
+    places = [(run, fraction(run)) for run in own]
+    return lines(column, places, labels, "share of the training data", percent=True)
+
+
+def lines(
+    column: Column,
+    places: Sequence[tuple[Recorded, float]],
+    labels: Mapping[Row, str],
+    x: str,
+    percent: bool,
+) -> Chart:
+    """The mean score at each x, a line for each method that has several x."""
+    groups: dict[str, dict[float, list[float]]] = defaultdict(lambda: defaultdict(list))
+    for run, at in places:
+        groups[series_name(labels[row(run)])][at].append(run.metrics["score"])
+    numbers = series_numbers(labels)
+    found = [
+        Series(name, numbers[name], points(groups[name]))
+        for name in numbers
+        if len(groups.get(name, {})) > 1
+    ]
+    rule = ("majority", column.majority) if column.majority is not None else None
+    return Chart(column.task, x, column.metric, found, log=wide(found), percent=percent, rule=rule)
 
 
 def wide(found: Sequence[Series]) -> bool:
-    """Whether the x of some points are so many times those of others that they need a logarithmic axis."""
+    """Whether the x of the points differ so much that they need a logarithmic axis."""
     xs = [point.x for one in found for point in one.points]
-    return min(xs) > 0 and max(xs) >= 8 * min(xs)
+    return bool(xs) and min(xs) > 0 and max(xs) >= WIDE * min(xs)
 
 
 def series_name(label: str) -> str:
-    """A row's name without the size it may end with, as in `few gold 10`, so that its sizes form one line."""
+    """A row's name without the size in it, as in `few gold 10`, so that its sizes form one line."""
     return re.sub(r"^((?:few|mixed)[^·→]*?) \d+(?= |$)", r"\1", label)
 
 
 def series_numbers(labels: Mapping[Row, str]) -> dict[str, int]:
-    """The number, and with it colour and shape, of every line."""
-    return {
-        name: number for number, name in enumerate(dict.fromkeys(map(series_name, labels.values())))
-    }
+    """The number of every line, which decides its colour and shape in all charts."""
+    names = dict.fromkeys(map(series_name, labels.values()))
+    return {name: number for number, name in enumerate(names)}
 
 
 def points(groups: Mapping[float, Sequence[float]]) -> list[Point]:
@@ -83,73 +93,34 @@ def points(groups: Mapping[float, Sequence[float]]) -> list[Point]:
 def quality(
     columns: Sequence[Column], every: Sequence[Recorded], labels: Mapping[Row, str]
 ) -> list[Chart]:
-    """For each task, the score of each student against the diversity and the label correctness of its dataset."""
+    """For each task the score of each student against the diversity of its dataset, then against
+    the correctness of its labels. Tasks with fewer than two such students have no chart."""
     measured: dict[str, Mapping[str, float]] = {}
     for run in every:
-        mark = run.tags.get("fingerprint")
-        if (
-            mark
-            and run.status == "FINISHED"
-            and any(key.startswith("quality/") for key in run.metrics)
-        ):
+        mark, names = run.tags.get("fingerprint"), set(run.metrics)
+        if mark and run.status == "FINISHED" and names.intersection(QUALITY):
             measured[mark] = run.metrics
-    numbers, made = series_numbers(labels), []
-    for words in (DIVERSITY, CORRECTNESS):
-        key = chosen({key for metrics in measured.values() for key in metrics}, words)
-        for column in columns if key else ():
-            own = [
-                run
-                for cell in column.cells.values()
-                for run in cell.runs
-                if key in measured.get(run.tags.get("fingerprint", ""), {})
-            ]
-            groups = grouped(own, lambda run: series_name(labels[result.row(run)]))
-            found = [
-                Series(
-                    name,
-                    numbers[name],
-                    sorted(
-                        (place(run, measured, key) for run in groups[name]),
-                        key=lambda point: point.x,
-                    ),
-                )
-                for name in numbers
-                if name in groups
-            ]
-            if sum(len(one.points) for one in found) > 1:
-                made.append(
-                    Chart(
-                        column.task,
-                        key.removeprefix("quality/").replace("_", " "),
-                        column.metric,
-                        found,
-                        line=False,
-                    )
-                )
-    return made
+    charts = [cloud(column, measured, labels, key) for key in QUALITY for column in columns]
+    return [chart for chart in charts if sum(len(one.points) for one in chart.series) > 1]
 
 
-def grouped(runs: Sequence[Recorded], key: Callable[[Recorded], str]) -> dict[str, list[Recorded]]:
-    """The runs by what `key` says of them."""
-    made: dict[str, list[Recorded]] = defaultdict(list)
-    for run in runs:
-        made[key(run)].append(run)
-    return made
-
-
-def place(run: Recorded, measured: Mapping[str, Mapping[str, float]], key: str) -> Point:
-    """A student's score at the quality of its dataset."""
-    return Point(measured[run.tags["fingerprint"]][key], run.metrics["score"])
-
-
-def chosen(keys: set[str], words: Sequence[str]) -> str:
-    """The first metric of quality with one of `words` in its name, or ""."""
-    return next(
-        (
-            key
-            for word in words
-            for key in sorted(keys)
-            if key.startswith("quality/") and word in key
-        ),
-        "",
-    )
+def cloud(
+    column: Column,
+    measured: Mapping[str, Mapping[str, float]],
+    labels: Mapping[Row, str],
+    key: str,
+) -> Chart:
+    """The score of each student of a task against the metric `key` of its dataset."""
+    groups: dict[str, list[Point]] = defaultdict(list)
+    for label, cell in column.cells.items():
+        for run in cell.runs:
+            at = measured.get(run.tags.get("fingerprint", ""), {}).get(key)
+            if at is not None:
+                groups[series_name(labels[label])].append(Point(at, run.metrics["score"]))
+    found = [
+        Series(name, number, sorted(groups[name], key=lambda point: point.x))
+        for name, number in series_numbers(labels).items()
+        if name in groups
+    ]
+    x = key.removeprefix("quality/").replace("_", " ")
+    return Chart(column.task, x, column.metric, found, line=False)

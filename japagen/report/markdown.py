@@ -5,17 +5,21 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Sequence
 
-from japagen.report import result, summary
+from japagen.report import format, summary
 from japagen.report.chart import Chart, describe
-from japagen.report.summary import Summary, amount
+from japagen.report.format import amount
+from japagen.report.row import Row, row, seed
+from japagen.report.summary import Summary
+from japagen.report.table import Column
+from japagen.tracking import printable
 
 
 def report(found: Summary, uri: str, charts: Sequence[tuple[str, Chart]]) -> str:
-    """The whole text; `charts` with the names of their files beside it."""
+    """The whole text; `charts` are (file name, chart)."""
     lines = [
         "# JapaGen: results",
         "",
-        f"Generated {summary.date(found.at)} from {len(found.runs)} runs in MLflow.",
+        f"Generated {format.date(found.at)} from {len(found.runs)} runs in MLflow.",
         "",
         "## Scores",
         "",
@@ -38,50 +42,35 @@ def report(found: Summary, uri: str, charts: Sequence[tuple[str, Chart]]) -> str
 
 def plain(text: str) -> str:
     """Text that Markdown shows as it is."""
-    return re.sub(r"([\\`*_\[\]<>|#!])", r"\\\1", " ".join(text.split()))
+    return re.sub(r"([\\`*_\[\]<>|#!$~])", r"\\\1", " ".join(printable(text).split()))
 
 
 def table(head: Sequence[str], rows: Sequence[Sequence[str]], left: int = 1) -> list[str]:
-    """A table whose first `left` columns are set left."""
+    """A table whose first `left` columns are aligned left."""
     rule = ["---" if number < left else "---:" for number in range(len(head))]
     return ["| " + " | ".join(row) + " |" for row in (head, rule, *rows)]
 
 
 def scores(found: Summary) -> list[str]:
     """The main table."""
-    head = [
-        "method",
-        *(f"{plain(column.task)} ({plain(column.metric)})" for column in found.columns),
-    ]
+    tasks = [f"{plain(column.task)} ({plain(column.metric)})" for column in found.columns]
     rows = []
     if any(column.majority is not None for column in found.columns):
-        rows.append(
-            [
-                "majority",
-                *(
-                    "—" if column.majority is None else f"{column.majority:.3f}"
-                    for column in found.columns
-                ),
-            ]
-        )
-    for row, label in found.labels.items():
-        line = [plain(label)]
-        for column in found.columns:
-            cell = column.cells.get(row)
-            if cell is None:
-                line.append("—")
-                continue
-            mean, spread = summary.score_text(cell)
-            mean = f"**{mean}**" if row == column.best else mean
-            line.append(
-                " ".join(
-                    filter(
-                        None, [mean, spread, f"(n={len(cell.runs)})", plain(summary.p_text(cell))]
-                    )
-                )
-            )
-        rows.append(line)
-    return table(head, rows)
+        rows.append(["majority", *(format.score(column.majority) for column in found.columns)])
+    for one, label in found.labels.items():
+        cells = [cell(column, one) for column in found.columns]
+        rows.append([plain(label), *cells])
+    return table(["method", *tasks], rows)
+
+
+def cell(column: Column, one: Row) -> str:
+    """One cell of the main table."""
+    found = column.cells.get(one)
+    if found is None:
+        return format.MISSING
+    mean = f"**{found.mean:.3f}**" if one == column.best else f"{found.mean:.3f}"
+    parts = [mean, format.spread(found.spread), f"(n={len(found.runs)})"]
+    return " ".join(filter(None, [*parts, plain(format.p_value(found))]))
 
 
 def costs(found: Summary) -> list[str]:
@@ -123,9 +112,9 @@ def counts(found: Summary) -> list[str]:
 
 def links(found: Summary, uri: str) -> Iterator[str]:
     """The runs of the table and the curves, a line each."""
-    for run in sorted(
-        found.runs, key=lambda run: (run.task, list(found.labels).index(result.row(run)), run.began)
-    ):
-        label = plain(found.labels[result.row(run)])
-        seed = plain(result.seed(run))
-        yield f"- {plain(run.task)}, {label}, seed {seed}: {run.metrics['score']:.4f} ([run]({summary.page_of(uri, run)}))"
+    order = list(found.labels)
+    for run in sorted(found.runs, key=lambda run: (run.task, order.index(row(run)), run.began)):
+        label, address = plain(found.labels[row(run)]), format.link(uri, run)
+        address = address.replace(" ", "%20").replace("(", "%28").replace(")", "%29")
+        score = f"{run.metrics['score']:.4f}"
+        yield f"- {plain(run.task)}, {label}, seed {plain(seed(run))}: {score} ([run]({address}))"

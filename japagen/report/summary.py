@@ -1,35 +1,37 @@
-"""All that a report says, taken from the runs: table, charts, costs, counts and footnotes."""
+"""The content of a report: table, charts, costs, counts and footnotes."""
 
 from __future__ import annotations
 
-import math
 import time
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 
 from japagen.config.error import UserError, did_you_mean
-from japagen.report import cost, curve, result, significance
+from japagen.report import cost, curve, row, significance, table
 from japagen.report.chart import Chart
 from japagen.report.cost import Cost
-from japagen.report.result import Cell, Column, Row
-from japagen.tracking import Recorded, hidden
+from japagen.report.row import Row
+from japagen.report.table import Column
+from japagen.tracking import Recorded
 
-LONG = 12 * 3600  # seconds after which a run that still says RUNNING has most likely been killed
-STATES = (
-    "finished",
-    "failed",
-    "killed",
-    "running",
-    f"running > {LONG // 3600} h",
-    "not on gold",
-    "repeated",
-)
+LONG = 12 * 3600  # seconds after which a run that still is RUNNING was most likely killed
+LOST = f"running > {LONG // 3600} h"
+WHOLE = ["finished", "failed", "killed", "running", LOST]  # each run is in one of these
+PARTS = ["not on gold", "not a number", "repeated"]  # parts of the finished ones
+STATES = [*WHOLE, *PARTS]
+BAD = ["failed", LOST, "not a number"]
+COMMANDS = """  python generate.py task=jnli
+  python train.py task=jnli
+  python -m japagen.report"""
 
 
 @dataclass
 class Summary:
-    """What the page and the Markdown show. `runs` are those of the table and the curves, `counts` of all runs by task and state."""
+    """The content of the page and of the Markdown.
+
+    `runs` are those of the table and the curves, `counts` of all runs by task and state.
+    """
 
     columns: list[Column]
     labels: dict[Row, str]
@@ -44,85 +46,96 @@ class Summary:
     at: float
 
 
-COMMANDS = """  python generate.py task=jnli
-  python train.py task=jnli
-  python -m japagen.report"""
-
-
 def summarise(
     every: Sequence[Recorded],
     tasks: Sequence[str] = (),
     reference: str = "",
     at: float | None = None,
 ) -> Summary:
-    """The report on the runs of `tasks`, of all where none is named; UserError says what to type where there is nothing to report."""
-    known = sorted({run.task for run in every})
-    for task in tasks:
-        if task not in known:
-            raise UserError(
-                f"--task {task}: there are no runs of it. Tasks with runs: {', '.join(known) or 'none'}{did_you_mean(task, known)}"
-            )
-    used = [
-        run
-        for run in every
-        if run.tags.get("stage") != "sweep" and (not tasks or run.task in tasks)
-    ]
-    runs, now = result.scored(used), time.time() if at is None else at
+    """The report on the runs of `tasks`, by default of all.
+
+    `reference`: the row that all are tested against, by default the best of each task; `at`: the
+    time of the report in seconds since 1970. UserError if there is nothing to report.
+    """
+    raw, now = chosen(every, tasks), time.time() if at is None else at
+    used = [row.finite(run) for run in raw]
+    runs = row.scored(used)
     if not runs:
         raise UserError(
-            f"There is nothing to report: {tally(used)}. Scores come from finished trainings on gold data; type\n{COMMANDS}"
+            f"There is nothing to report: {tally(used)}. "
+            f"Scores come from finished trainings on gold data; type\n{COMMANDS}"
         )
-    labels = result.names(runs)
-    if reference and reference not in labels.values():
-        known = list(labels.values())
-        raise UserError(
-            f"--reference {reference}: no such row. Rows: {', '.join(known)}{did_you_mean(reference, known)}"
-        )
-    columns = result.columns(runs, reference)
-    costs = cost.costs(used)
-    failed = sorted((run for run in used if run.status == "FAILED"), key=lambda run: -run.began)
+    labels = row.names(runs)
+    check_reference(reference, list(labels.values()))
+    columns, costs = table.columns(runs, reference), cost.costs(used)
+    names = sorted({run.task for run in raw})
+    failed = [run for run in used if run.status == "FAILED"]
     return Summary(
         columns=columns,
         labels=labels,
         costs=costs,
-        cost_labels={**result.names(run for run in used if result.in_table(run)), **labels},
+        cost_labels={**row.names(run for run in used if row.in_table(run)), **labels},
         scaling=curve.scaling(columns, runs, labels),
         quality=curve.quality(columns, used, labels),
         runs=runs,
-        counts={
-            task: count([run for run in used if run.task == task], runs, now)
-            for task in sorted({run.task for run in used})
-        },
-        failed=failed,
+        counts={name: count([run for run in raw if run.task == name], runs, now) for name in names},
+        failed=sorted(failed, key=lambda run: -run.began),
         reference=reference,
         at=now,
     )
+
+
+def check_reference(reference: str, known: Sequence[str]) -> None:
+    """UserError if `reference` is given and is none of the `known` rows."""
+    if reference and reference not in known:
+        raise UserError(
+            f"--reference {reference}: there is no such row. "
+            f"Rows: {', '.join(known)}{did_you_mean(reference, known)}"
+        )
+
+
+def chosen(every: Sequence[Recorded], tasks: Sequence[str]) -> list[Recorded]:
+    """The runs of `tasks`, of all if none is named, without those of sweeps."""
+    known = sorted({run.task for run in every})
+    for task in tasks:
+        if task not in known:
+            raise UserError(
+                f"--task {task}: there are no runs of it. "
+                f"Tasks with runs: {', '.join(known) or 'none'}{did_you_mean(task, known)}"
+            )
+    return [
+        run
+        for run in every
+        if run.tags.get("stage") != "sweep" and (not tasks or run.task in tasks)
+    ]
 
 
 def tally(runs: Sequence[Recorded]) -> str:
     """How many runs there are, and that none has a score."""
     if not runs:
         return "the store has no run"
-    states = ", ".join(
-        f"{number} {state}" for state, number in Counter(run.status.lower() for run in runs).items()
-    )
-    return f"of {len(runs)} runs ({states}) no finished one has a score on gold data"
+    states = Counter(run.status.lower() for run in runs)
+    shown = ", ".join(f"{number} {state}" for state, number in states.items())
+    return f"of {len(runs)} runs ({shown}) no finished one has a score on gold data"
 
 
 def count(runs: Sequence[Recorded], shown: Sequence[Recorded], now: float) -> Counter[str]:
-    """How many runs are in which of STATES; `not on gold` and `repeated` are among the finished."""
+    """How many runs are in which of STATES."""
     states: Counter[str] = Counter(run.status.lower() for run in runs)
-    states[STATES[4]] = sum(run.status == "RUNNING" and now - run.began > LONG for run in runs)
-    states["running"] -= states[STATES[4]]
+    states[LOST] = sum(run.status == "RUNNING" and now - run.began > LONG for run in runs)
+    states["running"] -= states[LOST]
     ids = {run.id for run in shown}
-    ended = [run for run in runs if run.status == "FINISHED" and result.in_table(run)]
-    states["not on gold"] = sum("score" not in run.metrics for run in ended)
-    states["repeated"] = sum("score" in run.metrics and run.id not in ids for run in ended)
+    ended = [run for run in runs if run.status == "FINISHED" and row.in_table(run)]
+    scores = [(run.metrics.get("score"), run.id in ids) for run in ended]
+    states["not on gold"] = sum(score is None for score, _ in scores)
+    usable = [row.usable(score) for score, _ in scores if score is not None]
+    states["not a number"] = usable.count(False)
+    states["repeated"] = usable.count(True) - sum(found for _, found in scores)
     return states
 
 
 def models(labels: dict[Row, str]) -> str:
-    """The LLM and the student, where the rows' names do not tell because there is but one."""
+    """The LLM and the student, if there is only one, so that the rows' names leave it out."""
     parts = []
     for kind in ("llm", "student"):
         found = sorted({getattr(row, kind) for row in labels} - {""})
@@ -132,74 +145,34 @@ def models(labels: dict[Row, str]) -> str:
 
 
 def footnotes(summary: Summary) -> list[str]:
-    """What the numbers of the main table mean, one sentence or two each."""
+    """What the numbers of the main table mean."""
     cells = [cell for column in summary.columns for cell in column.cells.values()]
     ways = {cell.how for cell in cells if cell.p is not None}
     against = f"“{summary.reference}”" if summary.reference else "the best method of the task"
     notes = [
-        "Mean ± sample standard deviation over n seeds, on all gold test rows; the best of each task in bold."
+        "Mean ± sample standard deviation over n seeds, on all gold test rows; "
+        "the best method of each task in bold."
     ]
     if "bootstrap" in ways:
         notes.append(
-            f"p: two-sided paired bootstrap over the gold rows ({significance.RESAMPLES:,} drawings, "
-            f"scores averaged over seeds) against {against}."
+            f"p: two-sided paired bootstrap over the gold rows ({significance.RESAMPLES:,} "
+            f"resamples, scores averaged over seeds) against {against}."
         )
     if "t-test" in ways:
         notes.append(
-            f"p(t): paired t-test over common seeds against {against}, where a run has no predictions.jsonl for the bootstrap."
+            f"p(t): paired t-test over common seeds against {against}, "
+            f"where a run has no {table.PREDICTIONS} for the bootstrap."
         )
     if ways:
         notes.append(
-            "All p are corrected for the number of comparisons in their column by Holm's method; † marks p < 0.05."
+            "All p-values are corrected for the number of comparisons in their column by Holm's "
+            "method; † marks p < 0.05."
         )
     if any(column.others for column in summary.columns):
         notes.append(
-            "Where a method was run with several amounts of training data, the table has the largest; the curves have all."
+            "Where a method was run with several amounts of training data, the table has the "
+            "largest; the curves have all."
         )
     if any(column.majority is not None for column in summary.columns):
-        notes.append("Majority: the accuracy of always giving the most frequent gold label.")
+        notes.append("Majority: the accuracy of always predicting the most frequent gold label.")
     return notes
-
-
-def p_text(cell: Cell) -> str:
-    """The p-value of a cell as it is printed, or ""."""
-    if cell.p is None:
-        return ""
-    name = "p(t)" if cell.how == "t-test" else "p"
-    return (f"{name} < 0.001" if cell.p < 0.001 else f"{name} = {cell.p:.3f}") + (
-        " †" if cell.p < 0.05 else ""
-    )
-
-
-def amount(number: float | None, unit: str = "") -> str:
-    """Seconds, dollars or a number of predictions to three digits; "never" for inf, a dash for None."""
-    if number is None:
-        return "—"
-    if math.isinf(number):
-        return "never"
-    digits = f"{number:,.0f}" if number >= 100 or number == 0 else f"{number:.3g}"
-    return f"${digits}" if unit == "$" else digits + (f" {unit}" if unit else "")
-
-
-def score_text(cell: Cell) -> tuple[str, str]:
-    """The mean and, after it, the standard deviation of a cell, as printed."""
-    return f"{cell.mean:.3f}", "" if cell.spread is None else f"± {cell.spread:.3f}"
-
-
-def size_text(run: Recorded) -> str:
-    """How much a run's student was trained on, as far as the run tells."""
-    size, share = result.size(run), result.fraction(run)
-    if size is not None:
-        return f"{size:g} a label"
-    return f"{100 * share:g} %" if share != 1 else "all" if result.row(run).student else "—"
-
-
-def page_of(uri: str, run: Recorded) -> str:
-    """Where the run is seen: on the server `uri`, or on the one that `mlflow ui` starts."""
-    server = hidden(uri.rstrip("/")) if uri.startswith("http") else "http://127.0.0.1:5000"
-    return f"{server}/#/experiments/{run.experiment}/runs/{run.id}"
-
-
-def date(seconds: float) -> str:
-    """A moment as it is printed, in UTC."""
-    return time.strftime("%Y-%m-%d %H:%M UTC", time.gmtime(seconds))

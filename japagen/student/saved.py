@@ -64,7 +64,7 @@ def find(config: EvaluateConfig) -> Path:
     path = config.student.path or ""
     folder = Path(path).expanduser()
     if not folder.exists() and re.fullmatch(r"[0-9a-f]{32}", path):
-        folder = Path(tracking.folder_of(config, path) or folder)
+        folder = Path(tracking.folder_of(config.mlflow_uri, path) or folder)
     if not (folder / CARD).is_file():
         what = "holds no japagen.json" if folder.is_dir() else "is no folder"
         mend = "give a folder as train.py printed it (student: ...), or the id of the MLflow run that trained it"

@@ -1,29 +1,25 @@
-"""One MLflow run per job, and one per sweep; the only importer of mlflow."""
+"""One MLflow run per job, and one per sweep; the only room that imports mlflow."""
 
-from japagen.config.secret import hidden
-from japagen.tracking.connect import connect, database, experiment_id, guard, where
+from japagen.tracking.connect import address
 from japagen.tracking.figure import confusion
 from japagen.tracking.model import describe
-from japagen.tracking.name import method, run_name
 from japagen.tracking.past import Recorded, folder_of, recorded
-from japagen.tracking.run import Run, earlier, latest, run
+from japagen.tracking.run import Run
+from japagen.tracking.safe import printable
+from japagen.tracking.start import earlier, latest, method, run, where
 
 __all__ = [
     "Recorded",
     "Run",
+    "address",
     "confusion",
-    "connect",
-    "database",
     "describe",
     "earlier",
-    "experiment_id",
     "folder_of",
-    "guard",
-    "hidden",
     "latest",
     "method",
+    "printable",
     "recorded",
     "run",
-    "run_name",
     "where",
 ]

@@ -2,22 +2,87 @@
 
 from __future__ import annotations
 
+import argparse
 import re
 import shutil
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
-from japagen.config.secret import hidden
-from japagen.tracking.connect import quiet
-from japagen.tracking.unsent import FOLDER, send, waiting
+from japagen.config.secret import remember_all
+from japagen.tracking.attempt import quiet, reason
+from japagen.tracking.unsent import FOLDER, has_end, refused_file, send
 
-# One entry of the folder: KEY.jsonl, its lock, or KEY/ with the run's files. KEY is the run's uuid4 in hexadecimal.
-OURS = re.compile(r"[0-9a-f]{32}(\.jsonl|\.lock)?")
+OURS = re.compile(r"[0-9a-f]{32}(\.jsonl|\.refused\.jsonl|\.lock)?")
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    """The command."""
+    options = parser().parse_args(arguments)
+    remember_all({"mlflow_uri": options.mlflow_uri})
+    raise SystemExit(1 if sync(Path(options.folder), options.mlflow_uri) else 0)
+
+
+def parser() -> argparse.ArgumentParser:
+    """The options."""
+    made = argparse.ArgumentParser(
+        prog="python -m japagen.tracking",
+        description="Send to MLflow what it did not take while jobs ran.",
+    )
+    made.add_argument("command", choices=["sync"])
+    made.add_argument(
+        "folder", nargs="?", default=FOLDER, metavar="FOLDER", help="where it is kept [%(default)s]"
+    )
+    made.add_argument(
+        "--mlflow-uri", default="", metavar="URI", help="send everything to this store"
+    )
+    return made
+
+
+def sync(folder: Path, uri: str = "") -> int:
+    """Send every ended run that `folder` keeps; the number of those that could not be sent.
+
+    Deletes only what runs wrote. SystemExit for a folder with anything else in it.
+    """
+    if name := foreign(folder):
+        raise SystemExit(
+            f"{folder.absolute()} is not a folder of unsent runs: it contains {name!r}. "
+            f"Nothing was changed.\nGive the folder {FOLDER} that the job reported: "
+            f"python -m japagen.tracking sync PATH/{FOLDER}"
+        )
+    for path in leftovers(folder):
+        shutil.rmtree(path)
+    kept = [path for path in sorted(folder.glob("*.jsonl")) if OURS.fullmatch(path.name)]
+    kept = [path for path in kept if not path.name.endswith(".refused.jsonl")]
+    ended = [path for path in kept if has_end(path)]
+    failed = 0
+    with quiet():
+        for path in ended:
+            failed += not sent(path, uri)
+    if running := len(kept) - len(ended):
+        print(
+            f"{running} runs have not ended yet, or ran on another machine: "
+            "sync again later, or there"
+        )
+    for path in sorted(folder.glob("*.refused.jsonl")):
+        print(f"{path}: MLflow refused these calls for good; each line says why")
+    if not kept:
+        print(f"nothing to send: {folder.absolute()} is empty")
+    return failed
+
+
+def sent(path: Path, uri: str) -> bool:
+    """Send one run and say so; whether it worked."""
+    try:
+        print(f"sent: run {send(path, uri)}")
+        return True
+    except Exception as error:  # each kind of store has its own errors
+        print(f"{path}: not sent: {reason(error)}", file=sys.stderr)
+        return False
 
 
 def foreign(folder: Path) -> str:
-    """The name of an entry of `folder` that Unsent did not write, or ""."""
+    """The name of an entry of `folder` that no run wrote, or ""."""
     for path in sorted(folder.iterdir()) if folder.exists() else ():
         found = OURS.fullmatch(path.name)
         if path.is_symlink() or found is None or path.is_dir() is bool(found[1]):
@@ -26,52 +91,14 @@ def foreign(folder: Path) -> str:
 
 
 def leftovers(folder: Path) -> Iterator[Path]:
-    """Files of runs that were sent, kept because the process ended before it deleted them."""
+    """Files of runs that were sent, left because the process ended before it deleted them."""
     for path in sorted(folder.glob("*")):
         copies = path.is_dir() and all(
             inner.is_dir() and inner.name.isdecimal() for inner in path.iterdir()
         )
-        if copies and not path.with_suffix(".jsonl").exists():
+        needed = path.with_suffix(".jsonl").exists() or refused_file(path).exists()
+        if copies and not needed:
             yield path
-
-
-def sync(folder: Path) -> int:
-    """Send every ended run that `folder` keeps; the number of those that are still there.
-
-    Deletes only what Unsent wrote. Raises SystemExit for a folder with anything else in it.
-    """
-    if name := foreign(folder):
-        raise SystemExit(
-            f"{folder.absolute()} is not a folder of unsent runs: it contains {name!r}. Nothing was changed.\n"
-            f"Give the folder {FOLDER} that the job reported: python -m japagen.tracking sync PATH/{FOLDER}"
-        )
-    ready, left = waiting(folder), 0
-    for path in leftovers(folder):
-        shutil.rmtree(path)
-    running = len(list(folder.glob("*.jsonl"))) - len(ready)
-    with quiet():
-        for path in ready:
-            try:
-                print(f"sent: run {send(path)}")
-            except Exception as error:  # each kind of store has errors of its own
-                left += 1
-                print(f"{path}: not sent: {hidden(error)[:400]}", file=sys.stderr)
-    if running:
-        print(
-            f"{running} runs are not at an end yet, or of another machine: sync again later, or there"
-        )
-    if not ready and not running:
-        print(f"nothing to send: {folder.absolute()} is empty")
-    return left
-
-
-def main() -> None:
-    """The command."""
-    if sys.argv[1:2] != ["sync"] or len(sys.argv) > 3:
-        raise SystemExit(
-            f"usage: python -m japagen.tracking sync [FOLDER]      default: ./{FOLDER}"
-        )
-    raise SystemExit(1 if sync(Path(sys.argv[2] if len(sys.argv) > 2 else FOLDER)) else 0)
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""Predictions beside gold as a figure: the confusion matrix."""
+"""The confusion matrix as a figure."""
 
 from __future__ import annotations
 
@@ -6,9 +6,12 @@ from collections import Counter
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
+from japagen.tracking.safe import drawn
+
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
+# Fonts with Japanese characters; the first that is installed is used.
 FONTS = (
     "Noto Sans CJK JP",
     "Noto Sans JP",
@@ -18,28 +21,32 @@ FONTS = (
     "Yu Gothic",
     "MS Gothic",
 )
+LARGEST = 40.0  # inches; 100 labels would otherwise need 60
 
 
 def confusion(gold: Sequence[str], predicted: Sequence[str], labels: Sequence[str]) -> Figure:
-    """A matrix of counts, gold down and predicted across; pairs with a label not in `labels` are left out."""
+    """A matrix of counts, gold down and predicted across, for (gold, predicted) pairs of `labels`.
+
+    Labels are drawn as they are, never as formulas.
+    """
     from matplotlib import font_manager
     from matplotlib.figure import Figure
 
     installed = {font.name for font in font_manager.fontManager.ttflist}
     fonts = [*[name for name in FONTS if name in installed][:1], "sans-serif"]
-    counts, ticks, size = (
-        Counter(zip(gold, predicted, strict=True)),
-        range(len(labels)),
-        0.6 * len(labels),
-    )
+    counts = Counter(zip(gold, predicted, strict=True))
     table = [[counts[row, column] for column in labels] for row in labels]
+    ticks, size = range(len(labels)), min(0.6 * len(labels), LARGEST)
     figure = Figure(figsize=(3 + size, 2.5 + size), layout="constrained")
     axes = figure.subplots()
     axes.imshow(table, cmap="Blues")
-    axes.set_xticks(ticks, labels, rotation=45, ha="right", fontfamily=fonts)
-    axes.set_yticks(ticks, labels, fontfamily=fonts)
+    names = [drawn(label) for label in labels]
+    # Matplotlib reads $...$ as a formula unless parse_math is off.
+    axes.set_xticks(ticks, names, rotation=45, ha="right", fontfamily=fonts, parse_math=False)
+    axes.set_yticks(ticks, names, fontfamily=fonts, parse_math=False)
     axes.set(xlabel="predicted", ylabel="gold")
+    darkest = max(max(row) for row in table)
     for y, x in ((y, x) for y in ticks for x in ticks):
-        color = "white" if 2 * table[y][x] > max(map(max, table)) else "black"
+        color = "white" if 2 * table[y][x] > darkest else "black"
         axes.text(x, y, str(table[y][x]), ha="center", va="center", color=color)
     return figure

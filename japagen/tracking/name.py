@@ -1,94 +1,60 @@
-"""What a run is called: its name, its method and its parameters."""
+"""Names of runs and of methods."""
 
 from __future__ import annotations
 
-import re
-from collections.abc import Iterator, Mapping
-from pathlib import Path
+from japagen.config.schema import Data, Filter, Loss, Prompt
 
-from japagen.config.schema import Config, Data, EvaluateConfig, TrainConfig
+GOLD_ALONE = ("gold", "few_gold")  # data without synthetic examples
 
 
-def run_name(config: Config, stage: str) -> str:
-    """A name a person can read, e.g. `jnli · knowledge 0-shot · gemma3_270m -> e5_small_ja · seed 1`."""
-    kept = "" if config.filter.name == "none" else f" {config.filter.name}"
-    source = f"{config.prompt.name} {config.shots}-shot{kept} · {config.llm.name}"
-    if isinstance(config, TrainConfig):
-        source = f"{source_name(config.data, source)} -> {config.student.name}"
-    subject = f" · {stage}" if stage in ("evaluate", "estimate") else ""
-    if isinstance(config, EvaluateConfig):
-        asked = {
-            "prompting": f"{config.shots}-shot · {config.llm.name}",
-            "student": Path(config.student.path or "").name,
-        }
-        subject, source = f"{subject} {config.subject}", asked.get(config.subject, source)
-    return f"{config.task.name}{subject} · {source} · seed {getattr(config, 'training_seed', config.seed)}"
+def synthetic_source(prompt: str, shots: int, kept: str, llm: str) -> str:
+    """Where synthetic examples come from, e.g. `zero_shot 0-shot basic · fake`."""
+    shown = "" if kept == "none" else f" {kept}"
+    return f"{prompt} {shots}-shot{shown} · {llm}"
 
 
-def source_name(data: Data, synthetic: str) -> str:
-    """What a student is trained on, for people: e.g. `mixed 16 synthetic_first · zero_shot 0-shot · fake`."""
-    words = [data.name, str(data.shots or ""), "" if data.order == "together" else data.order]
-    words += [f"x{data.fraction:g}" if data.fraction != 1 else ""]
-    told = " ".join(word for word in words if word)
-    if data.name in ("gold", "few_gold"):
-        return told
-    return synthetic if told == "synthetic" else f"{told} · {synthetic}"
+def training_source(data: Data, synthetic: str) -> str:
+    """What a student is trained on, e.g. `mixed 16 synthetic_first · zero_shot 0-shot · fake`."""
+    order = "" if data.order == "together" else data.order
+    share = f"x{data.fraction:g}" if data.fraction != 1 else ""
+    shown = " ".join(filter(None, [data.name, str(data.shots or ""), order, share]))
+    if data.name in GOLD_ALONE:
+        return shown
+    return synthetic if shown == "synthetic" else f"{shown} · {synthetic}"
 
 
-def method(config: Config, stage: str) -> str:
-    """How the answers were come by, the same for every task, LLM, student and seed: the name of a row in a table of results.
-
-    E.g. `zero-shot`, `5-shot knowledge`, `knowledge verified`, `gold · huber`, `few gold 10`, `mixed zero-shot`, `prompting 0-shot`.
-    """
-    if stage == "evaluate" and getattr(config, "subject", "prompting") == "prompting":
-        return f"prompting {config.shots}-shot"
-    data = getattr(config, "data", None)
-    name = getattr(data, "name", "synthetic")
-    shots = getattr(data, "shots", None) or ""
-    if name == "gold":
-        return f"gold{learned(config)}"
-    if name == "few_gold":
-        return f"few gold {shots}".rstrip() + learned(config)
-    order = getattr(data, "order", "together")
-    mixture = " ".join(
-        str(word) for word in (name, shots, "" if order == "together" else order) if word
-    )
-    return ("" if name == "synthetic" else f"{mixture} ") + written(config) + learned(config)
+def training_method(data: Data | None, loss: Loss | None, synthetic: str) -> str:
+    """The method of a student or a dataset, e.g. `knowledge`, `few gold 10`, `gold · huber`."""
+    if data is None or data.name == "synthetic":
+        return synthetic + training_loss(loss)
+    shots = str(data.shots or "")
+    if data.name == "gold":
+        return f"gold{training_loss(loss)}"
+    if data.name == "few_gold":
+        return f"few gold {shots}".rstrip() + training_loss(loss)
+    order = "" if data.order == "together" else data.order
+    mixture = " ".join(filter(None, [data.name, shots, order]))
+    return f"{mixture} {synthetic}{training_loss(loss)}"
 
 
-def learned(config: Config) -> str:
-    """How a student learns from the rows, where that is not the plain way."""
-    loss = getattr(config, "loss", None)
-    named = getattr(loss, "name", "auto")
-    words = [] if named in ("auto", "cross_entropy", "mse") else [named]
-    words += ["class weights"] if getattr(loss, "class_weights", False) else []
+def training_loss(loss: Loss | None) -> str:
+    """The loss as part of a method's name; "" for the default."""
+    if loss is None:
+        return ""
+    words = [] if loss.name in ("auto", "cross_entropy", "mse") else [loss.name]
+    words += ["class weights"] if loss.class_weights else []
     return f" · {', '.join(words)}" if words else ""
 
 
-def written(config: Config) -> str:
-    """How the synthetic examples were made."""
-    words = [f"{config.shots}-shot"] if config.shots else []
-    if config.prompt.name not in ("zero_shot", "few_shot", "knowledge"):
-        words.append(config.prompt.name)
-    elif config.prompt.knowledge:
+def synthetic_method(prompt: Prompt, filtering: Filter, shots: int) -> str:
+    """How synthetic examples are made, e.g. `zero-shot`, `5-shot knowledge verified`."""
+    words = [f"{shots}-shot"] if shots else []
+    if prompt.name not in ("zero_shot", "few_shot", "knowledge"):
+        words.append(prompt.name)
+    elif prompt.knowledge:
         words.append("knowledge")
     words = words or ["zero-shot"]
-    words += ["shared premise"] if config.prompt.premise == "shared" else []
-    words += ["joint"] if config.prompt.joint else []
-    words += [] if config.filter.name == "none" else [config.filter.name]
+    words += ["shared premise"] if prompt.premise == "shared" else []
+    words += ["joint"] if prompt.joint else []
+    words += [] if filtering.name == "none" else [filtering.name]
     return " ".join(words)
-
-
-def flat(value: object, key: str = "") -> Iterator[tuple[str, object]]:
-    """Scalars with dotted keys, without a task's texts; the name of a group's choice has the group's key: `llm`."""
-    if isinstance(value, Mapping):
-        for name, inner in value.items():
-            if (path := f"{key}.{name}".lstrip(".")) not in (
-                "task.wording",
-                "task.knowledge",
-                "task.question",
-                "task.gold",
-            ):
-                yield from flat(inner, path)
-    elif value is not None and not isinstance(value, list):
-        yield re.sub(r"^(\w+)\.name$", r"\1", key), value

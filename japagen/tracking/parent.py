@@ -1,4 +1,4 @@
-"""The run of a whole sweep, one in each experiment, which its jobs' runs are shown below."""
+"""The run of a whole sweep, one in each experiment; the runs of its jobs are shown below it."""
 
 from __future__ import annotations
 
@@ -8,55 +8,54 @@ from typing import TYPE_CHECKING
 
 from filelock import FileLock
 
+from japagen.config.secret import hidden
 from japagen.job import sweep
-from japagen.tracking.connect import Asked, database, guard
+from japagen.tracking.alive import close_ended, has_ended
+from japagen.tracking.attempt import Question, attempt
+from japagen.tracking.connect import database, open_client
+from japagen.tracking.safe import file_name
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
+    from mlflow.entities import Run
+
+FIELDS = ("name", "digest", "experiment", "host", "process")
 
 
 def known() -> dict[str, str] | None:
-    """What the sweep of this job is, with its books' folder; None for a single job."""
+    """The sweep of this job, with the folder of its files; None for a single job."""
     folder = sweep.state_folder()
-    return (
-        None
-        if folder is None
-        else {**sweep.read(folder / sweep.HEAD), "folder": str(folder.absolute())}
-    )
+    if folder is None:
+        return None
+    head = sweep.read(folder / sweep.HEAD)
+    return {**{key: hidden(head.get(key, "")) for key in FIELDS}, "folder": str(folder.absolute())}
 
 
 def tags(head: Mapping[str, str] | None) -> dict[str, str]:
-    """What a job's run says of its sweep."""
-    return (
-        {
-            key: head[word]
-            for key, word in (("sweep", "digest"), ("experiment", "experiment"))
-            if head[word]
-        }
-        if head
-        else {}
-    )
+    """The tags of a job's run that name its sweep."""
+    named = {"sweep": head["digest"], "experiment": head["experiment"]} if head else {}
+    return {key: value for key, value in named.items() if value}
 
 
 def tag(client: MlflowClient, experiment: str, head: Mapping[str, str] | None) -> dict[str, str]:
-    """The tag that puts a job's run below its sweep's, which the first job of each experiment makes."""
+    """The tag that puts a job's run below its sweep's, which the first job creates."""
     if head is None:
         return {}
-    folder = Path(head["folder"])
-    with FileLock(folder / f"parent-{experiment}.lock", timeout=120):
-        path = folder / f"parent-{experiment}.json"
+    folder, name = Path(head["folder"]), f"parent-{file_name(experiment)}"
+    with FileLock(folder / f"{name}.lock", timeout=120):
+        path = folder / f"{name}.json"
         if not path.exists():
-            sweep.write(path, {"run": find_or_make(client, experiment, head)})
-        return {"mlflow.parentRunId": sweep.read(path)["run"]}
+            sweep.write(path, {"run": find_or_create(client, experiment, head)})
+        return {"mlflow.parentRunId": str(sweep.read(path)["run"])}
 
 
-def find_or_make(client: MlflowClient, experiment: str, head: Mapping[str, str]) -> str:
-    """The run of the same sweep where it was not finished, running again, or a new one."""
-    wanted = f"tags.stage = 'sweep' and tags.sweep = '{head['digest']}' and attributes.status != 'FINISHED'"
+def find_or_create(client: MlflowClient, experiment: str, head: Mapping[str, str]) -> str:
+    """The run of the same sweep if it is unfinished, running again; else a new one."""
+    wanted = f"tags.stage = 'sweep' and tags.sweep = '{head['digest']}'"
+    wanted = f"{wanted} and attributes.status != 'FINISHED'"
     described = {"stage": "sweep", **tags(head), "host": head["host"], "process": head["process"]}
-    for found in client.search_runs(
-        [experiment], wanted, max_results=1, order_by=["start_time DESC"]
-    ):
+    order = ["start_time DESC"]
+    for found in client.search_runs([experiment], wanted, max_results=1, order_by=order):
         run = str(found.info.run_id)
         client.update_run(run, status="RUNNING")
         for key, value in described.items():
@@ -68,30 +67,46 @@ def find_or_make(client: MlflowClient, experiment: str, head: Mapping[str, str])
 def late_tag(
     client: MlflowClient, experiment: str, head: Mapping[str, str] | None
 ) -> dict[str, str]:
-    """The same for a run that is sent when its sweep may be long over."""
-    if head is None:
+    """The same for a run that is sent when its sweep may have ended long ago."""
+    if not head:
         return {}
-    wanted = f"tags.stage = 'sweep' and tags.sweep = '{head['digest']}'"
-    for found in client.search_runs(
-        [experiment], wanted, max_results=1, order_by=["start_time DESC"]
-    ):
+    wanted, order = f"tags.stage = 'sweep' and tags.sweep = '{head['digest']}'", ["start_time DESC"]
+    for found in client.search_runs([experiment], wanted, max_results=1, order_by=order):
         return {"mlflow.parentRunId": str(found.info.run_id)}
-    run = find_or_make(client, experiment, head)
+    run = find_or_create(client, experiment, head)
     client.set_terminated(run, "FINISHED")
     return {"mlflow.parentRunId": run}
 
 
 def close(folder: Path, uri: str, status: str, counts: Mapping[str, float]) -> None:
-    """End the sweep's runs, with the numbers of its jobs."""
-    paths = sorted(folder.glob("parent-*.json"))
-    if not paths:
-        return
-    with guard(Asked()):
-        from mlflow import MlflowClient
+    """End the sweep's runs with the numbers of its jobs.
 
-        path = database(uri)
-        client = MlflowClient(tracking_uri=f"sqlite:///{path.as_posix()}" if path else uri)
-        for run in (sweep.read(path)["run"] for path in paths):
+    Also ends the runs that an earlier start of the same sweep left RUNNING when it was killed, in
+    experiments where this start had nothing to do. Nothing is created where there is no store.
+    """
+    path = database(uri)
+    if path is not None and not path.exists():
+        return
+    own = [str(sweep.read(one)["run"]) for one in sorted(folder.glob("parent-*.json"))]
+    digest = str(sweep.read(folder / sweep.HEAD).get("digest", ""))
+
+    def end() -> None:
+        client = open_client(uri)
+        for run in dict.fromkeys([*own, *unfinished(client, digest)]):
             for key, value in counts.items():
                 client.log_metric(run, key, value)
             client.set_terminated(run, status)
+
+    attempt(Question(), uri, end)
+
+
+def unfinished(client: MlflowClient, digest: str) -> list[str]:
+    """The RUNNING runs of the sweep `digest`, after runs without a process have been ended."""
+    found: list[Run] = []
+    for experiment in client.search_experiments(max_results=1000):
+        wanted = f"tags.stage = 'sweep' and tags.sweep = '{digest}'"
+        wanted = f"{wanted} and attributes.status = 'RUNNING'"
+        found += client.search_runs([experiment.experiment_id], wanted, max_results=1000)
+        close_ended(client, experiment.experiment_id)
+    # The same sweep may run a second time at this moment, in another process.
+    return [str(run.info.run_id) for run in found if has_ended(run.data.tags)]

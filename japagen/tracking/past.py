@@ -9,17 +9,23 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from japagen.config.error import UserError
-from japagen.config.schema import Config
 from japagen.config.secret import hidden
-from japagen.tracking.connect import Asked, connect, database, guard
+from japagen.tracking.attempt import Question, attempt, within
+from japagen.tracking.connect import address, database, open_client
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
 
+PATIENCE = 60.0  # seconds for one page of runs or one file, where no job waits
+
 
 @dataclass(frozen=True)
 class Recorded:
-    """A run as the store has it. `task` is its experiment's name, `began` in seconds since 1970, `read` an artifact's text or None."""
+    """A run as the store has it.
+
+    `task` is its experiment's name, `began` in seconds since 1970; `read` gives the text of an
+    artifact, or None if there is none.
+    """
 
     id: str
     experiment: str
@@ -34,72 +40,84 @@ class Recorded:
 
 
 def recorded(uri: str) -> list[Recorded]:
-    """All runs in the store `uri` that are not deleted, oldest first; UserError where there is no such store."""
+    """All runs in the store `uri` that are not deleted, oldest first; UserError without a store."""
+    uri = address(uri)
     path = database(uri)
-    if path is not None and not path.exists():  # else MLflow would make it
+    if path is not None and not path.exists():  # MLflow would create it
         raise UserError(
-            f"There are no runs: {path} does not exist. Name the store with --mlflow-uri, or make runs first."
+            f"There are no runs: {path} does not exist. "
+            "Name the store with --mlflow-uri, or record runs first."
         )
-    failed = Asked()
-    found: list[Recorded] = []
-    with guard(failed):
-        from mlflow import MlflowClient
-
-        client = MlflowClient(tracking_uri=f"sqlite:///{path.as_posix()}" if path else uri)
-        names = {item.experiment_id: item.name for item in pages(client.search_experiments)}
-        for item in pages(client.search_runs, list(names)) if names else ():
-            found.append(as_recorded(client, item, names[item.info.experiment_id]))
-    if failed.lost:
+    failed = Question()
+    found = attempt(failed, "", lambda: [*every_run(uri)])
+    if found is None:
         raise UserError(
-            f"MLflow cannot read the runs in {hidden(uri)}: {failed.lost}\nName the store with --mlflow-uri."
+            f"MLflow cannot read the runs in {hidden(uri)}: {failed.lost}\n"
+            "Name the store with --mlflow-uri."
         )
     return sorted(found, key=lambda item: item.began)
 
 
-def folder_of(config: Config, run_id: str) -> str:
-    """The tag `folder` of the run with this id, or "" where there is none."""
-    path = database(config.mlflow_uri)
-    if path is None or path.exists():
-        with guard(Asked()):
-            return str(connect(config)[0].get_run(run_id).data.tags.get("folder", ""))
-    return ""
+def every_run(uri: str) -> Iterator[Recorded]:
+    """The runs of all experiments."""
+    client = open_client(uri)
+    experiments = pages(uri, client.search_experiments)
+    names = {item.experiment_id: item.name for item in experiments}
+    for item in pages(uri, client.search_runs, list(names)) if names else ():
+        yield as_recorded(client, uri, item, names[item.info.experiment_id])
 
 
-def pages(search: Callable[..., Any], *arguments: Any) -> Iterator[Any]:
+def folder_of(uri: str, run_id: str) -> str:
+    """The tag `folder` of the run with this id in the store `uri`, or ""."""
+    uri = address(uri)
+    path = database(uri)
+    if path is not None and not path.exists():
+        return ""
+
+    def ask() -> str:
+        return str(open_client(uri).get_run(run_id).data.tags.get("folder", ""))
+
+    return attempt(Question(), uri, ask) or ""
+
+
+def pages(uri: str, search: Callable[..., Any], *arguments: Any) -> Iterator[Any]:
     """All that a paged search of MLflow's client finds."""
     token: str | None = None
     while True:
-        page = search(*arguments, max_results=1000, page_token=token)
+
+        def ask(token: str | None = token) -> Any:
+            return search(*arguments, max_results=1000, page_token=token)
+
+        page = within(uri, ask, PATIENCE)
         yield from page
         token = page.token
         if not token:
             return
 
 
-def as_recorded(client: MlflowClient, item: Any, task: str) -> Recorded:
+def as_recorded(client: MlflowClient, uri: str, item: Any, task: str) -> Recorded:
     """MLflow's run as plain values."""
     info, data = item.info, item.data
 
     def read(name: str) -> str | None:
         try:
             with tempfile.TemporaryDirectory() as folder:
-                return Path(client.download_artifacts(info.run_id, name, folder)).read_text(
-                    encoding="utf-8"
+                place = within(
+                    uri, lambda: client.download_artifacts(info.run_id, name, folder), PATIENCE
                 )
-        except Exception:  # each kind of artifact store has errors of its own
+                return Path(place).read_text(encoding="utf-8")
+        except Exception:  # each kind of artifact store has its own errors
             return None
 
-    tags = {key: value for key, value in data.tags.items() if not key.startswith("mlflow.")}
-    name, began = info.run_name or info.run_id, info.start_time / 1000
     return Recorded(
-        info.run_id,
-        info.experiment_id,
-        task,
-        name,
-        info.status,
-        began,
-        tags,
-        data.params,
-        data.metrics,
-        read,
+        id=info.run_id,
+        experiment=info.experiment_id,
+        task=task,
+        name=info.run_name or info.run_id,
+        status=info.status,
+        began=(info.start_time or 0) / 1000,
+        tags={key: value for key, value in data.tags.items() if not key.startswith("mlflow.")},
+        params=data.params,
+        metrics=data.metrics,
+        read=read,
     )

@@ -1,284 +1,226 @@
-"""One MLflow run of one job: what is recorded, how it begins and ends, and which are there already."""
+"""One MLflow run of one job: what it records."""
 
 from __future__ import annotations
 
-import dataclasses
 import hashlib
 import json
 import logging
-import re
 import tempfile
 import time
 import traceback
-import uuid
 import warnings
-from collections.abc import Iterable, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from omegaconf import OmegaConf
-
-from japagen.config.schema import Config
-from japagen.config.secret import hidden, without_secrets
-from japagen.gold.fetch import GoldMissing
-from japagen.job import sweep
-from japagen.tracking import parent
-from japagen.tracking.alive import bury, here
-from japagen.tracking.connect import REFUSED, Asked, connect, database, guard, log
-from japagen.tracking.name import flat, method, run_name
-from japagen.tracking.unsent import Unsent, apply, send
+from japagen.config.secret import hidden, hidden_values
+from japagen.tracking import safe
+from japagen.tracking.attempt import Question, attempt, log
+from japagen.tracking.entry import batches, deliver, seconds
+from japagen.tracking.unsent import Unsent, keep_refused, send
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
     from mlflow import MlflowClient
 
-
-MODEL = re.compile(r"[/:.%\"']")  # characters that MLflow does not take in a model's name
+AT_THE_END = 45.0  # seconds that the end of a job may spend on what MLflow did not take before
 
 
 class Run:
     """What a job records. No method raises; with logger=none they do nothing.
 
-    After a failure of MLflow everything goes into files, which are sent when the job ends or by `python -m japagen.tracking sync`.
+    After a failure of MLflow everything is kept in files. They are sent when the job ends or by
+    `python -m japagen.tracking sync`.
     """
 
-    def __init__(self, name: str = "") -> None:
+    def __init__(self, name: str = "", uri: str = "") -> None:
         self.client: MlflowClient | None = None
         self.unsent: Unsent | None = None
-        self.name, self.id, self.experiment, self.lost = name, "", "", ""
+        self.name, self.uri = name, uri
+        self.id, self.experiment = "", ""
+        self.lost = ""  # the reason of MLflow's first failure
         self.monitor: Any = None  # MLflow's, which has no types
 
     def metrics(self, values: Mapping[str, float], step: int | None = None) -> None:
-        """Numbers, at `step` where they form a curve."""
+        """Record numbers, at `step` if they form a curve."""
         now = int(time.time() * 1000)
-        self.call(
-            {
-                "do": "batch",
-                "metrics": [[key, float(value), now, step or 0] for key, value in safe(values)],
-            }
-        )
+        items = [[safe.key(key), float(value), now, step or 0] for key, value in values.items()]
+        for entry in batches("metrics", items):
+            self.call(dict(entry))
 
     def tags(self, values: Mapping[str, str]) -> None:
-        """Words to find the run by, cut at 5,000 characters."""
-        self.call(
-            {"do": "batch", "tags": [[key, hidden(text)[:5000]] for key, text in safe(values)]}
-        )
+        """Record words to find the run by, cut at 5,000 characters."""
+        for entry in batches("tags", texts(values, 5000)):
+            self.call(dict(entry))
 
     def params(self, values: Mapping[str, object]) -> None:
-        """Settings, cut at 500 characters; MLflow lets none be given a second value."""
-        self.call(
-            {"do": "batch", "params": [[key, hidden(value)[:500]] for key, value in safe(values)]}
-        )
+        """Record settings, cut at 500 characters. MLflow refuses a second value of a param."""
+        for entry in batches("params", texts(values, 500)):
+            self.call(dict(entry))
 
     def text(self, text: str, name: str) -> None:
-        """A text as the artifact `name`, e.g. "samples.md"."""
+        """Record a text as the artifact `name`, e.g. "samples.md"."""
+        if self.unsent is None:
+            return
         with tempfile.TemporaryDirectory() as folder:
-            (Path(folder) / Path(name).name).write_text(hidden(text), encoding="utf-8")
-            self.file(Path(folder) / Path(name).name, str(Path(name).parent).strip("."))
+            path = Path(folder) / Path(name).name
+            path.write_text(safe.encodable(hidden(text)), encoding="utf-8")
+            self.file(path, str(Path(name).parent).strip("."))
 
     def file(self, path: Path, folder: str = "") -> None:
-        """A copy of the file `path` as an artifact in `folder`."""
-        self.call({"do": "file", "path": str(path), "folder": folder})
+        """Record a copy of the file `path` as an artifact in `folder`, without known secrets."""
+        if self.unsent is None:
+            return
+        with tempfile.TemporaryDirectory() as place:
+            try:
+                path = cleaned(path, Path(place))
+            except OSError as error:
+                log.warning("cannot record %s: %s", path, error.strerror)
+                return
+            self.call({"do": "file", "path": str(path), "folder": folder})
 
     def model(self, folder: Path) -> None:
-        """The saved student in `folder` as a model of the run, weights and all; sent later, it is read from there again."""
+        """Record the saved student in `folder` as a model of the run, with its weights.
+
+        If MLflow does not take it now, it is read from `folder` again when it is sent.
+        """
         mark = folder / "MLmodel"
-        named = {
-            "name": MODEL.sub("_", folder.name),
-            "made": mark.stat().st_mtime_ns if mark.exists() else 0,
-        }
-        self.call({"do": "model", "path": str(folder.absolute()), **named})
+        made = mark.stat().st_mtime_ns if mark.exists() else 0
+        name = safe.model_name(folder.name)
+        self.call({"do": "model", "path": str(folder.absolute()), "name": name, "made": made})
 
     def figure(self, figure: Figure, name: str) -> None:
-        """A Matplotlib figure as the artifact `name`, e.g. "confusion.png"."""
+        """Record a Matplotlib figure as the artifact `name`, e.g. "confusion.png"."""
         if self.unsent is None:
             return
         with tempfile.TemporaryDirectory() as folder, warnings.catch_warnings():
-            warnings.filterwarnings(
-                "ignore", message="Glyph"
-            )  # one for each character that the font lacks
-            figure.savefig(Path(folder) / name)
+            # One warning for each character that the font lacks.
+            warnings.filterwarnings("ignore", message="Glyph")
+            try:
+                figure.savefig(Path(folder) / name)
+            except Exception as error:  # of fonts, formats, sizes and memory
+                log.warning("cannot draw %s: %s", name, hidden(error)[:200])
+                return
             self.file(Path(folder) / name)
 
     def dataset(
         self, rows: Iterable[Mapping[str, str]], name: str, source: str, context: str
     ) -> None:
-        """The rows the job used, as MLflow's dataset input; `context`: "training", "evaluation" or "generation"."""
+        """Record the rows that the job used as a dataset.
+
+        `context`: "training", "evaluation" or "generation".
+        """
         if self.unsent is None:
             return
-        # Not mlflow.data.from_pandas: this digest covers every row, is the same on every machine, and needs no memory.
+        # Not mlflow.data.from_pandas: this digest covers every row, is the same on every machine,
+        # and needs no memory.
         digest, number, columns = hashlib.sha256(), 0, list[str]()
         for row in rows:
             number += 1
             columns = columns or list(row)
             digest.update(json.dumps(dict(row)).encode())
-        schema = {
-            "mlflow_colspec": [
-                {"type": "string", "name": column, "required": True} for column in columns
-            ]
-        }
+        kinds = [{"type": "string", "name": column, "required": True} for column in columns]
         place = json.dumps({"uri": hidden(source)}, ensure_ascii=False)
-        values = [
-            name,
-            digest.hexdigest()[:16],
-            "local",
-            place,
-            json.dumps(schema),
-            json.dumps({"num_rows": number}),
-        ]
+        schema, profile = json.dumps({"mlflow_colspec": kinds}), json.dumps({"num_rows": number})
+        values = [hidden(name)[:500], digest.hexdigest()[:16], "local", place, schema, profile]
+        values = [safe.encodable(value) for value in values]
         self.call({"do": "dataset", "dataset": values, "context": context})
 
     def call(self, entry: dict[str, Any]) -> None:
-        """Send `entry` to MLflow; from the first one that fails, keep them."""
+        """Send `entry` to MLflow; after the first failure, keep it in a file."""
         if self.unsent is None:
             return
-        if self.client and self.id and not self.lost:
-            with guard(self):
-                apply(self.client, self.id, entry)
+        client, unsent = self.client, self.unsent
+        if client and self.id and not self.lost:
+            work = lambda: deliver(client, self.id, entry)  # noqa: E731
+            if refused := attempt(self, self.uri, work, seconds(entry)):
+                self.refused(unsent, refused)
         if self.lost:
-            self.unsent.write(entry, self.id)
+            unsent.write(entry, self.id)
+
+    def refused(self, unsent: Unsent, refused: list[tuple[Mapping[str, Any], str]]) -> None:
+        """Keep calls that can never succeed, and mark the run."""
+        client, why = self.client, hidden(refused[0][1])[:400]
+        kept = [(unsent.copied(entry), reason) for entry, reason in refused]
+        keep_refused(unsent.path, kept)
+        if client:
+            attempt(Question(), self.uri, lambda: client.set_tag(self.id, "incomplete", why))
 
     def close(self, status: str) -> None:
         """End the run. What MLflow did not take is tried once more."""
         self.call({"do": "end", "status": status, "time": int(time.time() * 1000)})
-        if self.monitor is not None and not self.lost:  # it would ask a dead server, and wait
-            with guard(Asked()):
-                self.monitor.finish()
-        if self.unsent and self.unsent.begun:
-            with guard(self):
-                self.id = send(self.unsent.path) or self.id
-                log.info("MLflow answers again; all that was kept is sent")
+        if self.monitor is not None and not self.lost:  # it would call a dead server, and wait
+            attempt(Question(), self.uri, self.monitor.finish)
+        if self.unsent and self.unsent.waiting:
+            self.unsent.flush(self.id)
+        if self.unsent and self.unsent.waiting:
+            log.error("neither MLflow nor %s took: %s", self.unsent.path, self.unsent.lost())
+        elif self.unsent and self.unsent.begun:
+            self.send_kept(self.unsent.path)
 
-    def watch(self, uri: str) -> None:
-        """From now on note how busy processor, memory, disk, network and GPU are, every ten seconds, as metrics system/..."""
+    def send_kept(self, path: Path) -> None:
+        """Send what was kept while MLflow did not answer, if it answers again."""
+        until = time.monotonic() + AT_THE_END
+        if sent := attempt(self, "", lambda: send(path, self.uri, until)):
+            self.id = sent
+            log.info("MLflow answers again; everything that was kept has been sent")
+
+    def watch(self) -> None:
+        """Record the load of processor, memory, disk, network and GPU every ten seconds."""
         if not self.id:
             return
-        with guard(Asked()):
+
+        def start() -> None:
             from mlflow.system_metrics.system_metrics_monitor import SystemMetricsMonitor
 
-            # Its thread would tell of a dead server in its own words, again and again; ours tells it once.
+            # Its thread would report a dead server again and again; our own warning comes once.
             for name in ("mlflow.system_metrics", "urllib3"):
                 logging.getLogger(name).setLevel(logging.CRITICAL)
             monitor: Any = SystemMetricsMonitor
-            self.monitor = monitor(self.id, tracking_uri=uri)
+            self.monitor = monitor(self.id, tracking_uri=self.uri)
             self.monitor.start()
 
+        attempt(Question(), self.uri, start)
+
     def fail(self, error: BaseException) -> None:
-        """End the run as FAILED, or KILLED by Ctrl+C, with what went wrong."""
+        """End the run as FAILED, after Ctrl+C as KILLED, and record the error."""
         self.tags({"error": f"{type(error).__name__}: {error}"})
         self.text("".join(traceback.format_exception(error)), "error.txt")
         self.close("KILLED" if isinstance(error, KeyboardInterrupt) else "FAILED")
 
     def discard(self) -> None:
-        """Leave no run behind."""
+        """End the run and delete it."""
         self.close("FINISHED")
-        if self.client and self.id and not self.lost:
-            with guard(self):
-                self.client.delete_run(self.id)
+        client = self.client
+        if client and self.id and not self.lost:
+            attempt(self, self.uri, lambda: client.delete_run(self.id))
 
-    def kept(self) -> str:
-        """Where that is that MLflow does not take, and how it is sent later."""
+    def remedy(self) -> str:
+        """Where that is kept which MLflow does not take, and how to send it later."""
+        if self.unsent is None:
+            return ""
         return (
-            f"; what it does not take is kept in {self.unsent.path}, to send it type: python -m japagen.tracking sync"
-            if self.unsent
-            else ""
+            f"; what it does not take is kept in {self.unsent.path}. To send it, type: "
+            "python -m japagen.tracking sync"
         )
 
 
-@contextmanager
-def run(config: Config, stage: str, tags: Mapping[str, str]) -> Iterator[Run]:
-    """One MLflow run for a job; `stage` is "generate", "train" or "evaluate".
+def texts(values: Mapping[str, object], longest: int) -> list[list[str]]:
+    """(key, text) pairs that MLflow takes, without secrets."""
+    return [
+        [safe.key(hidden(key)), safe.encodable(hidden(value))[:longest]]
+        for key, value in values.items()
+    ]
 
-    An exception ends it as FAILED (Ctrl+C: KILLED), with the text as tag `error` and the traceback as error.txt, and is
-    raised again. A failure of MLflow itself is one warning and never the end of the job.
-    """
-    recorded = Run() if config.logger.name == "none" else start(config, stage, tags)
+
+def cleaned(path: Path, place: Path) -> Path:
+    """`path`, or a copy in the folder `place` if the file has a known secret."""
     try:
-        yield recorded
-    except GoldMissing as error:
-        if sweep.state_folder() is not None:
-            recorded.discard()  # a cell of a table that nobody here can fill: the sweep's own table says so, and no run has failed
-        else:
-            recorded.fail(error)
-        raise
-    except BaseException as error:
-        recorded.fail(error)
-        raise
-    recorded.close("FINISHED")
-
-
-def start(config: Config, stage: str, tags: Mapping[str, str]) -> Run:
-    """A new run with the config's tags, params and config.yaml, below its sweep's; kept in files where MLflow fails."""
-    recorded, plain, head = (
-        Run(run_name(config, stage)),
-        without_secrets(dataclasses.asdict(config)),
-        parent.known(),
-    )
-    path, now = database(config.mlflow_uri), int(time.time() * 1000)
-    # `key`: a run that was made though MLflow's answer got lost is found by it, and not made again.
-    own = {
-        "stage": stage,
-        "method": method(config, stage),
-        "key": uuid.uuid4().hex,
-        **here(),
-        **parent.tags(head),
-    }
-    place = {
-        "uri": f"sqlite:///{path.as_posix()}" if path else config.mlflow_uri,
-        "experiment": config.task.name,
-    }
-    recorded.unsent = Unsent(
-        {**place, "name": recorded.name, "tags": own, "time": now, "sweep": head}
-    )
-    with guard(recorded):
-        recorded.client, recorded.experiment = connect(config)
-        bury(recorded.client, recorded.experiment)
-        own = {**own, **parent.tag(recorded.client, recorded.experiment, head)}
-        recorded.id = recorded.client.create_run(
-            recorded.experiment, now, own, recorded.name
-        ).info.run_id
-    params = dict(flat(plain))
-    params["seed"] = getattr(config, "training_seed", config.seed)
-    if params["seed"] != config.seed and params.get("data") not in ("gold", "few_gold"):
-        params["dataset_seed"] = config.seed
-    # A student of gold data alone has no llm, prompt or shots to be grouped by; a saved one has those of its training.
-    without = params.get("data") in ("gold", "few_gold") or params.get("subject") == "student"
-    kinds = ("task", "data", "data.shots", "data.fraction", "loss", "student", "subject")
-    grouping = (*kinds, *(() if without else ("llm", "prompt", "shots")))
-    recorded.tags({**{key: str(params[key]) for key in grouping if key in params}, **tags})
-    recorded.params(params)
-    recorded.text(OmegaConf.to_yaml(OmegaConf.create(plain)), "config.yaml")
-    if config.logger.system_metrics:
-        recorded.watch(place["uri"])
-    return recorded
-
-
-def latest(config: Config, stage: str, fingerprint: str) -> str:
-    """The id of the newest finished run of `stage` with this tag `fingerprint`, or ""."""
-    found = newest(config, f"tags.stage = '{stage}' and tags.fingerprint = '{fingerprint}'")
-    return str(found.info.run_id) if found else ""
-
-
-def earlier(config: Config, stage: str, job: str) -> dict[str, float] | None:
-    """The metrics of the newest finished run of `stage` with this tag `job`, or None."""
-    found = newest(config, f"tags.stage = '{stage}' and tags.job = '{job}'")
-    return dict(found.data.metrics) if found else None
-
-
-def newest(config: Config, wanted: str) -> Any:
-    """The newest finished run in the task's experiment that has all that `wanted` says, or None."""
-    if config.logger.name != "none":
-        with guard(Asked()):
-            client, experiment = connect(config)
-            filtered = f"{wanted} and attributes.status = 'FINISHED'"
-            for found in client.search_runs(
-                [experiment], filtered, max_results=1, order_by=["start_time DESC"]
-            ):
-                return found
-    return None
-
-
-def safe(values: Mapping[str, Any]) -> list[tuple[str, Any]]:
-    """Items with keys that MLflow takes."""
-    return [(REFUSED.sub("_", key)[:250], value) for key, value in values.items()]
+        text = path.read_text(encoding="utf-8")
+    except UnicodeDecodeError:
+        return path  # an image or weights
+    shown = hidden_values(text)
+    if shown == text:
+        return path
+    (place / path.name).write_text(shown, encoding="utf-8")
+    return place / path.name

@@ -22,7 +22,7 @@ from tests.tracking.test_unsent import free_port, stop
 
 
 def logged(composed: Compose, gold_dir: Path, task: str, *overrides: str) -> str:
-    """Train a student that MLflow hears of; the address of its store."""
+    """Train a student that is recorded in MLflow; the address of its store."""
     uri = f"sqlite:///{Path.cwd()}/mlflow.db"
     words = [
         f"task={task}",

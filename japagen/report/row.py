@@ -1,0 +1,136 @@
+"""What a run says of itself: its row in the table, its seed, and how much data it used."""
+
+from __future__ import annotations
+
+import dataclasses
+import math
+import re
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+
+from japagen.tracking import Recorded
+
+# The order of the rows. A method that matches none comes between the last two.
+ORDER = (
+    r"^prompting",
+    r"^zero-shot",
+    r"^\d+-shot",
+    r"^knowledge",
+    r"^mixed",
+    r"^few gold",
+    r"^gold",
+)
+LARGEST = 1e300  # MLflow stores an infinite number as the largest float
+
+
+@dataclass(frozen=True)
+class Row:
+    """One line of the table: the method, its LLM and its student, "" where it has none."""
+
+    method: str
+    llm: str = ""
+    student: str = ""
+
+
+def usable(number: float) -> bool:
+    """Whether `number` is neither NaN nor infinite."""
+    return math.isfinite(number) and abs(number) < LARGEST
+
+
+def finite(run: Recorded) -> Recorded:
+    """`run` without metrics that are not numbers; one of them would spoil every mean."""
+    kept = {key: one for key, one in run.metrics.items() if usable(one)}
+    return dataclasses.replace(run, metrics=kept)
+
+
+def value(run: Recorded, key: str) -> str:
+    """The tag `key`, else the param, else ""."""
+    return run.tags.get(key) or run.params.get(key, "")
+
+
+def number(run: Recorded, key: str) -> float | None:
+    """The param `key` as a number, or None."""
+    try:
+        found = float(run.params[key])
+    except (KeyError, ValueError):
+        return None
+    return found if usable(found) else None
+
+
+def seed(run: Recorded) -> str:
+    """The seed of the training, with that of its dataset if it differs."""
+    other = value(run, "dataset_seed")
+    return value(run, "seed") + (f" (dataset {other})" if other else "")
+
+
+def row(run: Recorded) -> Row:
+    """The row of a scored run."""
+    # Params name an LLM even where only gold was used, so there only tags count.
+    gold = "gold" in value(run, "data")
+    llm = run.tags.get("llm", "") if gold else value(run, "llm")
+    student = "" if value(run, "subject") == "prompting" else value(run, "student")
+    return Row(run.tags.get("method") or "unnamed method", llm, student)
+
+
+def size(run: Recorded) -> float | None:
+    """The training examples per label; None if the run does not say (all of gold, prompting)."""
+    if value(run, "subject") == "prompting":
+        return None
+    limit, share = number(run, "data.num_per_label"), number(run, "data.fraction")
+    if value(run, "data") == "few_gold":
+        limit = number(run, "data.shots") or limit
+    made = None if "gold" in value(run, "data") else number(run, "num_per_label")
+    known = [one for one in (limit, made) if one is not None]
+    return min(known) * (share or 1.0) if known else None
+
+
+def fraction(run: Recorded) -> float:
+    """The share of the training data that was used."""
+    return number(run, "data.fraction") or 1.0
+
+
+def in_table(run: Recorded) -> bool:
+    """Whether the run scores a method: a training, or an evaluation of prompting or a student."""
+    stage, subject = run.tags.get("stage"), value(run, "subject")
+    return stage == "train" or (stage == "evaluate" and subject in ("prompting", "student"))
+
+
+def scored(runs: Iterable[Recorded]) -> list[Recorded]:
+    """The finished runs with a score on gold; the newest of each repeated job."""
+    newest: dict[tuple[object, ...], Recorded] = {}
+    for run in sorted(runs, key=lambda run: run.began):
+        # The score of a saved student is that of its training, which is a run of its own.
+        again = value(run, "subject") == "student"
+        if run.status == "FINISHED" and in_table(run) and not again and "score" in run.metrics:
+            newest[run.task, row(run), seed(run), size(run), fraction(run)] = run
+    return list(newest.values())
+
+
+def largest(runs: Sequence[Recorded]) -> list[Recorded]:
+    """The runs that used the most training examples."""
+    # A run that names no number used all there is.
+    sizes = [(math.inf if (known := size(run)) is None else known, fraction(run)) for run in runs]
+    return [run for run, found in zip(runs, sizes, strict=True) if found == max(sizes)]
+
+
+def names(runs: Iterable[Recorded]) -> dict[Row, str]:
+    """The name of each row, in the table's order, with LLM and student if there are several."""
+    rows = {row(run) for run in runs}
+    llms, students = {one.llm for one in rows} - {""}, {one.student for one in rows} - {""}
+    made = {}
+    for one in sorted(rows, key=lambda one: (rank(one.method), one.llm, one.student)):
+        llm = f" · {one.llm}" if one.llm and len(llms) > 1 else ""
+        student = f" → {one.student}" if one.student and len(students) > 1 else ""
+        made[one] = f"{one.method}{llm}{student}"
+    return made
+
+
+def rank(method: str) -> tuple[float, list[tuple[int, str]]]:
+    """The place of a method in the table; numbers in names are compared as numbers."""
+    found = (i for i, pattern in enumerate(ORDER) if re.search(pattern, method))
+    parts = [
+        # Longer digit strings than Python converts are compared as text.
+        (int(part), "") if part.isdecimal() and len(part) < 20 else (0, part)
+        for part in re.split(r"(\d+)", method)
+    ]
+    return next(found, len(ORDER) - 1.5), parts

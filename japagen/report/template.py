@@ -1,0 +1,58 @@
+"""The templates of the report, rendered with everything from outside escaped."""
+
+from __future__ import annotations
+
+import functools
+import re
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from japagen.report import format
+from japagen.tracking import printable
+
+if TYPE_CHECKING:
+    from jinja2 import Environment
+    from markupsafe import Markup
+
+JAPANESE = re.compile(r"[\u3040-\u30ff\u3400-\u9fff]")
+
+
+def render(name: str, **values: Any) -> str:
+    """The template `name` with `values`."""
+    return environment().get_template(name).render(**values)
+
+
+@functools.lru_cache(maxsize=1)
+def environment() -> Environment:
+    """Jinja with the report's filters; a name that a template does not get is an error."""
+    from jinja2 import Environment, FileSystemLoader, StrictUndefined
+
+    made = Environment(
+        loader=FileSystemLoader(Path(__file__).parent),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+        finalize=finalized,
+    )
+    made.filters["words"] = words
+    for function in (format.score, format.spread, format.amount, format.date, format.p_value):
+        made.filters[function.__name__] = function
+    return made
+
+
+def finalized(value: object) -> object:
+    """Every printed value: text without control characters."""
+    from markupsafe import Markup
+
+    return printable(value) if type(value) is str and not isinstance(value, Markup) else value
+
+
+def words(value: object) -> Markup:
+    """Escaped text, marked as Japanese if it has kana or kanji."""
+    from markupsafe import Markup, escape
+
+    # A line begins with the dot rather than ends with it.
+    text = escape(printable(str(value)).replace("· ", "·\N{NO-BREAK SPACE}"))
+    shown = text.replace("_", Markup("_<wbr>"))  # names of models break there, if they must
+    return Markup('<span lang="ja">{}</span>').format(shown) if JAPANESE.search(shown) else shown

@@ -1,0 +1,125 @@
+"""The run of a job from its configuration: begin it, and find earlier ones."""
+
+from __future__ import annotations
+
+import logging
+import os
+import time
+import uuid
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from typing import Any
+
+from japagen.config.schema import Config
+from japagen.config.secret import hidden
+from japagen.gold.fetch import GoldMissing
+from japagen.job import sweep
+from japagen.tracking import connect, parent
+from japagen.tracking.alive import close_ended, own_tags
+from japagen.tracking.attempt import Question, attempt
+from japagen.tracking.job import Job, describe
+from japagen.tracking.run import Run
+from japagen.tracking.unsent import Unsent
+
+log = logging.getLogger("japagen.tracking")
+
+
+@contextmanager
+def run(config: Config, stage: str, tags: Mapping[str, str]) -> Iterator[Run]:
+    """One MLflow run for a job; `stage` is generate, estimate, train, seeds or evaluate.
+
+    An exception ends it as FAILED (Ctrl+C: KILLED), with the message as tag `error` and the
+    traceback as error.txt, and is raised again. A failure of MLflow itself is one warning.
+    """
+    job = describe(config, stage)
+    recorded = begin(job, tags) if job.recorded else Run()
+    try:
+        yield recorded
+    except GoldMissing as error:
+        if sweep.state_folder() is None:
+            recorded.fail(error)
+        else:
+            recorded.discard()  # the sweep's table says that gold is missing; no run has failed
+        raise
+    except BaseException as error:
+        recorded.fail(error)
+        raise
+    recorded.close("FINISHED")
+
+
+def latest(config: Config, stage: str, fingerprint: str) -> str:
+    """The id of the newest finished run of `stage` with this tag `fingerprint`, or ""."""
+    found = newest(describe(config, stage), "fingerprint", fingerprint)
+    return str(found.info.run_id) if found else ""
+
+
+def earlier(config: Config, stage: str, job: str) -> dict[str, float] | None:
+    """The metrics of the newest finished run of `stage` with this tag `job`, or None."""
+    found = newest(describe(config, stage), "job", job)
+    return dict(found.data.metrics) if found else None
+
+
+def method(config: Config, stage: str) -> str:
+    """The method that produces a job's predictions: the name of a row in the report.
+
+    It is the same for every task, LLM, student and seed, e.g. `zero-shot`, `5-shot knowledge`,
+    `gold · huber`, `few gold 10`, `mixed zero-shot`, `prompting 0-shot`.
+    """
+    return describe(config, stage).method
+
+
+def where(config: Config, run: connect.Named) -> str:
+    """The command or address that shows `run`; "" if it was not recorded."""
+    job = describe(config, "")
+    return connect.page(job.uri, job.experiment, run)
+
+
+def begin(job: Job, tags: Mapping[str, str]) -> Run:
+    """A new run with the job's tags, params and config.yaml; in files if MLflow fails."""
+    from omegaconf import OmegaConf
+
+    if connect.address(Config.mlflow_uri) != job.uri and connect.VARIABLE in os.environ:
+        log.info("runs go to mlflow_uri=%s, not to %s", hidden(job.uri), connect.VARIABLE)
+    recorded = create(job)
+    recorded.tags({**job.groups, **tags})
+    recorded.params(job.params)
+    recorded.text(OmegaConf.to_yaml(OmegaConf.create(dict(job.options))), "config.yaml")
+    if job.system_metrics:
+        recorded.watch()
+    return recorded
+
+
+def create(job: Job) -> Run:
+    """The run in MLflow, below its sweep's."""
+    recorded, head, now = Run(hidden(job.name), job.uri), parent.known(), int(time.time() * 1000)
+    # `key`: a run that was created although MLflow's answer got lost is found by it.
+    own = {"stage": job.stage, "method": hidden(job.method), "key": uuid.uuid4().hex}
+    own |= {**own_tags(), **parent.tags(head)}
+    place = {"uri": job.uri, "experiment": job.experiment}
+    recorded.unsent = Unsent(
+        {**place, "name": recorded.name, "tags": own, "time": now, "sweep": head}
+    )
+
+    def make() -> None:
+        client, experiment = connect.connect(job.uri, job.experiment)
+        close_ended(client, experiment)
+        tags = {**own, **parent.tag(client, experiment, head)}
+        made = client.create_run(experiment, now, tags, recorded.name)
+        recorded.client, recorded.experiment, recorded.id = client, experiment, made.info.run_id
+
+    attempt(recorded, job.uri, make)
+    return recorded
+
+
+def newest(job: Job, tag: str, value: str) -> Any:
+    """The newest finished run of the job's stage and experiment with this tag, or None."""
+    wanted = f"tags.stage = '{job.stage}' and tags.{tag} = '{value}'"
+    wanted = f"{wanted} and attributes.status = 'FINISHED'"
+
+    def search() -> Any:
+        client, experiment = connect.connect(job.uri, job.experiment)
+        order = ["start_time DESC"]
+        found = client.search_runs([experiment], wanted, max_results=1, order_by=order)
+        return found[0] if found else None
+
+    return attempt(Question(), job.uri, search) if job.recorded else None

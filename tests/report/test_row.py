@@ -1,0 +1,70 @@
+"""Runs as rows of the table."""
+
+from __future__ import annotations
+
+import pytest
+
+from japagen.report import row, summary
+from tests.report.stores import Store, reported
+
+
+def test_the_newest_run_of_a_repeated_job_counts() -> None:
+    store = Store()
+    for score in (0.5, 0.8):
+        store.train("jnli", "zero-shot", 0, score)
+    found = reported(store)
+    assert [run.metrics["score"] for run in found.runs] == [0.8]
+    assert found.counts["jnli"]["repeated"] == 1
+
+
+def test_rows_name_llm_and_student_where_there_are_several() -> None:
+    store = Store()
+    store.train("jnli", "zero-shot", 0, 0.5)
+    store.train("jnli", "gold", 0, 0.9)
+    assert summary.models(reported(store).labels) == "LLM: gemma3_270m; student: e5_small_ja"
+    store.train("jnli", "zero-shot", 0, 0.5, llm="qwen", student="tiny")
+    found = reported(store)
+    expected = [
+        "zero-shot · gemma3_270m → e5_small_ja",
+        "zero-shot · qwen → tiny",
+        "gold → e5_small_ja",
+    ]
+    assert list(found.labels.values()) == expected
+    assert summary.models(found.labels) == ""
+
+
+def test_one_seed_on_two_datasets_is_two_runs() -> None:
+    """seeds=[0,1] seed=0 trains seed 1 on the dataset of seed 0, seed=1 on its own."""
+    store = Store()
+    for seed, params in ((0, dict[str, object]()), (1, {"dataset_seed": 0}), (1, {})):
+        store.train("jnli", "zero-shot", seed, 0.5 + len(store.runs) / 10, params=params)
+    store.train("jnli", "zero-shot", 1, 0.9)
+    assert [(row.seed(run), run.metrics["score"]) for run in row.scored(store.runs)] == [
+        ("0", 0.5),
+        ("1 (dataset 0)", 0.6),
+        ("1", 0.9),
+    ]
+
+
+@pytest.mark.parametrize("text", ["nan", "inf", "-inf", "1e400", "x", "", "None"])
+def test_a_param_that_is_no_number_is_none(text: str) -> None:
+    store = Store()
+    store.train("jnli", "zero-shot", 0, 0.5, params={"num_per_label": text, "data.fraction": text})
+    (run,) = store.runs
+    assert (row.size(run), row.fraction(run)) == (None, 1.0)
+
+
+def test_methods_are_ordered_with_numbers_as_numbers() -> None:
+    methods = ["gold", "few gold 50", "few gold 5", "own prompt", "5-shot", "zero-shot"]
+    methods += ["10-shot", "few gold " + "9" * 5000, "prompting 0-shot"]
+    assert sorted(methods, key=row.rank) == [
+        "prompting 0-shot",
+        "zero-shot",
+        "5-shot",
+        "10-shot",
+        "few gold " + "9" * 5000,
+        "few gold 5",
+        "few gold 50",
+        "own prompt",
+        "gold",
+    ]

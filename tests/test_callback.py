@@ -1,0 +1,67 @@
+"""The table of a sweep and its exit code, whatever its options and errors contain."""
+
+from __future__ import annotations
+
+import io
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from japagen import callback
+from japagen.callback import Sweep
+from japagen.job import sweep
+
+HARD = ["[/x]", "[bold]", "[link=http://a]x[/link]", "\x1b[31m", ":smile:", "a\u202eb", "★"]
+
+
+def job(num: int, **values: Any) -> dict[str, Any]:
+    return {"num": num, "overrides": ["task=jnli"], "status": "done", "began": 1.0, **values}
+
+
+@pytest.mark.parametrize("text", HARD)
+def test_text_from_outside_is_never_markup(
+    tmp_path: Path, text: str, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("COLUMNS", "200")
+    jobs = [
+        job(0, overrides=["task=jnli", f"name='{text}'"], status="failed", error=f"bad {text}"),
+        job(1, score=0.5, ended=2.0),
+    ]
+    callback.show(jobs, {"failed": 1, "done": 1}, 2.0, tmp_path / text / ".sweep")
+    printed = capsys.readouterr().out
+    assert "2 jobs in 2 s" in printed
+    if "\x1b" in text or "\u202e" in text:
+        assert text not in printed.partition("2 jobs")[0]
+    else:
+        assert f"name='{text}'" in printed
+        assert f"failed: bad {text}" in printed
+
+
+@pytest.mark.parametrize("encoding", ["ascii", "cp932", "utf-8"])
+def test_a_console_without_the_characters_gets_the_table(
+    tmp_path: Path, encoding: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    buffer = io.BytesIO()
+    monkeypatch.setattr(sys, "stdout", io.TextIOWrapper(buffer, encoding=encoding))
+    callback.show([job(0, error="噓 ★ é", status="failed")], {"failed": 1}, 2.0, tmp_path)
+    sys.stdout.flush()
+    assert "1 jobs in 2 s" in buffer.getvalue().decode(encoding)
+
+
+def test_the_exit_code_of_failed_jobs_survives_a_table_that_cannot_be_printed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    def fail(*_: Any) -> None:
+        raise ValueError("no console")
+
+    hooks = Sweep()
+    hooks.folder, hooks.uri, hooks.began = tmp_path, "", time.time()
+    sweep.write(tmp_path / "job-0.json", job(0, status="failed", error="x"))
+    monkeypatch.setattr(callback, "show", fail)
+    with pytest.raises(SystemExit) as end:
+        hooks.on_multirun_end({})  # type: ignore[arg-type]
+    assert end.value.code == 1
+    assert "no console" in caplog.text
