@@ -117,7 +117,7 @@ def synthesise(
 ) -> dict[str, Any] | None:
     """Draw replies until every example is accepted or given up.
 
-    Returns the manifest, or None after an estimate. Raises UserError if too many examples are missing.
+    Returns the manifest, or None after an estimate. Raises UserError if too many are missing.
     """
     dataset, shots = made.dataset, shots_head(made.shots)
     head = {"fingerprint": dataset.fingerprint, **shots}

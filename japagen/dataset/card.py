@@ -10,36 +10,39 @@ from japagen.dataset.table import TABLE
 
 
 def card(dataset: Dataset, manifest: Mapping[str, Any]) -> str:
-    """A dataset card; its head lets datasets.load_dataset open the folder."""
-    table = [f"| {label} | {counts_of(manifest, label)} |" for label in dataset.task.labels]
+    """Return a dataset card; its header lets datasets.load_dataset open the folder."""
+    task, llm = dataset.task, dataset.llm
+    kind = "sentence-similarity" if task.kind == "regression" else "text-classification"
+    split = f"[{{split: train, path: {TABLE}}}]"
     return "\n".join(
         [
             "---",
             "language: ja",
-            f"task_categories: [{'sentence-similarity' if dataset.task.kind == 'regression' else 'text-classification'}]",
+            f"task_categories: [{kind}]",
             "tags: [synthetic, japagen]",
-            f"configs: [{{config_name: default, data_files: [{{split: train, path: {TABLE}}}]}}]",
+            f"configs: [{{config_name: default, data_files: {split}}}]",
             "---",
-            f"# {dataset.task.name}, written by {dataset.llm.name}",
+            f"# {task.name}, written by {llm.name}",
             "",
-            "Synthetic Japanese text: no person wrote or checked it. Made by JapaGen with the command",
+            "Synthetic Japanese text: no person wrote or checked it. Made by JapaGen with:",
             "",
             f"    {dataset.command}",
             "",
-            f"LLM: `{dataset.llm.model}`, licence: {dataset.llm.licence}; its terms may limit what may be done with its output.",
-            f"Prompt: {dataset.prompt.name}, {dataset.shots} shots, seed {dataset.seed}, fingerprint {dataset.fingerprint}.",
+            f"LLM: `{llm.model}`, licence: {llm.licence}. Its terms may limit the use of texts.",
+            f"Prompt: {dataset.prompt.name}, {dataset.shots} shots, seed {dataset.seed}. "
+            f"Label filter: {dataset.filter.name}. Fingerprint: {dataset.fingerprint}.",
             f"Replies: {manifest['replies']}, accepted: {manifest['accepted']}.",
             "",
             "| label | rejected replies by reason |",
             "|---|---|",
-            *table,
+            *(f"| {label} | {counts_of(manifest, label)} |" for label in task.labels),
             "",
         ]
     )
 
 
 def counts_of(manifest: Mapping[str, Any], label: str) -> str:
-    """The rejections of one label on one line."""
+    """Return the rejections of one label on one line."""
     return (
         ", ".join(
             f"{reason} {count}" for reason, count in manifest["rejected"].get(label, {}).items()

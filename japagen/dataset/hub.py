@@ -28,6 +28,6 @@ def push(folder: Path, name: str) -> None:
     except (HfHubHTTPError, OSError, ValueError) as error:
         raise UserError(
             f"push_to_hub={name} failed: {error}\n"
-            f"The dataset in {folder} is complete. Log in with `hf auth login`, then repeat the command."
+            f"The dataset in {folder} is complete. Run `hf auth login`, then repeat the command."
         ) from error
     log.info("uploaded to the hub as the private dataset %s", name)

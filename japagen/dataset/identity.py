@@ -19,7 +19,8 @@ from japagen.config.task import Task
 # fingerprint then differs, so that old replies are never mixed with new ones.
 FORMAT = 3
 
-# Engine options that choose other weights, another tokenizer or another template; the rest change speed alone.
+# Engine options that select other weights, another tokenizer or another template. All others
+# change only the speed.
 TEXTUAL = {
     "quantization",
     "dtype",
@@ -62,7 +63,20 @@ class Dataset:
 
 def of(config: Config) -> Dataset:
     """Return the dataset that the options of a job name."""
-    named = identity(config)
+    named = {
+        "format": FORMAT,
+        "task": task_identity(config.task, config.prompt.knowledge),
+        "prompt": prompt_identity(config.prompt),
+        "llm": llm_identity(config.llm),
+        "filter": filter_identity(config.filter, config.task, config.question),
+        "shots": config.shots,
+        "shots_scope": config.shots_scope,
+        "seed": config.seed,
+    }
+    groups = [config.llm.name, config.prompt.name, f"{config.shots}shot", config.filter.name]
+    name = "-".join([*groups, f"seed{config.seed}"])
+    numbers = {key: getattr(config, key) for key in ("shots", "seed", "num_per_label")}
+    names = {key: getattr(config, key).name for key in ("task", "llm", "prompt", "filter")}
     return Dataset(
         task=config.task,
         prompt=config.prompt,
@@ -73,31 +87,23 @@ def of(config: Config) -> Dataset:
         seed=config.seed,
         num_per_label=config.num_per_label,
         calibrate=config.question.calibrate,
-        folder=folder(config, digest(named)),
+        folder=Path(config.synthetic_dir) / config.task.name / f"{name}-{digest(named)}",
         fingerprint=digest(named),
         identity=named,
-        command=generate_command(config),
+        command=generate_command(names, numbers),
     )
 
 
-def identity(config: Config) -> dict[str, Any]:
-    """Return everything that changes the text; num_per_label only says how many examples."""
-    task = dataclasses.asdict(config.task)
+def task_identity(task: Task, knowledge: bool) -> dict[str, Any]:
+    """Return the part of a task that changes what is written, and what is kept of it."""
     keys = ["name", "kind", "inputs", "labels", "wording", "clean"]
-    if config.prompt.knowledge:
-        keys.append("knowledge")
-    return {
-        "format": FORMAT,
-        "task": {key: task[key] for key in keys},
-        "prompt": {
-            key: getattr(config.prompt, key) for key in ("name", "knowledge", "premise", "joint")
-        },
-        "llm": llm_identity(config.llm),
-        "filter": filter_identity(config.filter, config.task, config.question),
-        "shots": config.shots,
-        "shots_scope": config.shots_scope,
-        "seed": config.seed,
-    }
+    whole = dataclasses.asdict(task)
+    return {key: whole[key] for key in [*keys, *(["knowledge"] if knowledge else [])]}
+
+
+def prompt_identity(prompt: Prompt) -> dict[str, Any]:
+    """Return the options of a prompt that change what is asked."""
+    return {key: getattr(prompt, key) for key in ("name", "knowledge", "premise", "joint")}
 
 
 def llm_identity(llm: LLM) -> dict[str, Any]:
@@ -113,7 +119,7 @@ def llm_identity(llm: LLM) -> dict[str, Any]:
 def filter_identity(rule: Filter, task: Task, question: QuestionOptions) -> dict[str, Any]:
     """Return what decides which replies are kept and under which label.
 
-    A student counts by its folder's name, wherever the folder is; the question counts if it is asked.
+    A student counts by its folder's name, wherever the folder is; a question counts if asked.
     """
     if rule.method == "none":
         return {"name": rule.name, "method": "none"}
@@ -132,47 +138,33 @@ def digest(named: Mapping[str, Any]) -> str:
     return hashlib.sha256(text.encode()).hexdigest()[:10]
 
 
-def folder(config: Config, fingerprint: str) -> Path:
-    """Return the folder of the dataset that the options name."""
-    choices = [
-        config.llm.name,
-        config.prompt.name,
-        f"{config.shots}shot",
-        config.filter.name,
-        f"seed{config.seed}",
-    ]
-    return Path(config.synthetic_dir) / config.task.name / "-".join([*choices, fingerprint])
+def generate_command(names: Mapping[str, str], numbers: Mapping[str, int]) -> str:
+    """Return the generate command, quoted for a shell, with the overrides of this job it knows.
 
-
-def generate_command(config: Config) -> str:
-    """The generate command with this job's overrides that it knows, quoted for a shell."""
-    words = [*group_words(config), f"shots={config.shots}", f"seed={config.seed}"]
-    words.append(f"num_per_label={config.num_per_label}")
+    `names`: of the groups that identify a dataset. `numbers`: shots, seed and num_per_label.
+    """
+    overrides = [*group_overrides(names), *(f"{key}={value}" for key, value in numbers.items())]
     known = {item.name for item in dataclasses.fields(Config)}
     for override in task_overrides():
         key = override.partition("=")[0].lstrip("+")
-        if (
-            "=" in override
-            and key.split(".")[0] in known
-            and not any(word.startswith(f"{key}=") for word in words)
-        ):
-            words.append(override)
+        is_given = any(other.startswith(f"{key}=") for other in overrides)
+        if "=" in override and key.split(".")[0] in known and not is_given:
+            overrides.append(override)
     program = ["japagen", "generate"] if INSTALLED else ["python", "generate.py"]
-    return shlex.join([*program, *config_dir_flag(), *words])
+    return shlex.join([*program, *config_dir_flag(), *overrides])
 
 
-def group_words(config: Config) -> list[str]:
-    """`group=choice` of the groups that identify a dataset."""
+def group_overrides(names: Mapping[str, str]) -> list[str]:
+    """Return `group=choice` of each group that is not `none`."""
     choices = HydraConfig.get().runtime.choices if HydraConfig.initialized() else {}
-    words = []
-    for group in ("task", "llm", "prompt", "filter"):
-        name = getattr(config, group).name
+    found = []
+    for group, name in names.items():
         # A name may be overridden, and differ from that of the YAML. zero_shot with shots is
         # called few_shot, which is the same prompt.
         choice = name if group == "prompt" else choices.get(group, name)
         if choice != "none":
-            words.append(f"{group}={choice}")
-    return words
+            found.append(f"{group}={choice}")
+    return found
 
 
 def task_overrides() -> list[str]:

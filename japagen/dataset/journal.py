@@ -1,4 +1,4 @@
-"""A synthetic dataset on disk: journal, manifest, finished table; crash-safe."""
+"""The journal of a dataset: every reply, one flushed JSON line each, safe against crashes."""
 
 from __future__ import annotations
 
@@ -22,7 +22,10 @@ JOURNAL = "journal.jsonl"
 
 
 def shots_head(shots: Mapping[str, Sequence[Example]]) -> dict[str, Any]:
-    """What a journal and a manifest say of the shots: their ids, and a digest of their texts, which an edited gold file changes."""
+    """Return what a journal and a manifest say about the shots.
+
+    Their ids, and a digest of their texts, which changes if the gold file is edited.
+    """
     rows = [[label, *shot.texts] for label, drawn in shots.items() for shot in drawn]
     digest = (
         hashlib.sha256(json.dumps(rows, ensure_ascii=False).encode()).hexdigest()[:16]
@@ -36,10 +39,10 @@ def shots_head(shots: Mapping[str, Sequence[Example]]) -> dict[str, Any]:
 
 
 class Journal:
-    """Every reply of one dataset, in the order of arrival, a flushed JSON line each.
+    """Every reply of one dataset in the order of arrival, one flushed JSON line each.
 
-    The first line names the dataset: a journal of other options is never continued. A torn last line is dropped.
-    Only one process may hold it; a job of a sweep waits for its turn.
+    The first line names the dataset: a journal of other options is never continued. A torn last
+    line is dropped. Only one process may hold the journal; a job of a sweep waits for it.
     """
 
     def __init__(self, path: Path, head: Mapping[str, Any]) -> None:
@@ -55,12 +58,14 @@ class Journal:
             self.lock.acquire(timeout=0)
         except Timeout:
             if sweep.state_folder() is None:
-                told = f"Another process is writing {self.path.parent}; wait for it, or stop it and type the same command."
-                raise UserError(told) from None
+                other = f"Another process is writing {self.path.parent}."
+                raise UserError(
+                    f"{other} Wait for it, or stop it and repeat the command."
+                ) from None
             log.info("another process is writing %s; waiting for it", self.path.parent)
             self.lock.acquire()
         try:
-            self.mend()
+            self.cut_torn_line()
             self.file = self.path.open("ab")
             if self.path.stat().st_size == 0:
                 self.write(self.head)
@@ -79,7 +84,7 @@ class Journal:
             self.file.close()
         self.lock.release()
 
-    def mend(self) -> None:
+    def cut_torn_line(self) -> None:
         """Cut off a last line that was not written whole."""
         if not self.path.exists():
             return
@@ -97,15 +102,15 @@ class Journal:
                 file.truncate(end)
 
     def lines(self) -> Iterator[dict[str, Any]]:
-        """The replies so far; UserError for a journal that is of other options or damaged in its middle."""
+        """Yield the entries so far. UserError for a journal of other options, or a damaged one."""
         with self.path.open("rb") as file:
             for row, line in enumerate(file, 1):
                 try:
                     entry = json.loads(line.decode())
                 except ValueError as error:
-                    mend = "Delete the line to go on without that reply."
+                    advice = "Delete the line to go on without that reply."
                     raise UserError(
-                        f"{self.path}, line {row} is damaged ({error}). {mend}"
+                        f"{self.path}, line {row} is damaged ({error}). {advice}"
                     ) from error
                 if row > 1:
                     yield entry
@@ -115,9 +120,9 @@ class Journal:
                         for key in {**entry, **self.head}
                         if entry.get(key) != self.head.get(key)
                     ]
-                    mend = f"Delete the folder {self.path.parent} to begin anew."
+                    advice = f"Delete the folder {self.path.parent} to begin anew."
                     raise UserError(
-                        f"{self.path} was begun with other {', '.join(differing)}. {mend}"
+                        f"{self.path} was begun with other {', '.join(differing)}. {advice}"
                     )
 
     def write(self, entry: Mapping[str, Any]) -> None:

@@ -1,4 +1,4 @@
-"""The end of a generation: the table becomes the dataset's, with its card and its manifest, which says that it is whole."""
+"""The manifest of a finished dataset: its options, counts, tokens, seconds and versions."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from japagen.dataset.table import CARD, MANIFEST, TABLE
 
 
 def finish(dataset: Dataset, table: IO[str], report: Mapping[str, Any]) -> dict[str, Any]:
-    """Make the written `table` the dataset's table, then write card and manifest, which says that it is whole."""
+    """Publish the written `table`, then the card and the manifest, which says that all is there."""
     path = dataset.folder
     table.flush()
     os.fsync(table.fileno())
@@ -41,7 +41,7 @@ def finish(dataset: Dataset, table: IO[str], report: Mapping[str, Any]) -> dict[
 
 
 def versions() -> dict[str, str]:
-    """Versions of Python, JapaGen and the engines that are installed."""
+    """Return the versions of Python, JapaGen and the installed engines."""
     found = {"python": platform.python_version(), "japagen": __version__}
     for package in ("xllamacpp", "vllm", "openai"):
         with contextlib.suppress(importlib.metadata.PackageNotFoundError):

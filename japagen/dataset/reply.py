@@ -1,4 +1,4 @@
-"""One reply of the LLM: the record that goes from the attempt to the journal, acceptance and table."""
+"""One reply of the LLM: the record from the attempt to the journal, acceptance and table."""
 
 from __future__ import annotations
 

@@ -22,7 +22,10 @@ TABLE, SOFT, MANIFEST, CARD = "train.jsonl", "soft.jsonl", "manifest.json", "REA
 
 
 def read(dataset: Dataset) -> list[Example]:
-    """The first num_per_label examples of each label, in plan order; UserError names the command that makes them."""
+    """Return the first num_per_label examples of each label, in plan order.
+
+    Raises UserError with the command that makes them.
+    """
     path = dataset.folder
     manifest = read_manifest(path)
     if manifest is None or manifest["num_per_label"] < dataset.num_per_label:
@@ -44,7 +47,7 @@ def read(dataset: Dataset) -> list[Example]:
 
 
 def asked(dataset: Dataset) -> Iterator[Example]:
-    """The examples of a finished dataset that num_per_label asks for, one after the other."""
+    """Yield the examples of a finished dataset that num_per_label asks for."""
     return (
         example
         for example in read_table(dataset.folder / TABLE, dataset.task)
@@ -53,12 +56,12 @@ def asked(dataset: Dataset) -> Iterator[Example]:
 
 
 def number(example: Example) -> int:
-    """The place of a synthetic example within its label, from its id."""
+    """Return the number of a synthetic example within its label, from its id."""
     return int(example.id.rpartition("-")[2])
 
 
 def read_table(path: Path, task: Task) -> Iterator[Example]:
-    """The examples of a finished table, one a line."""
+    """Yield the examples of a finished table, one per line."""
     with path.open(encoding="utf-8") as lines:
         for line in lines:
             row = json.loads(line)
@@ -66,7 +69,7 @@ def read_table(path: Path, task: Task) -> Iterator[Example]:
 
 
 def read_manifest(path: Path) -> dict[str, Any] | None:
-    """The manifest of a finished dataset, or None where it was not finished."""
+    """Return the manifest of a finished dataset, or None if it is not finished."""
     try:
         manifest: dict[str, Any] = json.loads((path / MANIFEST).read_text(encoding="utf-8"))
     except FileNotFoundError:
@@ -75,7 +78,7 @@ def read_manifest(path: Path) -> dict[str, Any] | None:
 
 
 def rows(examples: Iterable[Example], task: Task) -> Iterator[dict[str, str]]:
-    """Examples as rows with the columns id, one for each of task.inputs, label."""
+    """Yield examples as rows with the columns id, each of task.inputs, and label."""
     for example in examples:
         yield {
             "id": example.id,
@@ -95,7 +98,10 @@ def writer(table: IO[str], task: Task) -> Callable[[str, Sequence[str], str], No
 
 
 class Soft:
-    """soft.jsonl: for each example the judge's probability of every label, in the order of task.labels; no file where none are known."""
+    """soft.jsonl: the verifier's probability of every label for each example.
+
+    In the order of task.labels. No file is written if no probabilities are known.
+    """
 
     def __init__(self, folder: Path) -> None:
         self.part, self.whole = folder / f"{SOFT}.part", folder / SOFT
@@ -119,7 +125,7 @@ class Soft:
             self.file.close()
 
     def finish(self) -> None:
-        """Make what was written the dataset's file."""
+        """Publish what was written."""
         if self.file is not None:
             self.file.flush()
             os.fsync(self.file.fileno())

@@ -1,4 +1,4 @@
-"""A row of the task as a question to the LLM, and its reply as a label; pure."""
+"""A row of the task as a question to the LLM, and its answer as a label; pure."""
 
 from __future__ import annotations
 
@@ -13,7 +13,9 @@ from japagen.config.task import Question, Task
 from japagen.gold.example import Example, nearest
 from japagen.llm import Request
 
-FORMAT = 1  # raise it when this module changes what is asked: old answers are then never mixed with new ones
+# Raise it when a change to this module asks something else: old answers are then never mixed with
+# new ones.
+FORMAT = 1
 TOP = 20  # first tokens whose probability is asked for; servers give no more
 ANSWER = "答え："
 CONTENT_FREE = ("", "該当なし", "［文章］")  # inputs without content, for calibration
@@ -22,7 +24,10 @@ Texts = Sequence[str]
 
 
 def wording(task: Task) -> Question:
-    """The task's question; a task without one asks for the instruction that its texts would have been written by."""
+    """Return the task's question.
+
+    A task without one asks for the instruction that its texts were written by.
+    """
     if task.question is not None:
         return task.question
     asked = (
@@ -34,12 +39,12 @@ def wording(task: Task) -> Question:
 
 
 def words(task: Task) -> dict[str, str]:
-    """The words that stand for the labels, or none."""
+    """Return the word that stands for each label; empty if labels are answered by number."""
     return task.question.answers if task.question is not None else {}
 
 
 def choices(task: Task) -> dict[str, str]:
-    """What may be answered, and the label that it stands for: its word, a level itself, or a number from 1."""
+    """Return the possible answers with their labels: a word, a level, or a number from 1."""
     if found := words(task):
         return {found[label]: label for label in task.labels}
     return {
@@ -49,7 +54,7 @@ def choices(task: Task) -> dict[str, str]:
 
 
 def instruction(task: Task) -> str:
-    """What is asked of every row, so that it can stand first, where an engine's prefix cache keeps it."""
+    """Return the part that is the same for every row; it comes first, for the prefix cache."""
     asked, known = wording(task), choices(task)
     only = f"「{'」「'.join(known)}」のどれか一つ" if words(task) else "数字"
     return "\n".join(
@@ -61,7 +66,7 @@ def instruction(task: Task) -> str:
 
 
 def shown(texts: Texts, max_chars: int) -> str:
-    """The texts of a row, each cut to `max_chars`."""
+    """Return the texts of a row, each cut to `max_chars`."""
     names = [f"文{number}" for number in range(1, len(texts) + 1)] if len(texts) > 1 else ["文"]
     return "\n".join(
         f"{name}：{text.strip()[:max_chars]}" for name, text in zip(names, texts, strict=True)
@@ -79,8 +84,8 @@ def request(
 ) -> Request:
     """Return the question about `texts`, after `shots` with their labels.
 
-    It is made of messages or, without `chat`, a text whose next word is the answer. `top`: number of
-    first tokens whose probability is asked for; by default none for classification.
+    It is made of messages or, without `chat`, a text whose next word is the answer. `top`: number
+    of first tokens whose probability is asked for; by default none for classification.
     """
     keys = {label: key for key, label in choices(task).items()}
     asked, turns = wording(task), [(shown(row, max_chars), keys[label]) for row, label in shots]
@@ -103,7 +108,7 @@ def request(
 
 
 def read(reply: str, task: Task) -> str | None:
-    """The label, or for regression the score, that a reply names; None where it names none, or several."""
+    """Return the label, or the score for regression, that a reply names; None if not just one."""
     text = unicodedata.normalize("NFKC", re.sub(r"(?s)^.*</think>", "", reply)).strip()
     known = choices(task)
     if words(task):
@@ -125,13 +130,16 @@ def read(reply: str, task: Task) -> str | None:
 
 
 def score(answer: str, task: Task) -> str | None:
-    """A number between the levels of a regression task; None for any other."""
+    """Return a number between the levels of a regression task; None for any other."""
     levels = [float(label) for label in task.labels] if task.kind == "regression" else []
     return answer if levels and min(levels) <= float(answer) <= max(levels) else None
 
 
 def expected(top: Mapping[str, float], task: Task) -> float | None:
-    """The mean of the levels, weighted by the probability of their tokens; None where the tokens do not tell the levels apart."""
+    """Return the mean level, weighted by the probability of the levels' tokens.
+
+    None if the tokens do not distinguish the levels.
+    """
     shares = {float(label): math.exp(top[label]) for label in task.labels if label in top}
     if not shares or any(len(label) > 1 for label in task.labels):
         return None

@@ -1,4 +1,4 @@
-"""Replies accepted in plan order, whatever order they arrive in: exactly N per label, no duplicates."""
+"""Replies accepted in plan order, in whatever order they arrive: N per label, no duplicates."""
 
 from __future__ import annotations
 
@@ -22,10 +22,10 @@ class Acceptor:
     Example k of the plan asks for the label `labels[k % len(labels)]`. It is decided only when all
     examples before it are. `keep(k, reply)` is called once for each accepted example.
 
-    With `pooled`, a reply may have another label than the one asked for. It then waits in the pool of
-    its own label, and the example is drawn again. Pools fill examples whose attempts are used up, and
-    the examples of the next block (blocks double in size) before these are drawn. A block is drawn only
-    when the one before it is decided, so what a pool holds does not depend on the order of arrival.
+    With `pooled`, a reply may have another label than the one asked for. It then waits in the pool
+    of its own label, and the example is drawn again. Pools fill examples that used up their
+    attempts, and examples of the next block (blocks double in size) before these are drawn. A block is drawn
+    when the one before it is decided, so a pool does not depend on the order of arrival.
     """
 
     def __init__(

@@ -37,7 +37,7 @@ class Draft:
 
 
 class Premises:
-    """With prompt.premise=shared: sentence 1 of each number of the plan, drawn once for all labels."""
+    """With prompt.premise=shared: sentence 1 of each number of the plan, one for all labels."""
 
     def __init__(self) -> None:
         self.drawn: dict[int, asyncio.Future[Draft]] = {}

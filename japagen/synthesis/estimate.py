@@ -1,4 +1,4 @@
-"""What a dataset will take, from a small sample of its replies."""
+"""The estimated tokens, time and cost of a dataset, from a small sample of its replies."""
 
 from __future__ import annotations
 
@@ -32,10 +32,10 @@ class Range:
 
 
 def total(amounts: Sequence[float], clean: Sequence[bool], missing: int) -> Range | None:
-    """The amount that `missing` clean replies will take, if the sampled replies are like the rest; None if none was clean.
+    """Return the amount that `missing` clean replies will take; None if no sampled one was clean.
 
-    The amount for one clean reply is a ratio of two sums over the sample; its standard error is that of the ratio
-    estimator (Cochran 1977, section 2.11).
+    The amount for one clean reply is a ratio of two sums over the sample; its standard error is
+    that of the ratio estimator (Cochran 1977, section 2.11).
     """
     kept = sum(clean)
     if kept == 0:
@@ -55,7 +55,10 @@ def lines(
     price_prompt: float,
     price_completion: float,
 ) -> list[str]:
-    """The estimate as lines to print. `seconds`: what the sample took; prices in US dollars per million tokens."""
+    """Return the estimate as lines to print.
+
+    `seconds`: of the sample. Prices: in US dollars per million tokens.
+    """
     clean = [reply.clean for reply in sample]
     prompt = total([reply.prompt_tokens for reply in sample], clean, missing)
     completion = total([reply.completion_tokens for reply in sample], clean, missing)
@@ -65,11 +68,15 @@ def lines(
         for reply in sample
     ]
     cost = total(costs, clean, missing)
-    head = f"Estimate for {missing} more examples, from {len(sample)} replies of which {sum(clean)} were clean (90 % range):"
+    head = (
+        f"Estimate for {missing} more examples, from {len(sample)} replies of which {sum(clean)} "
+        "were clean (90 % range):"
+    )
     if prompt is None or completion is None or replies is None or cost is None:
         return [
             head,
-            "  no reply was clean, so nothing can be said; look at the prompts with dry_run=true and at the journal",
+            "  no reply was clean: nothing can be estimated. See the prompts with "
+            "dry_run=true, and the journal",
         ]
     rows = [
         ("replies", text(replies)),

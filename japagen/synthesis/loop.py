@@ -33,8 +33,8 @@ log = logging.getLogger(__name__)
 class Limits:
     """How far one job goes.
 
-    `max_attempts`: replies drawn for one example. `sample`: with estimate=true, the number of replies
-    after which the job stops.
+    `max_attempts`: replies drawn for one example. `sample`: with estimate=true, the number of
+    replies after which the job stops.
     """
 
     max_attempts: int
@@ -153,7 +153,7 @@ class Synthesis:
             )
 
     async def open_verifier(self, ask: Ask) -> Verifier | None:
-        """Return the verifier of the dataset's filter; None without one, or if it is not trusted."""
+        """Return the verifier of the dataset's filter; None without one or if it is not trusted."""
         rule, task = self.dataset.filter, self.dataset.task
         if rule.method == "none":
             return None
@@ -173,7 +173,7 @@ class Synthesis:
     async def is_trusted(self, verifier: Verifier) -> bool:
         """Measure the verifier on gold rows if filter.dev_rows asks for it.
 
-        False only with filter=auto, if the verifier is unreliable or there is no gold to measure it on.
+        False only with filter=auto, if the verifier is unreliable or there is no gold.
         """
         rule, task = self.dataset.filter, self.dataset.task
         if not rule.dev_rows:
@@ -183,7 +183,7 @@ class Synthesis:
         except GoldMissing as missing:
             if rule.method != "auto":
                 raise
-            log.warning("filter=auto falls back to filter=none, for lack of gold rows: %s", missing)
+            log.warning("filter=auto falls back to filter=none without gold rows: %s", missing)
             return False
         concurrency = self.dataset.llm.concurrency
 
@@ -204,7 +204,7 @@ class Synthesis:
         return trusted
 
     async def once(self, key: str, measuring: Any) -> Any:
-        """Return what the journal has under `key`; measure it and write it there if it has nothing."""
+        """Return what the journal has under `key`; if it has nothing, measure it and write it."""
         if key in self.measured:
             measuring.close()
         else:

@@ -23,7 +23,7 @@ MARGIN = 16
 
 @dataclass(frozen=True)
 class Plan:
-    """Example k has label k mod L and number k div L (L labels), and its own seed, slot value and shots."""
+    """Example k of L labels has label k mod L, number k div L, and a seed, slot value and shots."""
 
     dataset: Dataset
     shots: dict[str, list[Example]]
@@ -58,7 +58,7 @@ class Plan:
         return self.instructions[key]
 
     def shown(self, k: int) -> list[tuple[list[str], Example]]:
-        """Return the shots for example k, each with the instructions that would have asked for it."""
+        """Return the shots for example k, each with the instructions that ask for it."""
         own = self.label(k)
         if own not in self.examples:
             task = self.dataset.task

@@ -1,4 +1,4 @@
-"""(task, prompt, label, shots, slot value) to chat messages or a completion text; pure."""
+"""Chat messages or a completion text from task, prompt, label, shots and slot value; pure."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ ASK, ANSWER = "指示：", "回答："
 
 
 def instructions(task: Task, prompt: Prompt, label: str, slot: str = "") -> list[str]:
-    """What the LLM is asked for each of task.inputs in turn; sentence 1 of a pair hears nothing of the label."""
+    """Return the instruction for each of task.inputs; the one of sentence 1 has no label."""
     wording = dict(task.wording.labels)
     told = ""
     if prompt.knowledge and task.knowledge is not None:
@@ -28,17 +28,20 @@ def instructions(task: Task, prompt: Prompt, label: str, slot: str = "") -> list
 
 
 def system(task: Task, slot: str = "") -> str:
-    """The system message."""
+    """Return the system message."""
     return put(task.wording.system, task, slot)
 
 
 def put(text: str, task: Task, slot: str) -> str:
-    """`text` with the slot value where a prompt file has its slot; a shot, which has no value, names the slot itself."""
+    """Return `text` with the slot value in place of {slot}.
+
+    A shot has no value: its instruction names the slot itself.
+    """
     return text.replace("{slot}", slot or (task.knowledge.slot if task.knowledge else ""))
 
 
 def slot_values(task: Task, prompt: Prompt) -> list[str]:
-    """The values that the prompt's slot goes through; none without knowledge."""
+    """Return the values of the prompt's slot; none without knowledge."""
     return list(task.knowledge.values) if prompt.knowledge and task.knowledge is not None else []
 
 
@@ -48,9 +51,11 @@ def messages(
     shots: Sequence[tuple[Sequence[str], Example]],
     system: str,
 ) -> list[Message]:
-    """Chat messages for the next turn: `asked` by turn, `replies` so far, `shots` with what was asked for each.
+    """Return the chat messages of the next turn, which end with a user message.
 
-    Ends with a user message; turn n continues turn n-1, so an engine's prefix cache holds. Two turns for a pair: arXiv 2412.06738.
+    `asked`: the instructions by turn. `replies`: those so far. `shots`: with their instructions.
+    Turn n continues turn n-1, which keeps an engine's prefix cache. Two turns for a pair: arXiv
+    2412.06738.
     """
     turns = [{"role": "system", "content": system}]
     for shot_asked, shot in shots:
@@ -70,7 +75,7 @@ def completion_text(
     shots: Sequence[tuple[Sequence[str], Example]],
     system: str,
 ) -> str:
-    """The same wording for a base model: a text whose next line is the reply."""
+    """Return the same wording for a base model: a text whose next line is the reply."""
     turns = messages(asked, replies, shots, system)
     parts = [turns[0]["content"] + "\n"]
     for turn in turns[1:]:
@@ -82,20 +87,20 @@ def completion_text(
 
 
 def joint(asked: Sequence[str], inputs: Sequence[str]) -> str:
-    """One instruction for all inputs at once, answered by a JSON object."""
+    """Return one instruction for all inputs, to be answered by a JSON object."""
     form = ", ".join(f'"{name}": "..."' for name in inputs)
     tasks = "\n".join(f"- {name}：{text}" for name, text in zip(inputs, asked, strict=True))
     return f"次の文をすべて書き、{{{form}}} という形のJSONだけで答えてください。\n{tasks}"
 
 
 def joined(shot: Example, inputs: Sequence[str]) -> Example:
-    """A shot as the one reply to a joint instruction."""
+    """Return a shot as the one reply to a joint instruction."""
     text = json.dumps(dict(zip(inputs, shot.texts, strict=True)), ensure_ascii=False)
     return dataclasses.replace(shot, texts=(text,))
 
 
 def joint_schema(inputs: Sequence[str]) -> Schema:
-    """The JSON schema of a joint reply."""
+    """Return the JSON schema of a joint reply."""
     properties = {name: {"type": "string"} for name in inputs}
     return {
         "type": "object",

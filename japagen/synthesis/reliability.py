@@ -1,4 +1,4 @@
-"""Whether a verifier can be trusted: its accuracy on gold rows, and how often it confirms a label."""
+"""Whether a verifier can be trusted: its accuracy on gold rows, and the labels it confirms."""
 
 from __future__ import annotations
 
@@ -74,8 +74,8 @@ async def measure(
 def check_confirmed(rule: Filter, confusion: Mapping[str, Counter[str]]) -> None:
     """Raise UserError if the verifier hardly ever gives a label that the LLM was asked to write.
 
-    `confusion`: asked label -> the verifier's label -> count. With filter=relabelled and soft, a label
-    is also in order if the texts of other labels get it.
+    `confusion`: asked label -> the verifier's label -> count. With filter=relabelled and soft,
+    it is enough that texts written for other labels get a label.
     """
     for asked, given in confusion.items():
         total = sum(given.values())

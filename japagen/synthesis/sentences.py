@@ -36,7 +36,7 @@ def stops(sentences: int | None) -> tuple[str, ...]:
 
 
 def is_open(text: str) -> bool:
-    """Whether a quote or bracket of `text` is not closed: a stop string inside it ended the text."""
+    """Whether a quote or bracket of `text` is not closed, because a stop string ended the text."""
     depth = 0
     for character in text:
         depth += (character in OPEN) - (character in CLOSE)

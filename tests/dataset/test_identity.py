@@ -33,7 +33,7 @@ def test_the_printed_command_is_safe_in_a_shell(
     )
     monkeypatch.setattr(identity.HydraConfig, "initialized", lambda: True)
     monkeypatch.setattr(identity.HydraConfig, "get", lambda: state)
-    words = shlex.split(identity.generate_command(config))
+    words = shlex.split(identity.of(config).command)
     assert words[:5] == ["python", "generate.py", "--config-dir", folder, "task=my_jcola"]
     assert override in words
     assert "task.name=jcola" in words

@@ -101,7 +101,7 @@ def test_without_verification_there_is_no_soft_file_and_no_other_name(composed: 
     generate.run(cfg)
     config = check(cfg, GenerateConfig)
     assert not (identity.of(config).folder / table.SOFT).exists()
-    assert "student" not in identity.identity(config)["filter"]
+    assert "student" not in identity.of(config).identity["filter"]
     assert "verified" not in (table.read_manifest(identity.of(config).folder) or {})
 
 
