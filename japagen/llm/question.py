@@ -12,6 +12,7 @@ from typing import Any
 from japagen.config.task import Question, Task
 from japagen.gold.example import Example, nearest
 from japagen.llm import Request
+from japagen.text.normal import normalise
 
 FORMAT = 1  # raise it when this module changes what is asked: old answers are then never mixed with new ones
 TOP = 20  # first tokens whose probability is asked for; servers give no more
@@ -104,7 +105,7 @@ def request(
 
 def read(reply: str, task: Task) -> str | None:
     """The label, or for regression the score, that a reply names; None where it names none, or several."""
-    text = unicodedata.normalize("NFKC", re.sub(r"(?s)^.*</think>", "", reply)).strip()
+    text = unicodedata.normalize("NFKC", normalise(reply).text).strip()
     known = choices(task)
     if words(task):
         found = {key for key in known if unicodedata.normalize("NFKC", key) in text}
