@@ -73,5 +73,5 @@ def test_a_new_metric_is_one_entry(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(METRICS, "exact", entry)
     named = task("classification", "exact")
     assert metric.scores(named, ["0", "1"], ["0", "1"])["exact"] == 1.0
-    assert "exact" not in metric.scores(task("classification", "mcc"), ["0"], ["0"])
+    assert "exact" not in metric.scores(task("classification", "accuracy"), ["0", "1"], ["0", "1"])
     assert not [problem for problem in task_problems(named) if "metric" in problem]

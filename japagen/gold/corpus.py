@@ -95,7 +95,7 @@ def marc_ja(path: Path, split: Literal["train", "test"]) -> list[Row]:
 
 
 def reviews(path: Path) -> Iterator[Row | Fault]:
-    """Reviews of 1, 2, 4 or 5 stars that are at most 500 characters, less than 90 % of them ASCII."""
+    """Reviews of 1, 2, 4 or 5 stars of at most 500 characters, less than 90 % of them ASCII."""
     cells = table_cells(read_text(path), "\t", quoting=True, strict=False, newline=None)
     for item in list(cells)[1:]:
         if isinstance(item, Fault):

@@ -64,7 +64,7 @@ def base_of(gold_dir: str | None) -> Path:
 
 
 def places(gold: Gold, split: Split, gold_dir: str | None) -> list[tuple[str, Path]]:
-    """(name in the YAML, path) of each file that may hold a split; an absolute or ~ name stays as it is."""
+    """(name in the YAML, path) of each file that may have a split; absolute and ~ names stay."""
     names: list[str] = getattr(gold, split)
     return [(name, base_of(gold_dir) / Path(name).expanduser()) for name in names]
 

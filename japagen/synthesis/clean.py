@@ -173,7 +173,7 @@ def any_of(words: tuple[str, ...]) -> re.Pattern[str]:
 
 
 def leaks(text: str, asked: str, words: re.Pattern[str]) -> bool:
-    """Whether `text` has one of `words`, a blank such as （場所）, or ECHO characters of `asked`."""
+    """Whether `text` has one of `words`, a blank （場所） or ECHO characters of `asked`."""
     if words.search(text) or any(blank in text for blank in blanks(asked)):
         return True
     # ECHO characters in a row contain a whole block of half as many, wherever they begin.
@@ -204,7 +204,8 @@ def may_loop(text: str, pieces: Sequence[str], last: Mapping[str, int]) -> bool:
 
     `pieces` are its 4-grams, `last` has the last place of each.
 
-    Two 4-grams in a row at least stand again n places later, where n is the length of the chunk: so one at an even place does.
+    In a loop of chunks of n characters, at least two 4-grams in a row occur again n places later,
+    and one of the two is at an even place.
     """
     for at, place in zip(range(0, len(pieces), 2), map(last.__getitem__, pieces[::2]), strict=True):
         again = at

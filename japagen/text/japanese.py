@@ -11,10 +11,10 @@ HAN = re.compile(f"[{KANJI}]+")
 
 
 def is_japanese(piece: str) -> bool:
-    """Whether Japanese text may need it. Special tokens are ASCII and stay: ids 0 to 3 do too."""
+    """Whether a vocabulary piece may occur in Japanese text; ASCII, so special tokens, may."""
     text = piece.removeprefix("\u2581")
     if len(text) == 1 and text < "\u0530":
-        return True  # a letter alone is a sign: omega and De in kaomoji, e-acute in a brand
+        return True  # one letter is used as a sign: omega and De in kaomoji, e-acute in a brand
     return all(char.isascii() or _is_kana_or_kanji(char) or _is_sign(char) for char in text)
 
 
@@ -23,7 +23,7 @@ def _is_kana_or_kanji(char: str) -> bool:
 
 
 def _is_sign(char: str) -> bool:
-    # Punctuation, symbols, emoji and their marks; between the two bounds lie other scripts' own.
+    # Punctuation, symbols, emoji and their marks, without those of other scripts.
     return unicodedata.category(char)[0] in "PSNM" and not "\u0530" <= char < "\u2000"
 
 

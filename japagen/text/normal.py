@@ -1,4 +1,4 @@
-"""Normalise a reply of an LLM: the text alone, without reasoning, special tokens, invisible signs."""
+"""Normalise a reply: remove reasoning, special tokens and invisible characters."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ REASONS = {
     "damaged": "a character could not be decoded: U+FFFD, half a surrogate pair or <unk>",
 }
 
-# Reasoning blocks: DeepSeek and Qwen <think>, others <thinking> ..., Magistral [THINK], Kimi ◁think▷.
+# Reasoning blocks: <think> of DeepSeek and Qwen, [THINK] of Magistral, ◁think▷ of Kimi, others.
 NAMES = r"(?:think|thinking|thought|thoughts|reasoning|reflection|seed:think)"
 OPEN = rf"(?:<\s*{NAMES}\s*>|\[THINK\]|◁think▷|<\|begin_of_thought\|>)"
 CLOSE = rf"(?:<\s*/\s*{NAMES}\s*>|\[/THINK\]|◁/think▷|<\|end_of_thought\|>)"

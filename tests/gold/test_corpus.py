@@ -35,7 +35,9 @@ def test_livedoor_is_cut_without_overlap() -> None:
 def news(folder: Path, name: str, archive: bool) -> Task:
     """Twenty articles in two sections, and the files of the archive that are no articles."""
     texts = {
-        f"{section}/{section}-{number}.txt": f"http://x/\n2011\n{section}の見出し{number}\n\n　本文です。\n二行目。\n"
+        f"{section}/{section}-{number}.txt": (
+            f"http://x/\n2011\n{section}の見出し{number}\n\n　本文です。\n二行目。\n"
+        )
         for section in ("hare", "ame")
         for number in range(10)
     } | {

@@ -408,7 +408,8 @@ def test_too_few_rows_for_the_shots() -> None:
     examples = [Example(f"{number}", ("文",), "hare") for number in range(4)]
     with pytest.raises(
         UserError,
-        match=r"shots=2 needs 2 .* too few of 'ame' \(rows of each label: hare 4, ame 0\); allowed: shots=0",
+        match=r"shots=2 needs 2 .* too few of 'ame' \(rows of each label: hare 4, ame 0\); "
+        "allowed: shots=0",
     ):
         load.draw_shots(examples, weather(None), 2, 0)
 

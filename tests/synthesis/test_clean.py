@@ -14,7 +14,10 @@ from japagen.text import ngram
 from japagen.text.japanese import has_simplified
 
 RULES = Clean(min_chars=5, max_chars=40, forbidden=["いまの文", "contradiction"])
-FORM = "次の形で、写真の説明文を一つ書いてください。\n形：（場所）で（人か動物か物）が（動作）ています。"
+FORM = (
+    "次の形で、写真の説明文を一つ書いてください。\n"
+    "形：（場所）で（人か動物か物）が（動作）ています。"
+)
 
 KEPT = [
     "芝生の上で白い犬がボールを追いかけている。",
@@ -121,10 +124,12 @@ def test_trim_keeps_as_many_lines_as_asked() -> None:
     assert clean.trim("一行目\n二行目", 2) == ("一行目\n二行目", False)
 
 
-@pytest.mark.parametrize("finish", ["content_filter", "error", "tool_calls", "length"])
-def test_a_reply_that_may_end_anywhere_is_truncated(finish: str) -> None:
-    assert judged("犬が公園で走っていて、そ", finish).reason == "truncated"
-    assert judged("犬が公園で走っている。\nそして", finish).text == "犬が公園で走っている。"
+@pytest.mark.parametrize(
+    ("finish", "reason"),
+    [("content_filter", "refused"), ("error", "unfinished"), ("length", "truncated")],
+)
+def test_a_reply_that_may_end_anywhere_is_rejected(finish: str, reason: str) -> None:
+    assert judged("犬が公園で走っていて、そ", finish).reason == reason
 
 
 def test_an_ordinary_word_is_no_leak_because_it_is_a_label() -> None:
