@@ -258,7 +258,13 @@ def test_dry_run_shows_questions_and_writes_nothing(
     composed: Compose, gold_dir: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     evaluate.run(
-        composed("evaluate", f"gold_dir={gold_dir}", "dry_run=true", "llm._target_=no.such.Engine")
+        composed(
+            "evaluate",
+            f"gold_dir={gold_dir}",
+            "dry_run=true",
+            "llm._target_=no.such.Engine",
+            "allowed_targets=[no]",
+        )
     )
     assert "validの前提0です。" in capsys.readouterr().out
     assert not Path("answers").exists()
