@@ -1,145 +1,195 @@
-"""Gold -> the LLM prompted, a saved student, or a synthetic dataset -> the same metrics as of train.py."""
+"""Evaluate the prompted LLM or a saved student on gold rows, or a synthetic dataset."""
 
 from __future__ import annotations
 
 import json
-import logging
 import tempfile
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
+from typing import Any
 
 from omegaconf import DictConfig
 
 from japagen import tracking
 from japagen.config.check import check
-from japagen.config.schema import EvaluateConfig
-from japagen.dataset import table
+from japagen.config.error import UserError, did_you_mean
+from japagen.config.schema import LLM, EvaluateConfig
+from japagen.config.task import Task
+from japagen.dataset import identity, table
+from japagen.evaluation import dataset as synthetic
 from japagen.evaluation import prompting
-from japagen.evaluation.console import show
-from japagen.evaluation.dataset import look
-from japagen.evaluation.score import Found, measure
+from japagen.evaluation.answers import Answers, dollars, predictions
+from japagen.evaluation.console import end, show
+from japagen.evaluation.score import Result, measure
 from japagen.gold import load
 from japagen.gold.example import Example
 
-log = logging.getLogger(__name__)
-
 
 def run(cfg: DictConfig) -> float:
-    """Evaluate what `cfg` names and record it; returns the task's metric, for a dataset its diversity."""
+    """Evaluate what `cfg.subject` names and record it; returns its main metric (see SUBJECTS)."""
     config = check(cfg, EvaluateConfig)
+    if config.subject not in SUBJECTS:
+        allowed = f"allowed: {', '.join(SUBJECTS)}{did_you_mean(config.subject, SUBJECTS)}"
+        raise UserError(f"subject is '{config.subject}'; {allowed}")
+    # The preview of dry_run is the questions, whatever is evaluated.
+    return (evaluate_prompting if config.dry_run else SUBJECTS[config.subject])(config)
+
+
+def evaluate_prompting(config: EvaluateConfig) -> float:
+    """Ask the LLM for the label of every gold row; returns the task's metric."""
+    asked = prompting.Prompting(
+        task=config.task,
+        llm=config.llm,
+        shots=config.shots,
+        seed=config.seed,
+        max_chars=config.max_chars,
+        gold_dir=config.gold_dir,
+        answer_dir=config.answer_dir,
+    )
     if config.dry_run:
-        dry_run(config)
+        prompting.preview(asked)
         return 0.0
     with tracking.run(config, "evaluate", {}) as track:
-        if config.subject == "dataset":
-            return look(config, track)
-        every = load.load(config.task, "test", config.gold_dir)
-        rows = prompting.drawn(every, config.limit, config.seed)
-        name = "test" if len(rows) == len(every) else "partial"
-        found = SUBJECTS[config.subject](config, rows, name)
-        found.metrics.update(measure(config.task, found.rows, name))
-        record(config, found, rows, track)
-        show(config, found, name, tracking.where(config, track))
-        return found.metrics[f"{name}/{config.task.metric}"]
+        rows, name = gold_rows(config.task, config.gold_dir, config.limit, config.seed)
+        result = prompting_result(asked, rows, name)
+        return finish(config.task, result, rows, name, track, tracking.where(config, track))
 
 
-def dry_run(config: EvaluateConfig) -> None:
-    """Print the first questions as the LLM would get them."""
-    rows = load.load(config.task, "test", config.gold_dir)[:2]
-    for request in prompting.requests(config, rows, prompting.shots(config)):
-        print(
-            "\n".join(f"[{message['role']}] {message['content']}" for message in request.messages)
-            or request.text
-        )
-        print(f"-- the answer is one of {', '.join(request.choices)}\n")
-    print("dry_run: no LLM was called, nothing was written.")
-
-
-def prompt(config: EvaluateConfig, rows: Sequence[Example], name: str) -> Found:
-    """The LLM's answers."""
-    before = time.monotonic()
-    answers = prompting.run(config, rows)
-    found = prompting.predictions(answers, rows, config.task)
-    path, tokens = prompting.write(config, found), answers.tokens(rows)
-    unparsed = sum(row["predicted"] is None for row in found)
-    metrics = {
-        f"{name}/unparsed": unparsed / len(rows),
-        "prompt_tokens": float(tokens[0]),
-        "completion_tokens": float(tokens[1]),
-    }
-    metrics["cost/dollars_per_1000"] = 1000 * prompting.dollars(config, tokens) / len(rows)
-    seconds, number = answers.spent
-    if seconds > 0 and number:
-        metrics |= {
-            "evaluate/examples_per_second": number / seconds,
-            "cost/seconds_per_1000": 1000 * seconds / number,
-        }
-    if answers.new:
-        # A run that found all there spent nothing: sums over runs must not count the same time twice.
-        metrics["evaluate/seconds"] = time.monotonic() - before
-    lines = (
-        [f"{unparsed} of {len(rows)} answers could not be read and count as wrong"]
-        if unparsed
-        else []
-    )
-    return Found(
-        found, metrics, {"folder": str(path.parent.absolute())}, [*lines, f"answers: {path.parent}"]
-    )
-
-
-def student(config: EvaluateConfig, rows: Sequence[Example], _name: str) -> Found:
-    """A saved student's predictions and its speed."""
+def evaluate_student(config: EvaluateConfig) -> float:
+    """Measure predictions and speed of a saved student; returns the task's metric."""
     from japagen.student import saved
 
-    begin = time.monotonic()
-    opened = saved.load(saved.find(config), config.task)
-    found, speeds = saved.timed(opened, rows, config)
-    speed = speeds.get("speed/gpu_batched", speeds["speed/batched"])
+    with tracking.run(config, "evaluate", {}) as track:
+        rows, name = gold_rows(config.task, config.gold_dir, config.limit, config.seed)
+        begin = time.monotonic()
+        opened = saved.load(saved.find(config), config.task)
+        predicted, speeds = saved.timed(opened, rows, config)
+        speed = speeds.get("speed/gpu_batched", speeds["speed/batched"])
+        metrics = {
+            **speeds,
+            "evaluate/examples_per_second": speed,
+            "cost/seconds_per_1000": 1000 / speed,
+            "cost/dollars_per_1000": 0.0,
+            "evaluate/seconds": time.monotonic() - begin,
+        }
+        tags = {**student_tags(opened.card, opened.folder), "device": saved.devices()[-1]}
+        title = f"{config.task.name}, student {tags['student']}"
+        result = Result(title, predicted, metrics, tags, [f"student: {opened.folder}"])
+        return finish(config.task, result, rows, name, track, tracking.where(config, track))
+
+
+def evaluate_dataset(config: EvaluateConfig) -> float:
+    """Measure the synthetic dataset that the options name; returns its diversity."""
+    with tracking.run(config, "evaluate", {}) as track:
+        named = identity.of(config)
+        rows, opened = table.read(named), None
+        if config.student.path:
+            from japagen.student import saved
+
+            opened = saved.load(saved.find(config), config.task)
+        batch_size = config.student.batch_size
+        measured, lines = synthetic.measure(rows, config.task, config.gold_dir)
+        agreed, more = synthetic.label_correctness(rows, config.task, opened, batch_size)
+        metrics = {f"quality/{key}": value for key, value in {**measured, **agreed}.items()}
+        track.metrics(metrics)
+        track.tags({"fingerprint": named.fingerprint, "folder": str(named.folder.absolute())})
+        path = str(named.folder / table.TABLE)
+        track.dataset(table.rows(rows, config.task), named.folder.name, path, "evaluation")
+        title = f"{config.task.name}, synthetic dataset by {config.llm.name}"
+        lines = [*lines, *more, f"dataset: {named.folder}"]
+        end(synthetic.quality_table(title, metrics), lines, tracking.where(config, track))
+        return metrics["quality/diversity"]
+
+
+# To add a subject: a function here and its name; it records its run and returns its main metric.
+SUBJECTS: dict[str, Callable[[EvaluateConfig], float]] = {
+    "prompting": evaluate_prompting,
+    "student": evaluate_student,
+    "dataset": evaluate_dataset,
+}
+
+
+def gold_rows(
+    task: Task, gold_dir: str | None, limit: int | None, seed: int
+) -> tuple[list[Example], str]:
+    """(gold test rows, the prefix of their metrics: `test` for all rows, else `partial`)."""
+    every = load.load(task, "test", gold_dir)
+    rows = prompting.sample_rows(every, limit, seed)
+    return rows, "test" if len(rows) == len(every) else "partial"
+
+
+def prompting_result(asked: prompting.Prompting, rows: Sequence[Example], name: str) -> Result:
+    """The LLM's answers as predictions, with their cost."""
+    before = time.monotonic()
+    answers = prompting.run(asked, rows)
+    predicted = predictions(answers.by_row, rows, asked.task)
+    prompting.write(asked.folder(), predicted)
+    unparsed = sum(row["predicted"] is None for row in predicted)
+    metrics = {f"{name}/unparsed": unparsed / len(rows), **costs(answers, rows, asked.llm)}
+    if answers.new:
+        # A job without new answers spent nothing: sums over runs must not count time twice.
+        metrics["evaluate/seconds"] = time.monotonic() - before
+    lines = [f"answers: {asked.folder()}"]
+    if unparsed:
+        count = f"{unparsed} of {len(rows)}"
+        lines.insert(0, f"{count} answers could not be read and count as wrong")
+    title = f"{asked.task.name}, {asked.llm.name} prompted, {asked.shots}-shot"
+    tags = {"folder": str(asked.folder().absolute())}
+    return Result(title, predicted, metrics, tags, lines)
+
+
+def costs(answers: Answers, rows: Sequence[Example], llm: LLM) -> dict[str, float]:
+    """Tokens, dollars and seconds of the answers to these rows."""
+    prompt, completion = answers.tokens(rows)
     metrics = {
-        **speeds,
-        "evaluate/examples_per_second": speed,
-        "cost/seconds_per_1000": 1000 / speed,
-        "cost/dollars_per_1000": 0.0,
+        "prompt_tokens": float(prompt),
+        "completion_tokens": float(completion),
+        "cost/dollars_per_1000": 1000 * dollars(llm, (prompt, completion)) / len(rows),
     }
+    seconds, number = answers.spent
+    if seconds > 0 and number:
+        metrics["evaluate/examples_per_second"] = number / seconds
+        metrics["cost/seconds_per_1000"] = 1000 * seconds / number
+    return metrics
+
+
+def student_tags(card: dict[str, Any], folder: Path) -> dict[str, str]:
+    """The tags of a run that evaluates a saved student: what it is and what made its data."""
     source = {
         key: str(value)
-        for key, value in opened.card.get("source", {}).items()
+        for key, value in card.get("source", {}).items()
         if key in ("llm", "prompt", "shots")
     }
-    tags = {
-        "folder": str(opened.folder.absolute()),
-        "student": opened.card["student"]["name"],
-        "data": opened.card["data"]["name"],
-        "method": opened.card.get("method", "saved student"),
+    return {
+        "folder": str(folder.absolute()),
+        "student": card["student"]["name"],
+        "data": card["data"]["name"],
+        "method": card.get("method", "saved student"),
         **source,
     }
-    metrics["evaluate/seconds"] = time.monotonic() - begin
-    return Found(
-        found, metrics, {**tags, "device": saved.devices()[-1]}, [f"student: {opened.folder}"]
-    )
 
 
-SUBJECTS = {"prompting": prompt, "student": student}
-
-
-def record(
-    config: EvaluateConfig, found: Found, rows: Sequence[Example], track: tracking.Run
-) -> None:
-    """Hand numbers, predictions and the confusion matrix to tracking."""
-    track.metrics(found.metrics)
-    track.tags(found.tags)
-    track.dataset(table.rows(rows, config.task), f"{config.task.name} test", "gold", "evaluation")
+def finish(
+    task: Task,
+    result: Result,
+    rows: Sequence[Example],
+    name: str,
+    track: tracking.Run,
+    where: str,
+) -> float:
+    """Record and print metrics, predictions and the confusion matrix; returns the task's metric."""
+    result.metrics.update(measure(task, result.rows, name))
+    track.metrics(result.metrics)
+    track.tags(result.tags)
+    track.dataset(table.rows(rows, task), f"{task.name} test", "gold", "evaluation")
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / prompting.PREDICTIONS
-        path.write_text(
-            "".join(json.dumps(row, ensure_ascii=False) + "\n" for row in found.rows),
-            encoding="utf-8",
-        )
+        lines = (json.dumps(row, ensure_ascii=False) + "\n" for row in result.rows)
+        path.write_text("".join(lines), encoding="utf-8")
         track.file(path)
-    if config.task.kind == "classification":
-        labels, predicted = (
-            [row["gold"] for row in found.rows],
-            [row["predicted"] for row in found.rows],
-        )
-        track.figure(tracking.confusion(labels, predicted, config.task.labels), "confusion.png")
+    if task.kind == "classification":
+        labels, predicted = ([row[key] for row in result.rows] for key in ("gold", "predicted"))
+        track.figure(tracking.confusion(labels, predicted, task.labels), "confusion.png")
+    show(task, result, name, where)
+    return result.metrics[f"{name}/{task.metric}"]

@@ -8,15 +8,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from japagen.config.error import did_you_mean, is_number
 from japagen.config.name import column_problems, label_problems
 from japagen.config.task import Task
-
-# Metric -> the kind of task it scores.
-METRICS = {
-    "accuracy": "classification",
-    "macro_f1": "classification",
-    "mcc": "classification",
-    "pearson": "regression",
-    "spearman": "regression",
-}
+from japagen.metric import METRICS
 
 
 def task_problems(task: Task, from_file: bool = False) -> Iterator[str]:
@@ -55,8 +47,8 @@ def kind_problems(task: Task) -> Iterator[str]:
             f"{where}: metric is '{task.metric}'; allowed: {', '.join(METRICS)}"
             f"{did_you_mean(task.metric, METRICS)}"
         )
-    elif task.kind in ("classification", "regression") and METRICS[task.metric] != task.kind:
-        allowed = ", ".join(name for name, kind in METRICS.items() if kind == task.kind)
+    elif task.kind in ("classification", "regression") and METRICS[task.metric].kind != task.kind:
+        allowed = ", ".join(name for name, metric in METRICS.items() if metric.kind == task.kind)
         yield f"{where}: metric {task.metric} is not for {task.kind}; allowed: {allowed}"
     if task.kind == "regression":
         yield from (

@@ -4,9 +4,6 @@ from __future__ import annotations
 
 FILTER_METHODS = ("none", "verified", "relabelled", "soft", "auto")
 
-# What evaluate.py can score.
-SUBJECTS = ("prompting", "student", "dataset")
-
 # A value of `data` -> where its rows come from.
 SOURCES = {
     "synthetic": ("synthetic",),

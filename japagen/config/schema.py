@@ -9,9 +9,7 @@ from typing import Any
 
 from hydra.core.config_store import ConfigStore
 
-from japagen.config.choice import SUBJECTS
 from japagen.config.data import Data
-from japagen.config.error import did_you_mean
 from japagen.config.filter import Filter
 from japagen.config.limit import limited
 from japagen.config.llm import LLM
@@ -169,11 +167,6 @@ class EvaluateConfig(Config):
     def problems(self) -> Iterator[str]:
         """Problems of the options of evaluating."""
         yield from super().problems()
-        if self.subject not in SUBJECTS:
-            yield (
-                f"subject is '{self.subject}'; allowed: {', '.join(SUBJECTS)}"
-                f"{did_you_mean(self.subject, SUBJECTS)}"
-            )
         if self.subject == "student" and not self.student.path:
             yield (
                 "subject=student needs the student: add student.path=FOLDER, as train.py printed "

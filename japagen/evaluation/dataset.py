@@ -1,91 +1,69 @@
-"""evaluate.py subject=dataset: the measures of a synthetic dataset."""
+"""evaluate.py subject=dataset: the quality of a synthetic dataset."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from japagen import tracking
-from japagen.config.schema import EvaluateConfig
-from japagen.dataset import identity, table
-from japagen.dataset.table import TABLE, read
+from japagen.config.task import Task
 from japagen.evaluation import quality
-from japagen.evaluation.console import end
 from japagen.gold import load
 from japagen.gold.example import Example
 from japagen.gold.fetch import GoldMissing
 
+if TYPE_CHECKING:
+    from japagen.student.saved import Opened
 
-def look(config: EvaluateConfig, track: tracking.Run) -> float:
-    """The quality of the synthetic dataset that the options name."""
-    rows, lines, real = read(identity.of(config)), list[str](), list[Example]()
+
+def measure(
+    rows: Sequence[Example], task: Task, gold_dir: str | None
+) -> tuple[dict[str, float], list[str]]:
+    """(quality measures, compared with gold rows if there are any; lines for the console)."""
     try:
-        real = load.load(config.task, "test", config.gold_dir)
+        return quality.measure(rows, load.load(task, "test", gold_dir), task), []
     except GoldMissing as missing:
-        lines.append(f"Not compared with gold. {missing}")
-    measured = quality.measure(rows, real, config.task)
-    if config.student.path:
-        measured |= judged(config, rows, lines)
-    else:
-        lines.append(
-            "label correctness: not measured; give a student trained on gold: student.path=FOLDER"
-        )
-    measured = {f"quality/{key}": value for key, value in measured.items()}
-    track.metrics(measured)
-    track.tags(
-        {
-            "fingerprint": identity.of(config).fingerprint,
-            "folder": str(identity.of(config).folder.absolute()),
-        }
-    )
-    track.dataset(
-        table.rows(rows, config.task),
-        identity.of(config).folder.name,
-        str(identity.of(config).folder / TABLE),
-        "evaluation",
-    )
-    end(
-        quality_table(config, measured),
-        [*lines, f"dataset: {identity.of(config).folder}"],
-        tracking.where(config, track),
-    )
-    return measured["quality/diversity"]
+        return quality.measure(rows, [], task), [f"Not compared with gold. {missing}"]
 
 
-def judged(config: EvaluateConfig, rows: Sequence[Example], lines: list[str]) -> dict[str, float]:
-    """What a saved student says of the rows' labels, with an example of what it would label otherwise."""
+def label_correctness(
+    rows: Sequence[Example], task: Task, opened: Opened | None, batch_size: int
+) -> tuple[dict[str, float], list[str]]:
+    """(agreement of a saved student with the rows' labels, lines with an example that differs)."""
+    if opened is None:
+        needed = "give a student trained on gold: student.path=FOLDER"
+        return {}, [f"label correctness: not measured; {needed}"]
     from japagen.student import saved
 
-    opened = saved.load(saved.find(config), config.task)
+    lines = []
     if opened.card["data"]["name"] != "gold":
-        lines.append(
-            "This student was not trained on gold, so that it agrees with a label says little."
-        )
+        lines.append("This student was not trained on gold, so its agreement says little.")
     saved.move(opened, saved.devices()[-1])
-    found = saved.predict(opened, rows, config.task, config.student.batch_size)
-    for row, said in zip(rows, found, strict=True):
-        if (
-            config.task.kind == "classification"
-            and said["predicted"] != row.label
-            and said["probability"] > 0.5
-        ):
-            lines.append(
-                f"for example {row.id}, which the student calls {said['predicted']}: {' / '.join(row.texts)}"
-            )
-            break
-    return quality.label_correctness(rows, [row["predicted"] for row in found], config.task)
+    predictions = saved.predict(opened, rows, task, batch_size)
+    if task.kind == "classification":
+        lines += disagreement(rows, predictions)
+    predicted = [row["predicted"] for row in predictions]
+    return quality.label_correctness(rows, predicted, task), lines
 
 
-def quality_table(config: EvaluateConfig, measured: Mapping[str, float]) -> Any:
-    """The numbers of a dataset beside the same of gold rows."""
+def disagreement(rows: Sequence[Example], predictions: Sequence[Mapping[str, Any]]) -> list[str]:
+    """A line with the first row that the student confidently gives another label; or none."""
+    for row, prediction in zip(rows, predictions, strict=True):
+        label = prediction["predicted"]
+        if label != row.label and prediction["probability"] > 0.5:
+            return [
+                f"for example {row.id}, which the student calls {label}: {' / '.join(row.texts)}"
+            ]
+    return []
+
+
+def quality_table(title: str, measured: Mapping[str, float]) -> Any:
+    """The measures of a dataset beside those of gold rows, as a rich table."""
     from rich.table import Table
 
-    table = Table(
-        "", "synthetic", "gold", title=f"{config.task.name}, synthetic dataset by {config.llm.name}"
-    )
+    table = Table("", "synthetic", "gold", title=title)
     for key, value in measured.items():
         name = key.removeprefix("quality/")
         if not name.startswith("gold_"):
-            beside = measured.get(f"quality/gold_{name}")
-            table.add_row(name, f"{value:.4g}", "" if beside is None else f"{beside:.4g}")
+            gold = measured.get(f"quality/gold_{name}")
+            table.add_row(name, f"{value:.4g}", "" if gold is None else f"{gold:.4g}")
     return table

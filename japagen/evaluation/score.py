@@ -1,4 +1,4 @@
-"""The metrics of predictions on gold."""
+"""The metrics of predictions on gold rows."""
 
 from __future__ import annotations
 
@@ -8,15 +8,17 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from japagen.config.task import Task
-from japagen.gold import example, metric
+from japagen.gold import metric
+from japagen.gold.example import nearest
 
-Rows = Sequence[Mapping[str, Any]]
+Rows = Sequence[Mapping[str, Any]]  # id, gold, predicted
 
 
 @dataclass
-class Found:
-    """What was found out: metrics beside those of the predictions, tags, and the last lines for the console."""
+class Result:
+    """Predictions, other metrics and tags of a run, and lines for the end of the console output."""
 
+    title: str
     rows: Rows = ()
     metrics: dict[str, float] = field(default_factory=dict)
     tags: dict[str, str] = field(default_factory=dict)
@@ -24,22 +26,28 @@ class Found:
 
 
 def measure(task: Task, rows: Rows, name: str) -> dict[str, float]:
-    """The metrics of the predictions; `score` is the task's own, on all of gold. Also how often each label is predicted."""
-    labels = [row["gold"] for row in rows]
-    # An answer that could not be read is wrong; where numbers are compared, it stands for the middle, which says nothing.
-    unread = (
-        str(sum(map(float, task.labels)) / len(task.labels)) if task.kind == "regression" else ""
-    )
-    said = [unread if row["predicted"] is None else str(row["predicted"]) for row in rows]
-    found = metric.scores(task, labels, said)
-    measured = {f"{name}/{key}": value for key, value in found.items()}
+    """The metrics of predictions as `name`/METRIC, and the share of each label.
+
+    If `name` is `test`, which stands for all gold rows, `score` is the task's own metric.
+    """
+    gold = [row["gold"] for row in rows]
+    # An answer without a label is wrong; an answer without a number counts as the middle level.
+    unread = ""
+    if task.kind == "regression":
+        unread = str(sum(map(float, task.labels)) / len(task.labels))
+    predicted = [unread if row["predicted"] is None else str(row["predicted"]) for row in rows]
+    scores = metric.scores(task, gold, predicted)
+    measured = {f"{name}/{key}": value for key, value in scores.items()}
     if task.kind == "classification":
-        measured["majority/accuracy" if name == "test" else f"{name}/majority_accuracy"] = (
-            metric.majority(labels)
-        )
-    for kind, values in (("predicted", [value for value in said if value != ""]), ("gold", labels)):
-        near = Counter(
-            example.nearest(value, task) if task.kind == "regression" else value for value in values
-        )
-        measured |= {f"{kind}/{label}": near[label] / len(rows) for label in task.labels}
-    return {**measured, "score": found[task.metric]} if name == "test" else measured
+        key = "majority/accuracy" if name == "test" else f"{name}/majority_accuracy"
+        measured[key] = metric.majority(gold)
+    measured |= shares("predicted", [value for value in predicted if value], task, len(rows))
+    measured |= shares("gold", gold, task, len(rows))
+    return {**measured, "score": scores[task.metric]} if name == "test" else measured
+
+
+def shares(kind: str, values: Sequence[str], task: Task, number: int) -> dict[str, float]:
+    """The share of each label, or level, among `number` rows."""
+    labels = [nearest(value, task) for value in values] if task.kind == "regression" else values
+    counts = Counter(labels)
+    return {f"{kind}/{label}": counts[label] / number for label in task.labels}

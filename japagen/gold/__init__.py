@@ -1,1 +1,5 @@
-"""Gold data: where the files are, how their rows are read, and the metrics of predictions."""
+"""Gold data: where the files are, how their rows are read, and the metrics of predictions.
+
+For other rooms: `example.Example`, `load.load`, `load.draw_shots`, `fetch.GoldMissing`,
+`metric.scores`, `metric.majority`.
+"""

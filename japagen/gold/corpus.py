@@ -1,47 +1,53 @@
-"""Corpora that come in a form of their own: livedoor news, MARC-ja, the COVID-19 tweets."""
+"""Corpora with formats of their own: livedoor news, MARC-ja, the COVID-19 tweets."""
 
 from __future__ import annotations
 
-import html
 import logging
 import random
 import string
 import tarfile
+import warnings
 import zlib
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
-from html.entities import html5
-from html.parser import HTMLParser
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from typing import Literal
 
+from japagen.config.error import UserError
 from japagen.gold.record import TableForm, table_cells, table_records
 from japagen.gold.rows import Columns, Fault, Row, without_faults
 from japagen.gold.rows import rows as rows_of
-from japagen.gold.source import decode, exists, read_text, unreadable
+from japagen.gold.source import (
+    decode,
+    exists,
+    read_text,
+    too_large,
+    unpacked_limit,
+    unreadable,
+)
 
 log = logging.getLogger(__name__)
 
+NOT_ARTICLES = ("LICENSE.txt", "README.txt", "CHANGES.txt")
+
 
 def livedoor(path: Path) -> Iterator[Row]:
-    """Articles of the livedoor news corpus by path, from its archive or the unpacked folder: title, then body."""
+    """Articles of the livedoor news corpus, sorted by path: title, then body.
+
+    `path` is the archive or the folder unpacked from it.
+    """
     try:
         articles = folder_articles(path) if path.is_dir() else archive_articles(path)
     except (OSError, EOFError, zlib.error, tarfile.TarError) as error:
         raise unreadable(path, error) from error
     for name in sorted(articles):
         section, file = name.split("/")
-        if file not in ("LICENSE.txt", "README.txt", "CHANGES.txt") and not file.startswith("."):
+        if file not in NOT_ARTICLES and not file.startswith("."):
+            text = decode(articles[name], f"{path}: {name}")
             # The first two lines are address and date.
-            lines = [
-                line.strip() for line in decode(articles[name], f"{path}: {name}").splitlines()[2:]
-            ]
-            yield Row(
-                name,
-                file.removesuffix(".txt"),
-                ("\n".join(line for line in lines if line),),
-                section,
-            )
+            lines = [line.strip() for line in text.splitlines()[2:]]
+            body = "\n".join(line for line in lines if line)
+            yield Row(name, file.removesuffix(".txt"), (body,), section)
 
 
 def folder_articles(path: Path) -> dict[str, bytes]:
@@ -50,20 +56,37 @@ def folder_articles(path: Path) -> dict[str, bytes]:
 
 
 def archive_articles(path: Path) -> dict[str, bytes]:
-    """`section/file` -> content, read in the archive's order; nothing is unpacked to disk."""
+    """`section/file` -> content, in the archive's order. Nothing is unpacked to disk.
+
+    Raises UserError for members that are links or devices or that lead out of the archive, and
+    if all members together unpack to more than `unpacked_limit`.
+    """
+    articles = dict[str, bytes]()
+    left = unpacked_limit(path.stat().st_size)
     with tarfile.open(path) as archive:
-        files = ((member.name.split("/")[-2:], archive.extractfile(member)) for member in archive)
-        return {
-            "/".join(name): file.read()
-            for name, file in files
-            if file and name[-1].endswith(".txt") and name[1:]
-        }
+        for member in archive:
+            parts = PurePosixPath(member.name).parts
+            if not (member.isfile() or member.isdir()) or ".." in parts or "/" in parts[:1]:
+                raise UserError(
+                    f"{path}: member {member.name!r} is a link, a device or outside the archive; "
+                    "allowed: files section/name.txt. Get the archive again from its publisher"
+                )
+            if not member.isfile():
+                continue
+            # Counted for every member, because tarfile unpacks what it skips.
+            left -= member.size
+            if left < 0:
+                raise too_large(path)
+            file = archive.extractfile(member)
+            if file and len(parts) > 1 and parts[-1].endswith(".txt"):
+                articles["/".join(parts[-2:])] = file.read()
+    return articles
 
 
 def marc_ja(path: Path, split: Literal["train", "test"]) -> list[Row]:
     """MARC-ja as JGLUE makes it (yahoojapan/JGLUE, preprocess/marc-ja); test is JGLUE's valid part.
 
-    One review more or less gives another shuffle, so that rows must be read and dropped as JGLUE does, to the letter.
+    One row more or less changes the shuffle, so rows are read and dropped exactly as in JGLUE.
     """
     rows = without_faults(path, reviews(path))
     random.Random(1).shuffle(rows)
@@ -72,7 +95,7 @@ def marc_ja(path: Path, split: Literal["train", "test"]) -> list[Row]:
 
 
 def reviews(path: Path) -> Iterator[Row | Fault]:
-    """Reviews of 1, 2, 4 or 5 stars that are at most 500 characters, less than 90 % of them ASCII."""
+    """Reviews of 1, 2, 4 or 5 stars of at most 500 characters, less than 90 % of them ASCII."""
     cells = table_cells(read_text(path), "\t", quoting=True, strict=False, newline=None)
     for item in list(cells)[1:]:
         if isinstance(item, Fault):
@@ -93,7 +116,7 @@ def reviews(path: Path) -> Iterator[Row | Fault]:
 
 
 def published(rows: list[Row], folder: Path) -> list[Row]:
-    """JGLUE's valid part less the ids it drops, with the labels it corrects, if their lists lie beside the reviews."""
+    """JGLUE's valid part with its id lists applied, if they are beside the reviews."""
     dropped = id_list(folder / "filter_review_id_list" / "valid.txt", rows)
     labels = id_list(folder / "label_conv_review_id_list" / "valid.txt", rows)
     return [
@@ -102,9 +125,11 @@ def published(rows: list[Row], folder: Path) -> list[Row]:
 
 
 def id_list(path: Path, rows: Sequence[Row]) -> dict[str, str]:
-    """review_id -> the label after it, if any, of a list of JGLUE; empty if it is absent. Says if it does not fit."""
+    """A list of JGLUE: review_id -> the label after it, or "". Logs if it is absent or unfit."""
     if not exists(path):
-        log.warning("%s is absent: without JGLUE's list the rows are not quite JGLUE's", path)
+        log.warning(
+            "%s is absent: without JGLUE's list the rows differ slightly from JGLUE's", path
+        )
         return {}
     ids = dict(line.partition(",")[::2] for line in read_text(path).split())
     strangers = len(ids.keys() - {row.id for row in rows})
@@ -118,46 +143,20 @@ def id_list(path: Path, rows: Sequence[Row]) -> dict[str, str]:
     return ids
 
 
-class Stripper(HTMLParser):
-    """Collects text in the way of BeautifulSoup's get_text, which JGLUE used."""
-
-    def __init__(self) -> None:
-        super().__init__(convert_charrefs=False)
-        self.text, self.run = "", ""
-
-    def flush(self, *_: object) -> None:
-        """End a run of text between two tags; a blank one shrinks to one character."""
-        blank = self.run and not self.run.strip(" \t\n\f\r")
-        self.text += ("\n" if "\n" in self.run else " ") if blank else self.run
-        self.run = ""
-
-    # One signature serves the three hooks, which mypy does not see.
-    handle_starttag = handle_endtag = handle_comment = flush  # type: ignore[assignment]
-
-    def handle_data(self, data: str) -> None:
-        # What stands in <script> and <style> is no text.
-        self.run += "" if self.cdata_elem in ("script", "style") else data
-
-    def handle_entityref(self, name: str) -> None:
-        self.run += html5.get(f"{name};", f"&{name}")
-
-    def handle_charref(self, name: str) -> None:
-        self.run += html.unescape(f"&#{name};")
-
-
 def strip_html(text: str) -> str:
-    """The text without tags, entities as characters."""
+    """The text without tags, entities as characters, by Beautiful Soup as in JGLUE."""
     if "<" not in text and "&" not in text:
         return text
-    stripper = Stripper()
-    stripper.feed(text)
-    stripper.close()
-    stripper.flush()
-    return stripper.text
+    from bs4 import BeautifulSoup
+
+    with warnings.catch_warnings():
+        # Of reviews that look like an address or a file name.
+        warnings.simplefilter("ignore")
+        return BeautifulSoup(text, "html.parser").get_text()
 
 
 def covid19(path: Path, tweets: Path) -> Iterator[Row | Fault]:
-    """Published labels joined with the user's tweets.csv; 66 and 68 (undecided) and absent tweets are left out."""
+    """Published labels joined with tweets.csv, without undecided (66, 68) and absent tweets."""
     with_text = csv_rows(tweets, Columns(["text"], "tweet_id", "tweet_id"))
     texts = {row.id: row.texts for row in without_faults(tweets, with_text)}
     undecided = absent = 0

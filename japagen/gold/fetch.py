@@ -1,11 +1,9 @@
-"""Where the gold files of a task are, and how they are downloaded."""
+"""Find the gold files of a task, and download those that are published."""
 
 from __future__ import annotations
 
 import functools
 import logging
-import shutil
-import tempfile
 from pathlib import Path
 
 from japagen.config.error import UserError
@@ -18,79 +16,80 @@ log = logging.getLogger(__name__)
 
 
 class GoldMissing(UserError):
-    """No gold data where it was looked for; the message says how to get it."""
+    """There is no gold data; the message says where it was searched and how to get it."""
 
 
 def locate(task: Task, split: Split, gold_dir: str | None) -> Path:
-    """The first file of gold.train or gold.test that exists, fetched if it may be. Raises GoldMissing."""
+    """The first file of gold.train, dev or test that exists or can be fetched.
+
+    Nothing is downloaded into a `gold_dir` that the user names. Raises GoldMissing.
+    """
     if task.gold is None:
         raise GoldMissing(
-            f"task {task.name} has no gold data: add `gold:` with format, train and test to its YAML"
+            f"task {task.name} has no gold data: "
+            "add `gold:` with format, train and test to its YAML"
         )
     tried = list[str]()
     for name, path in places(task.gold, split, gold_dir):
         if not exists(path) and not gold_dir and name in task.gold.urls:
-            tried.append(
-                f"{task.gold.urls[name]} could not be fetched: {fetch(task.gold.urls[name], path)}. "
-            )
+            url = task.gold.urls[name]
+            failure = fetch(url, path, task.gold.sha256.get(name))
+            tried.append(f"{url} could not be fetched: {failure}. ")
         if exists(path):
             return path
     names = " or ".join(name for name, _ in places(task.gold, split, gold_dir))
     if not names:
         raise GoldMissing(
-            f"task {task.name}: gold.{split} names no file: add `{split}: [FILE]` to `gold:` in its YAML"
+            f"task {task.name}: gold.{split} names no file: "
+            f"add `{split}: [FILE]` to `gold:` in its YAML"
         )
-    raise missing(
-        task.name,
-        split,
-        f"looked for {names} in {base_of(gold_dir)}. {''.join(tried)}",
-        task.gold.how,
-    )
+    what = f"searched for {names} in {base_of(gold_dir)}. {''.join(tried)}"
+    raise missing(task.name, split, what, task.gold.how)
 
 
 def missing(name: str, split: str, what: str, how: str) -> GoldMissing:
-    """The one wording for gold data that is not there."""
-    mend = (
-        f"{how.rstrip('. ')}; then name the folder around it"
-        if how
-        else "put it into a folder and name that"
+    """The error for gold data that is not there: `what` was tried, and `how` to get it."""
+    action = "put it into a folder and name that"
+    if how:
+        action = f"{how.rstrip('. ')}; then name the folder around it"
+    return GoldMissing(
+        f"no gold {split} data for task {name}: {what.strip()} "
+        f"To get it: {action}: export JAPAGEN_DATA=FOLDER"
     )
-    what = f"no gold {split} data for task {name}: {what.strip()}"
-    return GoldMissing(f"{what} To have it: {mend}: export JAPAGEN_DATA=FOLDER")
 
 
 def base_of(gold_dir: str | None) -> Path:
-    """Where relative names of gold files start."""
+    """The folder that relative names of gold files start from."""
     return Path(gold_dir).expanduser().absolute() if gold_dir else cache_dir() / "gold"
 
 
 def places(gold: Gold, split: Split, gold_dir: str | None) -> list[tuple[str, Path]]:
-    """(name in the YAML, path) of each file that may hold a split; an absolute or ~ name stays as it is."""
+    """(name in the YAML, path) of each file that may have a split; absolute and ~ names stay."""
     names: list[str] = getattr(gold, split)
     return [(name, base_of(gold_dir) / Path(name).expanduser()) for name in names]
 
 
 @functools.cache
-def fetch(url: str, path: Path) -> str:
-    """Download `url` to `path`, whole or not at all; says why it failed, or nothing. One try a process."""
-    import http.client
-    import urllib.request
+def fetch(url: str, path: Path, sha256: str | None) -> str:
+    """Download `url` to `path`, whole or not at all. One try per process.
 
-    log.info("fetching %s", url)
+    Returns why it failed, or "". `sha256`: what the file must have; None accepts any file.
+    """
+    import pooch
+    import requests
+
+    log.info("downloading %s", url)
+    pooch.get_logger().setLevel(logging.WARNING)  # its own lines repeat ours
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        with (
-            tempfile.TemporaryDirectory(dir=path.parent) as folder,
-            urllib.request.urlopen(url, timeout=10) as reply,
-        ):
-            part = Path(folder) / path.name
-            with part.open("wb") as file:
-                shutil.copyfileobj(reply, file)
-            # A connection that ends early looks like the end of the file.
-            size, length = part.stat().st_size, reply.headers.get("Content-Length")
-            if length is not None and size != int(length):
-                return f"the connection broke after {size} of {length} bytes"
-            part.replace(path)
-    except (OSError, ValueError, http.client.HTTPException) as error:
+        # Pooch writes a temporary file, checks it and moves it into place.
+        pooch.retrieve(
+            url,
+            known_hash=f"sha256:{sha256}" if sha256 else None,
+            fname=path.name,
+            path=path.parent,
+            downloader=pooch.HTTPDownloader(timeout=10),
+        )
+    except (OSError, ValueError, requests.RequestException) as error:
         return f"{error}" or type(error).__name__
     return ""

@@ -109,6 +109,10 @@ def format_problems(task: Task, gold: Gold) -> Iterator[str]:
     elif FORMATS[gold.format].one_text and len(task.inputs) != 1:
         inputs = ", ".join(task.inputs)
         yield f"format {gold.format} has one text per row, but the task has inputs {inputs}"
+    for name in gold.urls:
+        # Anything else would be written outside the cache.
+        if Path(name).is_absolute() or name.startswith("~") or ".." in Path(name).parts:
+            yield f"urls has '{name}'; allowed: a relative path without '..'"
     needed = [name for name in (*task.inputs, "label") if name not in gold.columns]
     needed += [name for name, column in gold.columns.items() if not column.isdecimal()]
     if gold.header is False and needed:

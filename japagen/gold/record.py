@@ -19,7 +19,7 @@ log = logging.getLogger(__name__)
 
 @dataclass(frozen=True, slots=True)
 class TableForm:
-    """How a table is written. `header` None: decided by the columns; `quoting` None: by the text."""
+    """How a table is written. `header` None: the columns decide; `quoting` None: the text does."""
 
     delimiter: str
     header: bool | None = None

@@ -66,11 +66,16 @@ def read_limited(file: Readable, limit: int, path: Path) -> bytes:
     """Read at most `limit` bytes. Raises UserError if there are more."""
     data = file.read(limit + 1)
     if len(data) > limit:
-        raise UserError(
-            f"{path} unpacks to more than {limit:,} bytes; allowed: {MAX_RATIO} times its packed "
-            f"size, or {MIN_UNPACKED:,} bytes. If you trust it, unpack it and name the plain file"
-        )
+        raise too_large(path)
     return data
+
+
+def too_large(path: Path) -> UserError:
+    """The error for a packed file that unpacks to more than `unpacked_limit`."""
+    return UserError(
+        f"{path} unpacks to more than {MAX_RATIO} times its size; allowed: up to that, or "
+        f"{MIN_UNPACKED:,} bytes. If you trust it, unpack it and name the plain file"
+    )
 
 
 def decode(data: bytes, where: str) -> str:

@@ -12,6 +12,7 @@ from typing import Any
 from japagen.config.task import Question, Task
 from japagen.gold.example import Example, nearest
 from japagen.llm import Request
+from japagen.text.normal import normalise
 
 # Raise it when a change to this module asks something else: old answers are then never mixed with
 # new ones.
@@ -109,7 +110,7 @@ def request(
 
 def read(reply: str, task: Task) -> str | None:
     """Return the label, or the score for regression, that a reply names; None if not just one."""
-    text = unicodedata.normalize("NFKC", re.sub(r"(?s)^.*</think>", "", reply)).strip()
+    text = unicodedata.normalize("NFKC", normalise(reply).text).strip()
     known = choices(task)
     if words(task):
         found = {key for key in known if unicodedata.normalize("NFKC", key) in text}

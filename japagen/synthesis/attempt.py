@@ -15,6 +15,7 @@ from japagen.llm.finish import rejection
 from japagen.synthesis import clean
 from japagen.synthesis.plan import Plan
 from japagen.synthesis.verification import Ask, Verifier, decide
+from japagen.text.normal import normalise
 
 PREMISE_TRIES = 10  # replies drawn for a shared sentence 1 before its example is drawn again
 
@@ -119,9 +120,10 @@ async def write_joint(plan: Plan, ask: Ask, k: int, attempt: int, draft: Draft) 
     """Write all texts from the one JSON object of one reply."""
     reply = await ask(plan.joint_request(k, attempt))
     draft.add(reply)
-    texts = parse_joint(reply.text, plan.dataset.task.inputs)
+    answer, draft.reason = normalise(reply.text)
+    texts = parse_joint(answer, plan.dataset.task.inputs)
     stopped = rejection(reply.finish)
-    if texts is None or stopped not in ("", "truncated"):
+    if not draft.reason and (texts is None or stopped not in ("", "truncated")):
         draft.reason = stopped or "not_json"
     for text in texts or []:
         if not draft.reason:
@@ -144,7 +146,7 @@ def keep(plan: Plan, k: int, draft: Draft, reply: str, finish: str) -> None:
     """Clean a reply into the next text of `draft`, or reject the draft."""
     task = plan.dataset.task
     instruction = plan.asked(k)[len(draft.texts)]
-    cleaned = clean.clean(reply, finish, task.clean, instruction, task.labels)
+    cleaned = clean.clean(reply, finish, task.clean, instruction)
     draft.reason = cleaned.reason or repeated(plan, k, cleaned.text, draft.texts)
     draft.texts.append(cleaned.text)
 

@@ -1,30 +1,32 @@
-"""Raw text to example, or the reason it was rejected; pure."""
+"""Clean a reply into the text of an example, or give the reason to reject it; pure."""
 
 from __future__ import annotations
 
 import functools
 import re
-import unicodedata
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from japagen.config.task import Clean
 from japagen.llm.finish import rejection
+from japagen.text import normal
+from japagen.text.japanese import KANJI, has_simplified
 from japagen.text.ngram import grams
 
 REASONS = {
+    **normal.REASONS,
     "empty": "nothing was left after trimming",
     "truncated": "cut off at the token limit",
     "refused": "a content filter of the LLM's server refused the prompt or stopped the reply",
     "unfinished": "the LLM did not say that the reply is complete (finish reason)",
     "chatter": "the assistant talks to the user instead of writing the text",
-    "leak": "words of the prompt, or a label's name, are in the text",
-    "repetition": "the same words again and again",
+    "leak": "words of the prompt or of task.clean.forbidden are in the text",
+    "repetition": "the same words are repeated several times",
     "too_short": "fewer characters than task.clean.min_chars",
     "too_long": "more characters than task.clean.max_chars",
     "not_japanese": "too few Japanese characters, or characters of another language",
-    "same": "sentence 2 says sentence 1 again, word for word",
-    "copied": "one of the shots again, word for word",
+    "same": "sentence 2 is a verbatim copy of sentence 1",
+    "copied": "verbatim copy of a few-shot example",
     "duplicate": "the same example was accepted before",
     "near_duplicate": "nearly the same example was accepted before (task.clean.near_duplicate)",
     "not_json": "prompt.joint: not the JSON object that was asked for",
@@ -32,86 +34,84 @@ REASONS = {
     "no_verdict": "filter=verified: asked again, the LLM gave no label",
 }
 
-# With these an assistant answers the user or talks about the text; the text asked for does neither.
+# With these an assistant answers the user or talks about the text.
 CHATTER = re.compile(
-    r"^(はい、|もちろん、|承知|かしこまり|了解(し|です)|申し訳|すみませんが|以下(の|に|は)|次の(よう|文)|たとえば、)"
-    r"|^(Sure|Certainly|Here|I |I'm|As an)|言語モデル|AIアシスタント|お手伝い(でき|いたし|させ|しま|はあり|が必要)"
-    r"|この文(は|章|の形)|元の文|という文"
+    r"^(はい、|もちろん、|承知|かしこまり|了解(し|です)|申し訳|すみませんが|以下(の|に|は)"
+    r"|次の(よう|文)|たとえば、)|^(Sure|Certainly|Here|I |I'm|As an)|言語モデル|AIアシスタント"
+    r"|お手伝い(でき|いたし|させ|しま|はあり|が必要)|この文(は|章|の形)|元の文|という文"
 )
 HEAD = re.compile(
-    r"^((写真の)?説明文?|文|例文?|回答|答え|出力|写真|レビュー|感想|ツイート|投稿|本文|見出し|タイトル|題名|記事|商品(の名前|名)?|形(の例)?)"
-    r"\s*[0-9０-９]*\s*[:：]\s*"
+    r"^((写真の)?説明文?|文|例文?|回答|答え|出力|写真|レビュー|感想|ツイート|投稿|本文|見出し"
+    r"|タイトル|題名|記事|商品(の名前|名)?|形(の例)?)\s*[0-9０-９]*\s*[:：]\s*"
 )
 # 1.5倍 and ２、３人 begin with no bullet, #東京 is a hashtag.
 BULLET = re.compile(
-    r"^(?:[-*+>]\s+|#{1,6}\s+|[・●■]\s*|[(（][0-9０-９]{1,2}[)）]\s*|[0-9０-９]{1,2}[.)．）](?![0-9０-９])\s*)"
+    r"^(?:[-*+>]\s+|#{1,6}\s+|[・●■]\s*|[(（][0-9０-９]{1,2}[)）]\s*"
+    r"|[0-9０-９]{1,2}[.)．）](?![0-9０-９])\s*)"
 )
 QUOTES = {"「": "」", "『": "』", '"': '"', "“": "”", "'": "'", "`": "`", "【": "】"}
 CLOSING = frozenset(QUOTES.values())
-JAPANESE = re.compile(r"[ぁ-ゖァ-ヺー一-鿿々〆〇、。「」『』・！？（）〜…ｦ-ﾟ０-９Ａ-Ｚａ-ｚ：]+")
+JAPANESE = re.compile(rf"[ぁ-ゖァ-ヺー{KANJI}、。「」『』・！？（）〜…ｦ-ﾟ０-９Ａ-Ｚａ-ｚ：]+")
 KANA = re.compile(r"[ぁ-ゖァ-ヺ]+")
-HAN = re.compile(r"[一-鿿]+")
-# Chinese words whose characters Japanese has too: eyes, picnic, clothes, pond; cloud and leaf as nouns.
-CHINESE = re.compile(r"眼睛|野餐|衣着|水塘|[云叶](?=[がをにはのとも、。])")
-# A chunk of three or more characters three times in a row, one of two four times, one character six times; not 1000000 or ……
+# Chinese words whose characters Japanese character sets have, too: eyes, picnic, clothes, pond;
+# pronouns, particles and 說 (say); cloud and leaf as nouns.
+CHINESE = re.compile(r"眼睛|野餐|衣着|水塘|[你您她妳嗎呢說]|[云叶](?=[がをにはのとも、。])")
+# A chunk of three or more characters three times in a row, one of two four times, one character
+# six times; not 1000000 or ……
 LONGEST = 40
 LOOP = re.compile(rf"([^\s\d]{{3,{LONGEST}}}?)\1{{2}}")
 SHORT_LOOP = re.compile(r"([^\W\d]{2})\1{3}|([^\W\d])\2{5}")
-CONTROL = re.compile(r"[\x00-\x09\x0b-\x1f\x7f-\x9f]")
 BRACKETS = re.compile(r"[（）()【】]")
 # What follows is a form to fill in, with blanks such as （場所）.
 FORM = "形："
 BLANK = re.compile(r"（[^（）]{2,}）")
 SAME = re.compile(r"[\s、。，．,.!?！？「」『』]")
 ENDING = re.compile(r"(?:ます|る)$")
-ECHO = 12  # so many characters of an instruction in a row are no accident
-GRAM, VARIED = (
-    4,
-    0.6,
-)  # of the 4-grams of a text in which words do not circle, more than this share differ
+ECHO = 12  # characters of an instruction in a row that are no coincidence
+GRAM = 4
+VARIED = 0.6  # more than this share of the 4-grams of a text without loops are different
 
 
 @dataclass(frozen=True)
 class Cleaned:
-    """The text to keep, and why not to keep it ("" if it may stay; else a key of REASONS)."""
+    """The text, and the reason to reject it: a key of REASONS, or "" for an accepted text."""
 
     text: str
     reason: str
 
 
-def clean(
-    reply: str, finish: str, rules: Clean, asked: str = "", labels: Sequence[str] = ()
-) -> Cleaned:
-    """Trim what surrounds the text in a reply and judge it by `rules`; `asked` is the instruction it answers."""
-    text, cut = trim(reply, rules.lines)
+def clean(reply: str, finish: str, rules: Clean, asked: str = "") -> Cleaned:
+    """Normalise and trim a reply and judge it by `rules`; `asked` is the instruction it answers."""
     stopped = rejection(finish)
+    if stopped not in ("", "truncated"):
+        return Cleaned("", stopped)
+    answer, damage = normal.normalise(reply)
+    if damage:
+        return Cleaned("", damage)
+    text, cut = trim(answer, rules.lines)
     truncated = stopped == "truncated" and not cut
     if truncated and rules.lines > 1:
         # The beginning of a longer text is worth keeping up to its last whole sentence.
         text = text[: last_end(text)]
         truncated = not text
-    why = reason(text, truncated, rules, asked, labels)
-    if stopped not in ("", "truncated"):
-        why = stopped
+    why = reason(text, truncated, rules, asked)
     return Cleaned(fill(text) if blanks(asked) else text, why)
 
 
-def reason(text: str, truncated: bool, rules: Clean, asked: str, labels: Sequence[str]) -> str:
-    """The first reason against `text`, or ""."""
-    return next(reasons(text, truncated, rules, asked, labels), "")
+def reason(text: str, truncated: bool, rules: Clean, asked: str) -> str:
+    """The first reason to reject `text`, or ""."""
+    return next(reasons(text, truncated, rules, asked), "")
 
 
-def reasons(
-    text: str, truncated: bool, rules: Clean, asked: str, labels: Sequence[str]
-) -> Iterator[str]:
-    """The reasons against `text`, each looked for when it is asked for."""
+def reasons(text: str, truncated: bool, rules: Clean, asked: str) -> Iterator[str]:
+    """The reasons to reject `text`. Lazy: later checks run only if the first reason is wanted."""
     if truncated:
         yield "truncated"
     if not text:
         yield "empty"
     if CHATTER.search(text):
         yield "chatter"
-    if leaks(text, asked, told(tuple(rules.forbidden), tuple(labels))):
+    if leaks(text, asked, any_of(tuple(rules.forbidden))):
         yield "leak"
     if repeats(text):
         yield "repetition"
@@ -124,14 +124,10 @@ def reasons(
 
 
 def trim(reply: str, lines: int) -> tuple[str, bool]:
-    """The first `lines` lines without bullets, headings and quotes, and whether lines after them were left out."""
-    text = CONTROL.sub("", unicodedata.normalize("NFC", reply))
-    kept = [
-        line
-        for line in (unwrap(line) for line in text.strip().splitlines())
-        if line and not line.startswith("```")
-    ]
-    return "\n".join(kept[:lines]), len(kept) > lines
+    """(the first `lines` lines without bullets, headings and quotes, whether there were more)."""
+    unwrapped = [unwrap(line) for line in reply.strip().split("\n")]
+    texts = [line for line in unwrapped if line and not line.startswith("```")]
+    return "\n".join(texts[:lines]), len(texts) > lines
 
 
 def unwrap(line: str) -> str:
@@ -144,7 +140,7 @@ def unwrap(line: str) -> str:
 
 
 def unquote(line: str) -> str:
-    """`line` without quotes around all of it; a quote that is opened and never closed, or the reverse, goes too."""
+    """`line` without quotes around all of it, and without one that lacks its other half."""
     if line[:1] not in QUOTES and line[-1:] not in CLOSING:
         return line
     for left, right in QUOTES.items():
@@ -171,17 +167,16 @@ def fill(text: str) -> str:
 
 
 @functools.cache
-def told(forbidden: tuple[str, ...], labels: tuple[str, ...]) -> re.Pattern[str]:
-    """What finds a forbidden word or a label's name of four or more characters; where there are none, nothing."""
-    words = [*forbidden, *(label for label in labels if len(label) >= 4)]
+def any_of(words: tuple[str, ...]) -> re.Pattern[str]:
+    """A pattern that matches any of `words`; without words it matches nothing."""
     return re.compile("|".join(map(re.escape, words)) or r"(?!)")
 
 
 def leaks(text: str, asked: str, words: re.Pattern[str]) -> bool:
-    """Whether `text` has one of `words`, a blank such as （場所） or ECHO characters in a row of what was asked."""
+    """Whether `text` has one of `words`, a blank （場所） or ECHO characters of `asked`."""
     if words.search(text) or any(blank in text for blank in blanks(asked)):
         return True
-    # So many characters in a row hold a whole block of half as many, wherever they begin.
+    # ECHO characters in a row contain a whole block of half as many, wherever they begin.
     for i in range(0, len(text) - ECHO // 2 + 1, ECHO // 2):
         if text[i : i + ECHO // 2] in asked:
             break
@@ -191,7 +186,7 @@ def leaks(text: str, asked: str, words: re.Pattern[str]) -> bool:
 
 
 def repeats(text: str) -> bool:
-    """Whether words follow themselves at once (大きな大きな大きな), or the text goes round in circles."""
+    """Whether a chunk is repeated at once (大きな大きな大きな), or few 4-grams are different."""
     pieces = grams(text, GRAM)
     last = dict(zip(pieces, range(len(pieces)), strict=True))
     # The patterns are slow, and few texts need them.
@@ -205,9 +200,12 @@ def repeats(text: str) -> bool:
 
 
 def may_loop(text: str, pieces: Sequence[str], last: Mapping[str, int]) -> bool:
-    """False only where neither LOOP nor SHORT_LOOP is in `text`; `pieces` are its 4-grams, `last` has the last place of each.
+    """False only if neither LOOP nor SHORT_LOOP is in `text`.
 
-    Two 4-grams in a row at least stand again n places later, where n is the length of the chunk: so one at an even place does.
+    `pieces` are its 4-grams, `last` has the last place of each.
+
+    In a loop of chunks of n characters, at least two 4-grams in a row occur again n places later,
+    and one of the two is at an even place.
     """
     for at, place in zip(range(0, len(pieces), 2), map(last.__getitem__, pieces[::2]), strict=True):
         again = at
@@ -215,36 +213,27 @@ def may_loop(text: str, pieces: Sequence[str], last: Mapping[str, int]) -> bool:
             again < place and (again := text.find(pieces[at], again + 1, at + LONGEST + GRAM)) >= 0
         ):
             chunk = text[at:again]
-            # Where characters are those n before them for 2n in a row, they are so for n before each of these places or for n after it.
+            # In a loop of n characters, the n before or the n after each place are repeated.
             if len(chunk) < 3 or text.startswith(chunk, again) or text.endswith(chunk, 0, at):
                 return True
     return False
 
 
 def is_japanese(text: str, share: float) -> bool:
-    """Enough Japanese characters, some kana (Chinese has none), no Chinese word or character."""
+    """Enough Japanese characters, some kana (Chinese has none), no Chinese word or character.
+
+    `share`: the least share of Japanese characters among those that are not white space.
+    """
     visible = len("".join(text.split()))
     if not visible or sum(map(len, JAPANESE.findall(text))) < share * visible:
         return False
     if sum(map(len, KANA.findall(text))) < 0.1 * visible:
         return False
-    # Most texts fit as a whole; a wave dash or an emoji does not, and is no Chinese character.
-    return CHINESE.search(text) is None and (
-        encodable(text) or encodable("".join(HAN.findall(text)))
-    )
-
-
-def encodable(characters: str) -> bool:
-    """Whether Windows' Japanese code page has all characters; it lacks most simplified Chinese ones."""
-    try:
-        characters.encode("cp932")
-    except UnicodeEncodeError:
-        return False
-    return True
+    return CHINESE.search(text) is None and not has_simplified(text)
 
 
 def same(first: str, second: str) -> bool:
-    """Whether two texts differ in nothing but punctuation, spaces and the politeness of the last verb."""
+    """Whether two texts are equal but for punctuation, spaces and the last verb's politeness."""
     return bare(first) == bare(second)
 
 

@@ -14,17 +14,18 @@ from typing import Any
 from japagen.text.ngram import grams
 
 NGRAM = 3  # characters; Japanese has no spaces to split at
-# With 50 numbers the usual limit of 0.9 takes five bands of ten. Bands of eight, as 48 numbers would make, give ten times as many texts
-# of one template to compare by chance, and in a large dataset that is where the time goes.
+# With 50 numbers the usual limit of 0.9 takes five bands of ten. Bands of eight, from 48 numbers,
+# give ten times as many chance candidates among texts of one template, which takes most time in
+# a large dataset.
 PERMUTATIONS = 50
 BANDS = (1, 2, 5, 10)
 MISSED = 0.04
 
 
 def fewest_bands(near: float) -> int:
-    """Bands of a sketch such that of the pairs exactly as similar as `near`, by their sketches, at most 4 in 100 share none.
+    """The number of bands that misses at most 4 % of the pairs exactly as similar as `near`.
 
-    At most 10 bands, which is enough from 0.75 on. Pairs that are more similar are missed more rarely, mostly never.
+    At most 10 bands, which is enough from 0.75 on. More similar pairs are missed less often.
     Fewer and broader bands leave fewer pairs to compare.
     """
     differing = PERMUTATIONS - math.ceil(min(near, 1.0) * PERMUTATIONS - 1e-9)
@@ -32,7 +33,7 @@ def fewest_bands(near: float) -> int:
 
 
 def missed(bands: int, differing: int) -> float:
-    """The chance that `differing` numbers, spread at random, leave none of the bands whole."""
+    """The probability that `differing` numbers at random places leave no band equal."""
     return sum(
         (-1.0) ** left * math.comb(bands, left) * (1 - left / bands) ** differing
         for left in range(bands + 1)
@@ -40,10 +41,10 @@ def missed(bands: int, differing: int) -> float:
 
 
 class Seen:
-    """The examples accepted so far. Memory: about 16 bytes an example, and some 650 more where near duplicates are looked for.
+    """The examples accepted so far, in about 16 bytes each, or 670 if `near` is not 0.
 
-    `near`: from which estimated Jaccard similarity of character 3-grams on (MinHash, Broder 1997) an example counts
-    as a near duplicate; 0 looks for exact ones only.
+    `near`: the estimated Jaccard similarity of character 3-grams (MinHash, Broder 1997) from
+    which an example is a near duplicate; 0 finds exact duplicates only.
     """
 
     def __init__(self, near: float) -> None:
@@ -51,18 +52,18 @@ class Seen:
         self.exact = Digests()
         self.sketches = bytearray()  # the short ones, one after the other
         self.index: Any = None
-        # An example is judged when it arrives, again when its turn comes, then added; mostly all at once.
+        # Each example is checked on arrival, checked again in plan order, then added: cache both.
         self.last: tuple[Sequence[str], int, Any] = ((), 0, None)
         self.judged: tuple[Sequence[str], int, str] = ((), -1, "")
 
     def reason(self, texts: Sequence[str]) -> str:
-        """ "duplicate", "near_duplicate" or "": why the example may not be accepted again."""
+        """The rejection reason of an example: "duplicate", "near_duplicate", or "" for none."""
         if self.judged[0] != texts or self.judged[1] != self.exact.count:
             self.judged = (texts, self.exact.count, self.judge(texts))
         return self.judged[2]
 
     def judge(self, texts: Sequence[str]) -> str:
-        """The reason against an example that was not judged since the last one was added."""
+        """The rejection reason, not from the cache."""
         number, sketch = self.known(texts)
         if number in self.exact:
             return "duplicate"
@@ -91,20 +92,23 @@ class Seen:
             self.sketches += short(sketch)
 
     def known(self, texts: Sequence[str]) -> tuple[int, Any]:
-        """The digest and, where near duplicates are looked for, the sketch of an example; those of the last one are kept."""
+        """The digest of an example and, if `near` is not 0, its sketch; the last are cached."""
         if self.last[0] != texts:
             self.last = (texts, digest(texts), sketch_of(texts) if self.near else None)
         return self.last[1:]
 
 
 def short(sketch: Any) -> bytes:
-    """One byte of each number of a sketch: numbers that differ have it in common once in 256 times (Li and König 2010)."""
+    """One byte of each number of a sketch (b-bit MinHash, Li and König 2010).
+
+    Different numbers have the same byte once in 256 times.
+    """
     numbers = array("I", sketch.digest())
     return numbers.tobytes()[0 if sys.byteorder == "little" else 3 :: 4]
 
 
 def similarity(one: bytes | bytearray, other: bytes) -> float:
-    """The Jaccard similarity that two short sketches tell: the share of their bytes that are equal."""
+    """The Jaccard similarity estimated from two short sketches: the share of equal bytes."""
     equal: int = sum(map(operator.eq, one, other))
     return equal / PERMUTATIONS
 
@@ -119,7 +123,7 @@ def sketch_of(texts: Sequence[str]) -> Any:
 
 
 def digest(texts: Sequence[str]) -> int:
-    """A number of 64 bits, never 0, that stands for an example; among a million, odds of a wrong match are 1 in 37 million."""
+    """A 64-bit hash of an example, never 0. Collision in a million examples: 1 in 37 million."""
     return (
         int.from_bytes(hashlib.blake2b("\x1f".join(texts).encode(), digest_size=8).digest(), "big")
         or 1
@@ -127,7 +131,7 @@ def digest(texts: Sequence[str]) -> int:
 
 
 class Digests:
-    """A set of digests in 8 bytes a place (a set of Python's takes some 90), at most half full."""
+    """A hash set of digests in 8 bytes a place, at most half full (Python's set: about 90)."""
 
     def __init__(self) -> None:
         self.places, self.count = array("Q", [0]) * 1024, 0
@@ -136,7 +140,7 @@ class Digests:
         return self.places[self.place(value)] == value
 
     def add(self, value: int) -> None:
-        """Put `value` in."""
+        """Add `value`."""
         at = self.place(value)
         if self.places[at] == 0:
             self.places[at] = value
@@ -153,7 +157,7 @@ class Digests:
         return at
 
     def grow(self) -> None:
-        """Twice as many places."""
+        """Double the number of places."""
         old, self.places = self.places, array("Q", [0]) * (2 * len(self.places))
         for value in old:
             if value:

@@ -6,7 +6,7 @@ import functools
 import operator
 from collections.abc import Callable, Sequence
 
-CUT = 256  # up to so many pieces of a text are cut by a function of their own: 2 MB for all of them
+CUT = 256  # up to this many pieces, a text is cut by a cached function; 2 MB for all of them
 
 
 def grams(text: str, size: int) -> Sequence[str]:
@@ -21,5 +21,6 @@ def grams(text: str, size: int) -> Sequence[str]:
 
 @functools.cache
 def cutter(size: int, count: int) -> Callable[[str], tuple[str, ...]]:
-    """A function that cuts `count` pieces out of a text, in half the time of a loop."""
+    """A function that cuts `count` pieces out of a text: half the time of a loop, in the hot path
+    of deduplication."""
     return operator.itemgetter(*(slice(at, at + size) for at in range(count)))

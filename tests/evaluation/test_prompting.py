@@ -1,4 +1,4 @@
-"""The LLM asked about every gold row: journal, going on, what counts as an answer."""
+"""The prompting baseline: its journal, resuming, and what counts as an answer."""
 
 from __future__ import annotations
 
@@ -47,8 +47,23 @@ def gold_dir(tmp_path: Path) -> Path:
     return tmp_path / "gold"
 
 
+def folder(cfg: DictConfig) -> Path:
+    """Where the answers of a job are."""
+    config = check(cfg, EvaluateConfig)
+    asked = prompting.Prompting(
+        config.task,
+        config.llm,
+        config.shots,
+        config.seed,
+        config.max_chars,
+        config.gold_dir,
+        config.answer_dir,
+    )
+    return asked.folder()
+
+
 def lines(cfg: DictConfig, name: str = prompting.PREDICTIONS) -> list[dict[str, Any]]:
-    path = prompting.folder(check(cfg, EvaluateConfig)) / name
+    path = folder(cfg) / name
     return [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines()]
 
 
@@ -133,7 +148,7 @@ def test_killed_and_gone_on_gives_the_same(
     with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
         patch.setattr(Retry, "answer", stop)
         evaluate.run(cfg)
-    journal = prompting.folder(check(cfg, EvaluateConfig)) / "journal.jsonl"
+    journal = folder(cfg) / "journal.jsonl"
     with journal.open("ab") as file:
         file.write(b'{"id": "3", "ro')
     kept = journal.read_text(encoding="utf-8").count('"reply"')
@@ -176,7 +191,7 @@ def test_shots_of_all_labels_are_shown_in_a_mixed_order(
     assert sent[0].messages[:-1] == sent[1].messages[:-1], (
         "what is shown before is the same, so that a prefix cache holds"
     )
-    assert prompting.folder(check(cfg, EvaluateConfig)).name.startswith("fake-4shot-seed0-")
+    assert folder(cfg).name.startswith("fake-4shot-seed0-")
 
 
 def test_a_base_model_gets_a_text(
@@ -229,7 +244,8 @@ def test_the_spending_limit_stops_and_keeps(
 ) -> None:
     words = [f"gold_dir={gold_dir}", "llm.price_prompt=1000", "llm.concurrency=1"]
     with pytest.raises(
-        UserError, match=r"llm.max_cost=0.3 .* All answers are kept; go on with llm.max_cost=0.6"
+        UserError,
+        match=r"llm.max_cost=0.3 .* All answers are stored; to continue, add llm.max_cost=0.6",
     ):
         evaluate.run(composed("evaluate", *words, "llm.max_cost=0.3"))
     before = len(sent)
@@ -242,10 +258,50 @@ def test_dry_run_shows_questions_and_writes_nothing(
     composed: Compose, gold_dir: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     evaluate.run(
-        composed("evaluate", f"gold_dir={gold_dir}", "dry_run=true", "llm._target_=no.such.Engine")
+        composed(
+            "evaluate",
+            f"gold_dir={gold_dir}",
+            "dry_run=true",
+            "llm._target_=no.such.Engine",
+            "allowed_targets=[no]",
+        )
     )
     assert "validの前提0です。" in capsys.readouterr().out
     assert not Path("answers").exists()
+
+
+def test_an_unknown_subject_is_named(composed: Compose) -> None:
+    with pytest.raises(UserError, match=r"subject is 'promting'; allowed: .*did you mean 'prompt"):
+        evaluate.run(composed("evaluate", "subject=promting"))
+
+
+@pytest.mark.parametrize("reply", ["<think>文1が本当なら矛盾", "分析中\ufffd含意"])
+def test_reasoning_cut_off_names_no_label(
+    reply: str,
+    composed: Compose,
+    gold_dir: Path,
+    recorded: dict[str, float],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    async def answer(_dispatched: Retry, _request: llm.Request) -> llm.Completion:
+        return llm.Completion(reply, "length", 1, 1)
+
+    monkeypatch.setattr(Retry, "answer", answer)
+    evaluate.run(composed("evaluate", f"gold_dir={gold_dir}"))
+    assert recorded["test/unparsed"] == 1.0
+
+
+def test_a_lone_surrogate_in_an_answer_is_stored(
+    composed: Compose, gold_dir: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def answer(_dispatched: Retry, _request: llm.Request) -> llm.Completion:
+        return llm.Completion("含意\ud83d", "stop", 1, 1)
+
+    monkeypatch.setattr(Retry, "answer", answer)
+    cfg = composed("evaluate", f"gold_dir={gold_dir}")
+    evaluate.run(cfg)
+    assert lines(cfg, "journal.jsonl")[1]["reply"] == "含意\ud83d"
+    assert lines(cfg)[0]["predicted"] is None
 
 
 def test_without_gold_the_way_to_it_is_named(composed: Compose) -> None:
@@ -255,10 +311,10 @@ def test_without_gold_the_way_to_it_is_named(composed: Compose) -> None:
 
 def test_a_higher_limit_keeps_the_rows_of_a_lower_one() -> None:
     rows = [Example(str(n), ("文",), "a") for n in range(50)]
-    few, more = prompting.drawn(rows, 5, 3), prompting.drawn(rows, 20, 3)
+    few, more = prompting.sample_rows(rows, 5, 3), prompting.sample_rows(rows, 20, 3)
     assert all(row in more for row in few)
     assert more == sorted(more, key=lambda row: int(row.id))
-    assert prompting.drawn(rows, None, 3) == rows
+    assert prompting.sample_rows(rows, None, 3) == rows
 
 
 @pytest.mark.slow

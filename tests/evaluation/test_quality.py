@@ -48,10 +48,10 @@ def test_the_widths_of_characters_are_no_diversity() -> None:
 
 
 def test_self_bleu_takes_the_best_other_row() -> None:
-    assert quality.alike([("犬が走る。",), ("犬が走る。",), ("雪山",)]) == pytest.approx(
+    assert quality.self_bleu([("犬が走る。",), ("犬が走る。",), ("雪山",)]) == pytest.approx(
         2 / 3, abs=0.01
     )
-    assert quality.alike([("犬",)]) == 0.0
+    assert quality.self_bleu([("犬",)]) == 0.0
     # 「犬犬」 needs two dogs in one other row.
     assert list(quality.shares([("犬犬",), ("犬猫",), ("犬鳥",)], 1)) == [0.5, 0.5, 0.5]
 

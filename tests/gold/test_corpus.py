@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 
 from japagen.config.task import Gold, Task
-from japagen.gold import corpus, fetch, load
+from japagen.gold import corpus, fetch, load, source
 from tests.weather import DATA, real, rejected, shipped, weather, write
 
 # livedoor
@@ -35,7 +35,9 @@ def test_livedoor_is_cut_without_overlap() -> None:
 def news(folder: Path, name: str, archive: bool) -> Task:
     """Twenty articles in two sections, and the files of the archive that are no articles."""
     texts = {
-        f"{section}/{section}-{number}.txt": f"http://x/\n2011\n{section}の見出し{number}\n\n　本文です。\n二行目。\n"
+        f"{section}/{section}-{number}.txt": (
+            f"http://x/\n2011\n{section}の見出し{number}\n\n　本文です。\n二行目。\n"
+        )
         for section in ("hare", "ame")
         for number in range(10)
     } | {
@@ -80,6 +82,40 @@ def test_bad_livedoor(tmp_path: Path) -> None:
     )
     write(tmp_path / "folder" / "yuki" / "yuki-1.txt", b"http://x/\n2011\n\xff\xfe\n")
     assert "yuki/yuki-1.txt, row 3: byte 0xff is not UTF-8" in rejected(task, tmp_path)
+
+
+def archive(path: Path, *members: tuple[tarfile.TarInfo, bytes]) -> Task:
+    with tarfile.open(path, "w:gz") as tar:
+        for entry, content in members:
+            entry.size = len(content)
+            tar.addfile(entry, io.BytesIO(content))
+    return weather(Gold(format="livedoor", train=[path.name], test=[path.name]))
+
+
+@pytest.mark.parametrize(
+    ("name", "type"),
+    [
+        ("text/hare/hare-1.txt", tarfile.SYMTYPE),
+        ("text/hare/hare-1.txt", tarfile.LNKTYPE),
+        ("text/hare/hare-1.txt", tarfile.FIFOTYPE),
+        ("text/hare/../../hare-1.txt", tarfile.REGTYPE),
+        ("/hare/hare-1.txt", tarfile.REGTYPE),
+    ],
+)
+def test_links_and_outside_members_are_refused(name: str, type: bytes, tmp_path: Path) -> None:
+    entry = tarfile.TarInfo(name)
+    entry.type, entry.linkname = type, "/etc/hostname"
+    task = archive(tmp_path / "news.tar.gz", (entry, b""))
+    assert f"member '{name}' is a link, a device or outside" in rejected(task, tmp_path)
+
+
+@pytest.mark.parametrize("name", ["text/hare/hare-1.txt", "text/hare/photo.jpg"])
+def test_an_archive_that_unpacks_to_much_more_is_refused(
+    name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(source, "MIN_UNPACKED", 1000)
+    task = archive(tmp_path / "news.tar.gz", (tarfile.TarInfo(name), b" " * 5_000_000))
+    assert "unpacks to more than 100 times its size" in rejected(task, tmp_path)
 
 
 # MARC-ja

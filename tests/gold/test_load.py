@@ -1,15 +1,18 @@
-"""Gold data: the real files where they are, and files of our own for every place, every fault and the shots."""
+"""Loading gold data: the real files if they are there, places, faults, downloads, shots."""
 
 from __future__ import annotations
 
-import io
+import hashlib
+import json
 import logging
-import urllib.error
-import urllib.request
+import re
+import threading
+import unicodedata
 from collections import Counter
 from collections.abc import Iterator
-from email.message import Message
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
+from typing import ClassVar, Literal, get_args
 
 import pytest
 
@@ -45,7 +48,7 @@ def _own_cache(
         ("jcola", "test", 865, "2733"),
         ("news", "train", 5893, None),
         ("news", "test", 737, None),
-        ("hotel_reviews", "train", 2959, "pn17q00016"),
+        ("hotel_reviews", "train", 2959, None),
         ("hotel_reviews", "dev", 851, None),
         ("hotel_reviews", "test", 414, "pn17q00003"),
     ],
@@ -154,10 +157,84 @@ def test_a_wrong_gold_section_is_told_at_once(tmp_path: Path) -> None:
     ):
         assert part in message
     pair = weather(Gold(format="livedoor", train=["x"]), inputs=["sentence1", "sentence2"])
-    assert "one text a row" in rejected(pair, tmp_path)
+    assert "one text per row" in rejected(pair, tmp_path)
 
 
-# Where files are looked for
+# Rows that are selected
+
+
+def table(*rows: str) -> str:
+    return "".join(f"{row}\n" for row in rows)
+
+
+SPLIT = {
+    "format": "tsv",
+    "columns": {"sentence": "2", "label": "1", "split": "3"},
+    "train": ["all.tsv"],
+    "dev": ["all.tsv"],
+    "test": ["all.tsv"],
+}
+
+
+def test_rows_of_a_split_are_selected_by_a_column(tmp_path: Path) -> None:
+    rows = ["hare\t晴れた。\ttrain", "ame\t降った。\tdev", "hare\t青い。\ttrain", "ame\t雨。\ttest"]
+    write(tmp_path / "all.tsv", table(*rows))
+    task = weather(Gold(**SPLIT))
+    assert {
+        split: [example.texts[0] for example in load.load(task, split, str(tmp_path))]
+        for split in get_args(Split)
+    } == {"train": ["晴れた。", "青い。"], "dev": ["降った。"], "test": ["雨。"]}
+
+
+def test_values_of_the_split_column_are_mapped_or_dropped(tmp_path: Path) -> None:
+    write(tmp_path / "all.tsv", table("hare\t晴れた。\tA", "ame\t降った。\tB", "x\t?\tC"))
+    gold = Gold(**SPLIT, splits={"A": "train", "B": "test", "C": None})
+    assert len(load.load(weather(gold), "train", str(tmp_path))) == 1
+    unknown = weather(Gold(**SPLIT, splits={"A": "train", "B": "test"}))
+    assert "row 3: the split is not known: got 'C'; allowed: A, B" in rejected(unknown, tmp_path)
+    wrong = weather(Gold(**SPLIT, splits={"A": "valid"}))
+    assert "splits maps 'A' to 'valid'; allowed: train, dev, test" in rejected(wrong, tmp_path)
+
+
+def test_rows_with_a_label_mapped_to_null_are_dropped(tmp_path: Path) -> None:
+    write(tmp_path / "train.jsonl", lines(SUN, RAIN, SUN | {"label": "kumori"}))
+    labels = {"hare": "hare", "ame": "ame", "kumori": None}
+    examples = load.load(weather(user_gold(labels=labels)), "train", str(tmp_path))
+    assert [example.label for example in examples] == ["hare", "ame"]
+
+
+def test_one_file_for_three_splits_is_cut_in_three(tmp_path: Path) -> None:
+    write(tmp_path / "all.jsonl", lines(*(SUN | {"id": str(number)} for number in range(50))))
+    task = weather(user_gold(train=["all.jsonl"], dev=["all.jsonl"], test=["all.jsonl"]))
+    ids = [
+        {example.id for example in load.load(task, split, str(tmp_path))}
+        for split in get_args(Split)
+    ]
+    assert [len(part) for part in ids] == [40, 5, 5]
+    assert len(set.union(*ids)) == 50
+
+
+@pytest.mark.parametrize("own", ["ネガティブ", "か\u3099"])
+@pytest.mark.parametrize("form", ["NFC", "NFD"])
+def test_labels_are_compared_in_one_unicode_form(
+    own: str, form: Literal["NFC", "NFD"], tmp_path: Path
+) -> None:
+    written = unicodedata.normalize(form, own)
+    write(tmp_path / "train.jsonl", lines(SUN | {"label": written}))
+    for gold in (user_gold(), user_gold(labels={own: own})):
+        examples = load.load(weather(gold, labels=["他", own]), "train", str(tmp_path))
+        assert [example.label for example in examples] == [own]
+
+
+@pytest.mark.parametrize("key", ["sentence", "label", "id"])
+def test_a_lone_surrogate_is_named_with_its_row(key: str, tmp_path: Path) -> None:
+    row = json.dumps({"id": "1", **SUN, key: "晴れ\ud83d"})
+    write(tmp_path / "train.jsonl", lines(RAIN) + row)
+    message = rejected(weather(user_gold()), tmp_path)
+    assert f"row 2: '{key}' has a lone surrogate: got \\ud83d" in message
+
+
+# Where files are searched
 
 
 def test_absolute_and_home_names_stay_as_they_are(
@@ -192,87 +269,106 @@ def test_a_task_without_gold_says_so() -> None:
         load.load(weather(Gold(train=["a.jsonl"])), "test", None)
 
 
-def test_a_given_folder_is_never_added_to(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(
-        urllib.request, "urlopen", lambda *_, **__: pytest.fail("asked the network")
-    )
+def test_nothing_is_downloaded_into_a_given_folder(
+    tmp_path: Path, site: tuple[type[Site], str]
+) -> None:
+    handler, url = site
     with pytest.raises(fetch.GoldMissing):
-        load.load(
-            weather(user_gold(urls={"train.jsonl": "https://example.org/x"})),
-            "train",
-            str(tmp_path),
-        )
+        load.load(weather(user_gold(urls={"train.jsonl": url})), "train", str(tmp_path))
+    assert not handler.asked
 
 
-# Fetching
+# Downloading
 
 
-class Reply(io.BytesIO):
-    """What urlopen returns, as far as it is used."""
+class Site(BaseHTTPRequestHandler):
+    """Answers each request with `content`, of `length` bytes as it says."""
 
-    def __init__(self, content: bytes, length: int) -> None:
-        super().__init__(content)
-        self.headers = Message()
-        self.headers["Content-Length"] = str(length)
+    content, length, status = b"", 0, 200
+    asked: ClassVar[list[str]] = []
+
+    def do_GET(self) -> None:
+        self.asked.append(self.path)
+        self.send_response(self.status)
+        self.send_header("Content-Length", str(self.length))
+        self.end_headers()
+        self.wfile.write(self.content)
+
+    def log_message(self, *_: object) -> None:
+        """Print nothing."""
 
 
-def test_fetched_once_and_kept(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    content, asked = lines(SUN).encode(), list[tuple[str, float]]()
+@pytest.fixture
+def site() -> Iterator[tuple[type[Site], str]]:
+    """A site of one file, and its address."""
+    handler = type("OneSite", (Site,), {"asked": []})
+    server = ThreadingHTTPServer(("127.0.0.1", 0), handler)
+    thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.05})
+    thread.start()
+    yield handler, f"http://127.0.0.1:{server.server_port}/x"
+    server.shutdown()
+    thread.join()
+    server.server_close()
 
-    def urlopen(url: str, timeout: float) -> Reply:
-        asked.append((url, timeout))
-        return Reply(content, len(content))
 
-    monkeypatch.setattr(urllib.request, "urlopen", urlopen)
-    task = weather(user_gold(urls={"train.jsonl": "https://example.org/x"}))
-    assert (
-        load.load(task, "train", None)
-        == load.load(task, "train", None)
-        == load.load(task, "train", "")
-    )
-    assert asked == [("https://example.org/x", 10)]
+CONTENT = lines(SUN).encode()
+
+
+@pytest.mark.parametrize("sha256", [hashlib.sha256(CONTENT).hexdigest(), None])
+def test_downloaded_once_and_kept(
+    sha256: str | None, tmp_path: Path, site: tuple[type[Site], str]
+) -> None:
+    handler, url = site
+    handler.content, handler.length = CONTENT, len(CONTENT)
+    known = {"train.jsonl": sha256} if sha256 else {}
+    task = weather(user_gold(urls={"train.jsonl": url}, sha256=known))
+    first, *others = (load.load(task, "train", folder) for folder in (None, None, ""))
+    assert len(first) == 1
+    assert others == [first, first]
+    assert handler.asked == ["/x"]
     assert [path.name for path in (tmp_path / "cache" / "gold").iterdir()] == ["train.jsonl"]
 
 
-class Broken(Reply):
-    """A connection that is reset after the first piece."""
-
-    def read(self, size: int | None = -1, /) -> bytes:
-        if self.tell():
-            raise ConnectionResetError("reset by peer")
-        return super().read(min(size or 5, 5))
-
-
 @pytest.mark.parametrize(
-    ("reply", "reason"),
+    ("length", "status", "sha256", "reason"),
     [
-        (Reply(b"half", 100), "the connection broke after 4 of 100 bytes"),
-        (Broken(b"half of it", 10), "reset by peer"),
-        (urllib.error.URLError("no route to host"), "no route to host"),
-        (TimeoutError("timed out"), "timed out"),
+        (len(CONTENT) + 9, 200, None, "IncompleteRead|broken"),
+        (len(CONTENT), 404, None, "404"),
+        (len(CONTENT), 200, "0" * 64, "does not match the known hash"),
     ],
 )
-def test_a_failed_fetch_leaves_nothing_and_is_remembered(
-    reply: Reply | OSError, reason: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+def test_a_failed_download_leaves_nothing_and_is_not_repeated(
+    length: int,
+    status: int,
+    sha256: str | None,
+    reason: str,
+    tmp_path: Path,
+    site: tuple[type[Site], str],
 ) -> None:
-    asked = list[str]()
-
-    def urlopen(url: str, timeout: float) -> Reply:
-        asked.append(f"{url} {timeout}")
-        if isinstance(reply, Reply):
-            return reply
-        raise reply
-
-    monkeypatch.setattr(urllib.request, "urlopen", urlopen)
-    task = weather(user_gold(urls={"train.jsonl": "https://example.org/x"}, how="copy it by hand"))
+    handler, url = site
+    handler.content, handler.length, handler.status = CONTENT, length, status
+    known = {"train.jsonl": sha256} if sha256 else {}
+    task = weather(user_gold(urls={"train.jsonl": url}, sha256=known, how="copy it by hand"))
     for _ in range(3):
-        with pytest.raises(
-            fetch.GoldMissing,
-            match=rf"https://example.org/x could not be fetched: .*{reason}.*copy it by hand",
-        ):
+        with pytest.raises(fetch.GoldMissing, match=rf"{url} could not be fetched") as caught:
             load.load(task, "train", None)
-    assert len(asked) == 1
+        assert re.search(reason, str(caught.value))
+        assert "copy it by hand" in str(caught.value)
+    assert len(handler.asked) == 1
     assert not list((tmp_path / "cache" / "gold").iterdir())
+
+
+@pytest.mark.parametrize("url", ["http://127.0.0.1:9/x", "file:///etc/hostname", "nonsense"])
+def test_an_unreachable_or_unknown_address(url: str) -> None:
+    task = weather(user_gold(urls={"train.jsonl": url}))
+    with pytest.raises(fetch.GoldMissing, match="could not be fetched"):
+        load.load(task, "train", None)
+
+
+@pytest.mark.parametrize("name", ["../train.jsonl", "/tmp/train.jsonl", "~/train.jsonl"])
+def test_nothing_is_downloaded_outside_the_cache(name: str, tmp_path: Path) -> None:
+    task = weather(user_gold(train=[name], urls={name: "http://127.0.0.1:9/x"}))
+    assert f"urls has '{name}'; allowed: a relative path" in rejected(task, tmp_path)
 
 
 # Shots
@@ -312,7 +408,8 @@ def test_too_few_rows_for_the_shots() -> None:
     examples = [Example(f"{number}", ("文",), "hare") for number in range(4)]
     with pytest.raises(
         UserError,
-        match=r"shots=2 needs 2 .* too few of 'ame' \(rows of each label: hare 4, ame 0\); allowed: shots=0",
+        match=r"shots=2 needs 2 .* too few of 'ame' \(rows of each label: hare 4, ame 0\); "
+        "allowed: shots=0",
     ):
         load.draw_shots(examples, weather(None), 2, 0)
 

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import bz2
+import csv
 import gzip
+import io
 from pathlib import Path
 
 import pytest
 
-from japagen.gold import load
+from japagen.gold import load, source
 from japagen.gold.example import Example
 from tests.weather import RAIN, SUN, lines, rejected, user_gold, weather, write
 
@@ -62,7 +64,7 @@ def test_packed_files(tmp_path: Path) -> None:
     [
         (
             lines(SUN) + '{"sentence": "雨',
-            ["row 2: not JSON, or cut off", "allowed: one whole JSON object a line"],
+            ["row 2: not JSON, or cut off", "allowed: one whole JSON object per line"],
         ),
         (lines(SUN, ["晴れ"]), ["row 2: not a JSON object"]),
         (
@@ -71,7 +73,7 @@ def test_packed_files(tmp_path: Path) -> None:
         ),
         (
             lines(SUN, *[RAIN | {"label": "yuki"}] * 3, [1]),
-            ["row 2", "(rows beside it: 2 more with the same fault, 1 with another)"],
+            ["row 2", "(other rows: 2 with the same fault, 1 with another fault)"],
         ),
         (lines(SUN).encode() + "雨だ".encode("cp932"), ["row 2: byte 0x89 is not UTF-8", "iconv"]),
     ],
@@ -123,10 +125,129 @@ def test_a_folder_and_a_locked_file(tmp_path: Path, monkeypatch: pytest.MonkeyPa
         raise PermissionError(13, "Permission denied")
 
     monkeypatch.setattr(Path, "read_bytes", locked)
-    assert "Permission denied; let yourself read it: chmod -R u+rX" in rejected(
+    assert "Permission denied; give yourself the permission: chmod -R u+rX" in rejected(
         weather(user_gold()), tmp_path
     )
     monkeypatch.setattr(Path, "stat", locked)
     message = rejected(weather(user_gold()), Path("/data"))
     monkeypatch.undo()
     assert "Permission denied" in message
+
+
+# Quotation marks
+
+
+def read(content: str, folder: Path, **gold: object) -> list[tuple[str, str]]:
+    """(text, label) of a TSV file."""
+    write(folder / "train.tsv", content)
+    task = weather(user_gold("tsv", **gold))
+    return [(row.texts[0], row.label) for row in load.load(task, "train", str(folder))]
+
+
+def test_lone_quotation_marks_in_tsv_are_text(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level("INFO")
+    rows = [('"晴れた', "hare"), ("雨だ", "ame"), ('"と言う"人', "ame"), ('寒い"', "ame")]
+    content = "sentence\tlabel\n" + "".join(f"{text}\t{label}\n" for text, label in rows)
+    assert read(content, tmp_path) == rows
+    assert "gold.quoting=true reads it as a quotation mark" in caplog.text
+
+
+@pytest.mark.parametrize(
+    "rows",
+    [
+        ['"晴れ\t雨"\thare', "風\tame"],  # a tab inside quotes
+        ['"""晴れ""\t雨"\thare'],
+        ['"晴れ\n雨"\thare'],  # a line end inside quotes
+        ['"晴れ雨"\t"hare"', '"風"\t"ame"'],  # every cell in quotes
+    ],
+)
+def test_tsv_quoted_throughout_is_read_as_quoted(rows: list[str], tmp_path: Path) -> None:
+    content = "sentence\tlabel\n" + "\n".join(rows)
+    expected = list(csv.reader(io.StringIO(content, newline=""), delimiter="\t"))[1:]
+    assert read(content, tmp_path) == [(text, label) for text, label in expected]
+
+
+def test_quoting_can_be_chosen(tmp_path: Path) -> None:
+    content = 'sentence\tlabel\n"晴れ"\thare\n'
+    assert read(content, tmp_path, quoting=False) == [('"晴れ"', "hare")]
+    assert read(content, tmp_path, quoting=True) == [("晴れ", "hare")]
+    write(tmp_path / "train.csv", 'sentence,label\n"晴れ,hare\n')
+    assert "broken quotes" in rejected(weather(user_gold("csv")), tmp_path)
+    task = weather(user_gold("csv", quoting=False))
+    assert load.load(task, "train", str(tmp_path))[0].texts == ('"晴れ',)
+
+
+def test_rows_merged_by_two_lone_quotation_marks_are_never_one_text(tmp_path: Path) -> None:
+    content = 'sentence\tlabel\n"晴れた\thare\n壊れた行\n寒い"\tame\n'
+    write(tmp_path / "train.tsv", content)
+    message = rejected(weather(user_gold("tsv")), tmp_path)
+    assert "row 3: another number of columns: it has 1; allowed: 2" in message
+
+
+# Without a header
+
+
+@pytest.mark.parametrize("header", [None, False])
+@pytest.mark.parametrize(("format", "mark"), [("csv", ","), ("tsv", "\t")])
+def test_columns_by_position(header: bool | None, format: str, mark: str, tmp_path: Path) -> None:
+    write(tmp_path / f"train.{format}", f"x1{mark}hare{mark}晴れ\nx2{mark}ame{mark}雨\n")
+    columns = {"id": "1", "label": "2", "sentence": "3"}
+    task = weather(user_gold(format, header=header, columns=columns))
+    assert load.load(task, "train", str(tmp_path)) == [
+        Example("x1", ("晴れ",), "hare"),
+        Example("x2", ("雨",), "ame"),
+    ]
+
+
+def test_positions_in_a_file_with_a_header(tmp_path: Path) -> None:
+    columns = {"label": "2", "sentence": "1"}
+    content = "文\t天気\n晴れ\thare\n"
+    assert read(content, tmp_path, header=True, columns=columns) == [("晴れ", "hare")]
+    assert read("2\t1\nhare\t晴れ\n", tmp_path, columns=columns) == [("晴れ", "hare")]
+
+
+def test_bad_positions(tmp_path: Path) -> None:
+    write(tmp_path / "train.tsv", "晴れ\thare\n")
+    task = weather(user_gold("tsv", header=False, columns={"sentence": "1", "label": "3"}))
+    assert "row 1: no column '3': it has 1, 2" in rejected(task, tmp_path)
+    task = weather(user_gold("tsv", header=False, columns={"sentence": "1"}))
+    assert "header=false needs a position, from 1, for label" in rejected(task, tmp_path)
+
+
+# Other encodings, other kinds of files, sizes
+
+
+@pytest.mark.parametrize(
+    ("data", "parts"),
+    [
+        ("text\tlabel\n晴れ".encode("utf-16"), ["is UTF-16", "iconv -f UTF-16 -t UTF-8"]),
+        ("text\tlabel\n晴れ".encode("utf-16-le"), ["UTF-16LE"]),
+        ("text\tlabel\n晴れ".encode("utf-16-be"), ["UTF-16BE"]),
+        ("text\tlabel\n晴れ".encode("utf-32"), ["UTF-32"]),
+        ("文\tlabel\n晴れ".encode("iso2022_jp"), ["ISO-2022-JP"]),
+        ("文\tラベル\n晴れた".encode("euc_jp"), ["looks like EUC-JP", "iconv -f EUC-JP"]),
+        ("文\tラベル\n晴れた".encode("cp932"), ["looks like Shift_JIS", "iconv -f CP932"]),
+        ("caf\u00e9".encode("latin-1"), ["byte 0xe9 is not UTF-8", "Save the file as UTF-8"]),
+        (b"PK\x03\x04rest", ["a ZIP archive or an Excel workbook", "CSV UTF-8"]),
+        (b"\xd0\xcf\x11\xe0\xa1rest", ["an old Excel workbook"]),
+        (gzip.compress(b"x"), ["packed with gzip", "add .gz"]),
+        (b"PAR1rest", ["a Parquet table"]),
+    ],
+)
+def test_the_format_of_a_file_is_named(data: bytes, parts: list[str], tmp_path: Path) -> None:
+    write(tmp_path / "train.tsv", data)
+    message = rejected(weather(user_gold("tsv")), tmp_path)
+    assert all(part in message for part in [str(tmp_path / "train.tsv"), *parts]), message
+
+
+@pytest.mark.parametrize("name", ["train.jsonl.gz", "train.jsonl.bz2"])
+def test_a_file_that_unpacks_to_much_more_is_refused(
+    name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(source, "MIN_UNPACKED", 1000)
+    pack = gzip.compress if name.endswith("gz") else bz2.compress
+    write(tmp_path / name, pack(b" " * 10_000_000))
+    task = weather(user_gold(train=[name]))
+    assert "unpacks to more than 100 times its size" in rejected(task, tmp_path)

@@ -11,9 +11,13 @@ import pytest
 from japagen.config.task import Clean
 from japagen.synthesis import clean
 from japagen.text import ngram
+from japagen.text.japanese import has_simplified
 
-RULES = Clean(min_chars=5, max_chars=40, forbidden=["いまの文"])
-FORM = "次の形で、写真の説明文を一つ書いてください。\n形：（場所）で（人か動物か物）が（動作）ています。"
+RULES = Clean(min_chars=5, max_chars=40, forbidden=["いまの文", "contradiction"])
+FORM = (
+    "次の形で、写真の説明文を一つ書いてください。\n"
+    "形：（場所）で（人か動物か物）が（動作）ています。"
+)
 
 KEPT = [
     "芝生の上で白い犬がボールを追いかけている。",
@@ -26,6 +30,12 @@ KEPT = [
     "母のお手伝いをしている女の子。",
     "長い間の願いが叶うといいな。",
     "「はい」と「いいえ」で答えた。",
+    # Kanji that CP932 lacks: of the Joyo list (叱 填 are its variants), common ones, names.
+    "ペンキが剝げ、頰を塡めた人がいる。",
+    "麵と醬油は噓のように売れた。",
+    "鷗と蟬の声が聞こえます。",
+    "𠮷野家で𩸽を食べ、草彅さんと会った。",
+    "市民スポーツ大会に千人が出た。",
 ]
 
 REJECTED = [
@@ -51,6 +61,11 @@ REJECTED = [
     ("not_japanese", "公园の中で犬が走っています。"),
     ("not_japanese", "彼女の眼睛がとても大きいです。"),
     ("not_japanese", "空に白い云が浮かんでいます。"),
+    ("not_japanese", "我们は駅で待っています。"),
+    ("not_japanese", "彼は时间がないと言いました。"),
+    ("not_japanese", "你はどこに行きますか。"),
+    ("thoughts", "<think>犬のことを書こうと思う。"),
+    ("damaged", "犬が走って\ufffdいます。"),
     ("not_japanese", "개가 공원에서 달리고 있습니다"),
     ("not_japanese", "the dog is running in the park"),
     ("too_short", "犬です。"),
@@ -58,7 +73,7 @@ REJECTED = [
 
 
 def judged(reply: str, finish: str = "stop", rules: Clean = RULES) -> clean.Cleaned:
-    return clean.clean(reply, finish, rules, FORM, ["entailment", "contradiction", "neutral"])
+    return clean.clean(reply, finish, rules, FORM)
 
 
 @pytest.mark.parametrize("text", KEPT)
@@ -74,9 +89,10 @@ def test_reasons(reason: str, reply: str) -> None:
 def test_every_reason_that_clean_gives_has_an_example() -> None:
     given_elsewhere = {"same", "duplicate", "truncated"}  # below, and by draw and accept
     assert {reason for reason, _ in REJECTED} | given_elsewhere <= set(clean.REASONS)
-    assert {"empty", "chatter", "leak", "repetition", "too_long", "too_short", "not_japanese"} == {
-        reason for reason, _ in REJECTED
-    }
+    assert {
+        *("empty", "chatter", "leak", "repetition", "too_long", "too_short", "not_japanese"),
+        *("thoughts", "damaged"),
+    } == {reason for reason, _ in REJECTED}
 
 
 @pytest.mark.parametrize(
@@ -95,8 +111,6 @@ def test_every_reason_that_clean_gives_has_an_example() -> None:
         ("形2：犬が走っている。", "犬が走っている。"),
         ("```\n犬が走っている。\n```", "犬が走っている。"),
         ("犬が走っている。\n\n犬が走るのは公園です。", "犬が走っている。"),
-        ("犬が\u3099走\x00る。", "犬が\u3099走る。"),
-        ("犬か\u3099走る。", "犬が走る。"),
         ("彼は「犬が走る」と言った。", "彼は「犬が走る」と言った。"),
         ("「犬」と「猫」", "「犬」と「猫」"),
     ],
@@ -108,6 +122,23 @@ def test_trim(reply: str, text: str) -> None:
 def test_trim_keeps_as_many_lines_as_asked() -> None:
     assert clean.trim("一行目\n\n二行目\n三行目", 2) == ("一行目\n二行目", True)
     assert clean.trim("一行目\n二行目", 2) == ("一行目\n二行目", False)
+
+
+@pytest.mark.parametrize(
+    ("finish", "reason"),
+    [("content_filter", "refused"), ("error", "unfinished"), ("length", "truncated")],
+)
+def test_a_reply_that_may_end_anywhere_is_rejected(finish: str, reason: str) -> None:
+    assert judged("犬が公園で走っていて、そ", finish).reason == reason
+
+
+def test_an_ordinary_word_is_no_leak_because_it_is_a_label() -> None:
+    rules = Clean(min_chars=5, max_chars=80)
+    text = "市民スポーツ大会が東京で開かれた。"
+    asked = "スポーツの記事を書いてください。"
+    assert clean.clean(text, "stop", rules, asked) == clean.Cleaned(text, "")
+    strict = Clean(min_chars=5, max_chars=80, forbidden=["スポーツ"])
+    assert clean.clean(text, "stop", strict, asked).reason == "leak"
 
 
 @pytest.mark.parametrize(
@@ -170,11 +201,8 @@ def plain_is_japanese(text: str, share: float) -> bool:
         sum(map(len, pattern.findall(text))) for pattern in (clean.JAPANESE, clean.KANA)
     )
     enough = visible > 0 and japanese >= share * visible and kana >= 0.1 * visible
-    return (
-        enough
-        and clean.CHINESE.search(text) is None
-        and clean.encodable("".join(clean.HAN.findall(text)))
-    )
+    simplified = any(has_simplified(char) for char in text)
+    return enough and clean.CHINESE.search(text) is None and not simplified
 
 
 def random_texts(count: int) -> Iterator[str]:
@@ -203,7 +231,7 @@ def test_the_short_cuts_change_no_verdict() -> None:
         asked = text[::-1][3:40] + text[5 : 5 + random.Random(text).randrange(9, 16)] + FORM
         found = {
             "repeats": (clean.repeats(text), plain_repeats(text)),
-            "leaks": (clean.leaks(text, asked, clean.told((), ())), plain_leaks(text, asked)),
+            "leaks": (clean.leaks(text, asked, clean.any_of(())), plain_leaks(text, asked)),
             "japanese": (clean.is_japanese(text, 0.6), plain_is_japanese(text, 0.6)),
             "loop": (clean.LOOP.search(text) is not None, False),
         }
@@ -225,9 +253,8 @@ def test_grams(length: int, size: int) -> None:
     ]
 
 
-@pytest.mark.parametrize("text", ["a(b", "犬がいる", "この記事は", "entailment", "犬", ""])
-def test_told_is_every_forbidden_word_and_every_long_label(text: str) -> None:
-    forbidden, labels = ("この記事", "a(b", "."), ("犬", "entailment")
-    words = [*forbidden, *(label for label in labels if len(label) >= 4)]
-    assert bool(clean.told(forbidden, labels).search(text)) == any(word in text for word in words)
-    assert not clean.told((), ("犬",)).search(text)
+@pytest.mark.parametrize("text", ["a(b", "犬がいる", "この記事は", "犬", ""])
+def test_any_of_finds_every_word(text: str) -> None:
+    words = ("この記事", "a(b", ".")
+    assert bool(clean.any_of(words).search(text)) == any(word in text for word in words)
+    assert not clean.any_of(()).search(text)

@@ -50,7 +50,10 @@ def test_short_texts_are_compared_too() -> None:
 
 
 def test_decisions_are_the_same_in_every_process() -> None:
-    code = "import sys; from japagen.text.duplicate import digest, sketch_of; t = sys.argv[1:]; print(digest(t), sketch_of(t).digest())"
+    code = (
+        "import sys; from japagen.text.duplicate import digest, sketch_of; t = sys.argv[1:]; "
+        "print(digest(t), sketch_of(t).digest())"
+    )
     runs = {
         subprocess.run(
             [sys.executable, "-c", code, TEXT], capture_output=True, text=True, check=True
