@@ -9,6 +9,7 @@ from dataclasses import dataclass
 
 from japagen.config.task import Clean
 from japagen.llm.finish import rejection
+from japagen.synthesis.sentences import completed, first_sentences, is_open
 from japagen.text import normal
 from japagen.text.japanese import KANJI, has_simplified
 from japagen.text.ngram import grams
@@ -89,18 +90,18 @@ def clean(reply: str, finish: str, rules: Clean, asked: str = "") -> Cleaned:
     if damage:
         return Cleaned("", damage)
     text, cut = trim(answer, rules.lines)
-    truncated = stopped == "truncated" and not cut
+    if rules.sentences is not None:
+        text = text if stopped else completed(text, rules.sentences)
+        text, more = first_sentences(text, rules.sentences)
+        cut = cut or more
+    # A stop string inside a quotation leaves half of it.
+    truncated = (stopped == "truncated" and not cut) or bool(rules.sentences and is_open(text))
     if truncated and rules.lines > 1:
         # The beginning of a longer text is worth keeping up to its last whole sentence.
         text = text[: last_end(text)]
         truncated = not text
-    why = reason(text, truncated, rules, asked)
+    why = next(reasons(text, truncated, rules, asked), "")
     return Cleaned(fill(text) if blanks(asked) else text, why)
-
-
-def reason(text: str, truncated: bool, rules: Clean, asked: str) -> str:
-    """The first reason to reject `text`, or ""."""
-    return next(reasons(text, truncated, rules, asked), "")
 
 
 def reasons(text: str, truncated: bool, rules: Clean, asked: str) -> Iterator[str]:

@@ -43,9 +43,14 @@ def is_open(text: str) -> bool:
     return depth > 0
 
 
-def completed(text: str, finish: str, sentences: int | None) -> str:
-    """Return a reply with the 。 that its stop string took away."""
+def completed(text: str, sentences: int | None) -> str:
+    """Return a complete reply with the 。 that its stop string took away.
+
+    A reply that is one quotation has lost its closing quote as well: the opening one goes, too.
+    """
     bare = text.rstrip()
-    if finish != "stop" or not stops(sentences) or not bare or is_open(bare):
+    if bare and bare[0] in OPEN and is_open(bare) and not is_open(bare[1:]):
+        bare = bare[1:]
+    if not stops(sentences) or not bare or is_open(bare) or bare[-1] in END + CLOSE:
         return text
-    return text if bare[-1] in END + CLOSE else bare + STOP
+    return bare + STOP

@@ -6,6 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from japagen.config.task import Clean
+from japagen.synthesis.clean import clean
 from japagen.synthesis.sentences import completed, first_sentences, is_open, stops
 
 
@@ -42,11 +44,26 @@ def test_what_is_kept_is_the_beginning_and_cutting_twice_changes_nothing(
 def test_a_stop_string_that_the_engine_left_out_is_put_back() -> None:
     assert stops(1) == ("。",)
     assert stops(2) == stops(None) == ()
-    assert completed("部屋が広い", "stop", 1) == "部屋が広い。"
-    assert completed("部屋が広い\n", "stop", 1) == "部屋が広い。"
-    assert completed("部屋が広い！", "stop", 1) == "部屋が広い！"
-    assert completed("部屋が広", "length", 1) == "部屋が広"
-    assert completed("部屋が広い", "stop", None) == "部屋が広い"
-    assert completed("「部屋が広い", "stop", 1) == "「部屋が広い"
+    assert completed("部屋が広い", 1) == "部屋が広い。"
+    assert completed("部屋が広い\n", 1) == "部屋が広い。"
+    assert completed("部屋が広い！", 1) == "部屋が広い！"
+    assert completed("部屋が広い", None) == "部屋が広い"
+    assert completed("「部屋が広い", 1) == "部屋が広い。", "the whole reply was a quotation"
+    assert completed("店員は「広い", 1) == "店員は「広い"
     assert is_open("「部屋が広い")
     assert not is_open("「部屋」が広い")
+
+
+@pytest.mark.parametrize(
+    ("reply", "finish", "text", "reason"),
+    [
+        ("朝食がとてもおいしいです", "stop", "朝食がとてもおいしいです。", ""),
+        ("朝食がおいしい。部屋も広い。また", "length", "朝食がおいしい。", ""),
+        ("朝食がとてもおいし", "length", "朝食がとてもおいし", "truncated"),
+        ("係の人は「朝食がおいしい", "stop", "係の人は「朝食がおいしい", "truncated"),
+        ("「朝食がおいしい", "stop", "朝食がおいしい。", ""),
+    ],
+)
+def test_a_reply_is_cut_to_one_sentence(reply: str, finish: str, text: str, reason: str) -> None:
+    cleaned = clean(reply, finish, Clean(sentences=1))
+    assert (cleaned.text, cleaned.reason) == (text, reason)
