@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import logging
 import tempfile
 import time
 from collections.abc import Callable, Sequence
@@ -19,11 +20,13 @@ from japagen.config.task import Task
 from japagen.dataset import identity, table
 from japagen.evaluation import dataset as synthetic
 from japagen.evaluation import prompting
-from japagen.evaluation.answers import Answers, dollars, predictions
+from japagen.evaluation.answers import Answers, dollars, predictions, prior
 from japagen.evaluation.console import end, show
 from japagen.evaluation.score import Result, measure
 from japagen.gold import load
 from japagen.gold.example import Example
+
+log = logging.getLogger(__name__)
 
 
 def run(cfg: DictConfig) -> float:
@@ -46,6 +49,7 @@ def evaluate_prompting(config: EvaluateConfig) -> float:
         max_chars=config.max_chars,
         gold_dir=config.gold_dir,
         answer_dir=config.answer_dir,
+        calibrate=config.question.calibrate,
     )
     if config.dry_run:
         prompting.preview(asked)
@@ -123,7 +127,11 @@ def prompting_result(asked: prompting.Prompting, rows: Sequence[Example], name: 
     """The LLM's answers as predictions, with their cost."""
     before = time.monotonic()
     answers = prompting.run(asked, rows)
-    predicted = predictions(answers.by_row, rows, asked.task)
+    empty = prompting.content_free_rows(asked.task) if asked.calibrate else []
+    base = prior(answers.by_row, empty, asked.task)
+    if empty and not base:
+        log.warning("question.calibrate has no effect: the engine gives no token probabilities")
+    predicted = predictions(answers.by_row, rows, asked.task, base)
     prompting.write(asked.folder(), predicted)
     unparsed = sum(row["predicted"] is None for row in predicted)
     metrics = {f"{name}/unparsed": unparsed / len(rows), **costs(answers, rows, asked.llm)}
@@ -134,7 +142,8 @@ def prompting_result(asked: prompting.Prompting, rows: Sequence[Example], name: 
     if unparsed:
         count = f"{unparsed} of {len(rows)}"
         lines.insert(0, f"{count} answers could not be read and count as wrong")
-    title = f"{asked.task.name}, {asked.llm.name} prompted, {asked.shots}-shot"
+    calibrated = ", calibrated" if base else ""
+    title = f"{asked.task.name}, {asked.llm.name} prompted, {asked.shots}-shot{calibrated}"
     tags = {"folder": str(asked.folder().absolute())}
     return Result(title, predicted, metrics, tags, lines)
 

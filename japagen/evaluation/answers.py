@@ -100,10 +100,12 @@ def entry_of(row: Example, request: Request, reply: Completion) -> Entry:
         "reply": finish.answer(reply.text, reply.finish),
         "tokens": [reply.prompt_tokens, reply.completion_tokens],
     }
-    levels = {
-        token: round(value, 5) for token, value in reply.top.items() if token in request.choices
+    begun = {
+        token: round(value, 5)
+        for token, value in reply.top.items()
+        if token and question.begins_one(token, request.choices)
     }
-    return {**entry, "top": levels} if levels else entry
+    return {**entry, "top": begun} if begun else entry
 
 
 def row_key(row: Example) -> str:
@@ -127,11 +129,27 @@ def check_cost(llm: LLM, answers: Answers) -> None:
         )
 
 
-def predicted(entry: Entry, task: Task) -> str | float | None:
+def prior(answers: Mapping[str, Entry], rows: Sequence[Example], task: Task) -> tuple[float, ...]:
+    """The mean probability of each label in the answers to rows without content; () if unknown."""
+    known = [question.probabilities(answers[row_key(row)].get("top", {}), task) for row in rows]
+    if not known or not all(known):
+        return ()
+    return tuple(sum(column) / len(known) for column in zip(*known, strict=True))
+
+
+def predicted(entry: Entry, task: Task, base: Sequence[float] = ()) -> str | float | None:
     """The label or score in an answer; None if it has none.
 
     For regression the mean of the levels weighted by their probability, where the engine gives it.
+    `base`: the prior by which probabilities are divided (question.calibrate).
     """
+    shares = question.probabilities(entry.get("top", {}), task) if base else ()
+    if shares:
+        shares = question.calibrated(shares, base)
+        if task.kind == "classification":
+            return question.label("", shares, task)
+        levels = map(float, task.labels)
+        return round(sum(level * share for level, share in zip(levels, shares, strict=True)), 4)
     label = question.read(entry["reply"], task)
     if task.kind == "classification" or label is None:
         return label
@@ -140,10 +158,10 @@ def predicted(entry: Entry, task: Task) -> str | float | None:
 
 
 def predictions(
-    answers: Mapping[str, Entry], rows: Sequence[Example], task: Task
+    answers: Mapping[str, Entry], rows: Sequence[Example], task: Task, base: Sequence[float] = ()
 ) -> list[dict[str, Any]]:
     """(id, gold, predicted) of each row; `predicted` is None where the reply has no label."""
     return [
-        {"id": row.id, "gold": row.label, "predicted": predicted(answers[row_key(row)], task)}
+        {"id": row.id, "gold": row.label, "predicted": predicted(answers[row_key(row)], task, base)}
         for row in rows
     ]

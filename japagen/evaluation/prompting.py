@@ -41,11 +41,13 @@ class Prompting:
     max_chars: int  # of each text; the rest is cut off
     gold_dir: str | None
     answer_dir: str
+    calibrate: bool = False
 
     def identity(self) -> dict[str, Any]:
         """Everything that changes an answer."""
         task = {key: getattr(self.task, key) for key in ("name", "kind", "inputs", "labels")}
         return {
+            **({"calibrate": True} if self.calibrate else {}),
             "task": task,
             "question": asdict(question.wording(self.task)),
             "format": question.FORMAT,
@@ -79,20 +81,24 @@ def draw_shots(asked: Prompting) -> Shots:
 
 def requests(asked: Prompting, rows: Sequence[Example], shots: Shots) -> list[Request]:
     """The question about each row, after the shots in an order shuffled with the seed."""
-    pairs = [(shot.texts, label) for label, examples in shots.items() for shot in examples]
-    # Label after label, the LLM would learn the order.
-    random.Random(asked.seed).shuffle(pairs)
+    pairs = question.demonstrations(shots, asked.seed)
     cut = sum(len(text.strip()) > asked.max_chars for row in rows for text in row.texts)
     if cut:
         log.info("%d texts are cut to max_chars=%d", cut, asked.max_chars)
-    task, chat = asked.task, asked.llm.chat
-    return [
-        question.request(task, row.texts, pairs, chat, asked.max_chars, asked.seed) for row in rows
-    ]
+    top = question.TOP if asked.calibrate else None
+    chat, limit, seed = asked.llm.chat, asked.max_chars, asked.seed
+    return [question.request(asked.task, row.texts, pairs, chat, limit, seed, top) for row in rows]
+
+
+def content_free_rows(task: Task) -> list[Example]:
+    """Rows without content, whose answers calibrate those to the others."""
+    texts = question.content_free(task)
+    return [Example(f"content-free-{n}", tuple(row), "") for n, row in enumerate(texts)]
 
 
 def run(asked: Prompting, rows: Sequence[Example]) -> Answers:
     """The answers to all `rows`: those in the journal, and the LLM's to the others."""
+    rows = [*(content_free_rows(asked.task) if asked.calibrate else ()), *rows]
     shots = draw_shots(asked)
     head = {"fingerprint": digest(asked.identity()), **shots_head(shots)}
     with Journal(asked.folder() / JOURNAL, head) as journal:

@@ -6,7 +6,7 @@ import math
 import random
 import re
 import unicodedata
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from japagen.config.task import Question, Task
@@ -165,6 +165,12 @@ def probabilities(top: Mapping[str, float], task: Task) -> tuple[float, ...]:
     least = math.exp(min(top.values()))
     kept = [share or least for share in shares.values()]
     return tuple(share / sum(kept) for share in kept)
+
+
+def begins_one(token: str, answers: Iterable[str]) -> bool:
+    """Whether a token, possibly a part of a character, begins one of the answers."""
+    begun = token.encode("utf-8", "surrogateescape")
+    return any(answer.encode().startswith(begun) for answer in answers)
 
 
 def calibrated(shares: Sequence[float], prior: Sequence[float]) -> tuple[float, ...]:

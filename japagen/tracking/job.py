@@ -64,7 +64,8 @@ def describe(config: Config, stage: str) -> Job:
         data, loss, name.synthetic_method(config.prompt, config.filter, config.shots)
     )
     if stage == "evaluate" and getattr(config, "subject", "prompting") == "prompting":
-        method = f"prompting {config.shots}-shot"
+        calibrated = " calibrated" if config.question.calibrate else ""
+        method = f"prompting {config.shots}-shot{calibrated}"
     options = without_secrets(plain | {"mlflow_uri": address(config.mlflow_uri)})
     return Job(
         stage=stage,

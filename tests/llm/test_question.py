@@ -132,7 +132,7 @@ def test_a_level_is_a_number_and_the_probabilities_give_the_mean(composed: Compo
         ),
         (
             "task.question.answers.neutral='矛盾'",
-            "question.answers must have a word of its own for each label, or be left out",
+            "question.answers must have a different word for each label, or be left out",
         ),
         ("subject=student", "subject=student needs the student: add student.path=FOLDER"),
         ("limit=0", "limit is 0"),

@@ -1,0 +1,59 @@
+"""question.calibrate=true in the prompting baseline."""
+
+from __future__ import annotations
+
+import math
+from pathlib import Path
+
+import pytest
+
+from japagen import evaluate, llm
+from japagen.llm import fake
+from tests.conftest import Compose
+from tests.toys import write_toys
+
+
+class Biased(fake.Fake):
+    """Recognises dogs and cats, but says 正しい first: to texts without content in 95 % of cases."""
+
+    async def complete(self, request: llm.Request) -> llm.Completion:
+        asked = request.messages[-1]["content"]
+        right = 0.8 if "犬" in asked else 0.2 if "猫" in asked else 0.5
+        weights = {"正": 0.95 * right, "誤": 0.05 * (1 - right)}
+        total = sum(weights.values())
+        top = {token: math.log(weight / total) for token, weight in weights.items()}
+        return llm.Completion("正しい", "stop", 5, 1, top if request.top else {})
+
+
+@pytest.mark.parametrize(("calibrate", "accuracy"), [("false", 0.5), ("true", 1.0)])
+def test_calibration_divides_the_answers_by_those_to_empty_texts(
+    composed: Compose,
+    tmp_path: Path,
+    recorded: dict[str, float],
+    monkeypatch: pytest.MonkeyPatch,
+    calibrate: str,
+    accuracy: float,
+) -> None:
+    monkeypatch.setattr(fake, "Fake", Biased)
+    words = ["task=jcola", f"gold_dir={write_toys(tmp_path / 'gold')}"]
+    cfg = composed("evaluate", *words, f"question.calibrate={calibrate}")
+    evaluate.run(cfg)
+    assert recorded["test/accuracy"] == accuracy
+    again = dict(recorded)
+    evaluate.run(cfg)  # from the journal, without the LLM
+    assert recorded["test/accuracy"] == again["test/accuracy"]
+
+
+def test_an_engine_without_probabilities_is_named(
+    composed: Compose, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    words = ["task=jcola", f"gold_dir={write_toys(tmp_path / 'gold')}"]
+
+    class Silent(fake.Fake):
+        async def complete(self, request: llm.Request) -> llm.Completion:
+            return llm.Completion("正しい", "stop", 5, 1)
+
+    with pytest.MonkeyPatch.context() as patch, caplog.at_level("WARNING"):
+        patch.setattr(fake, "Fake", Silent)
+        evaluate.run(composed("evaluate", *words, "question.calibrate=true"))
+    assert "gives no token probabilities" in caplog.text
