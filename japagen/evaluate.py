@@ -93,8 +93,11 @@ def student(config: EvaluateConfig, rows: Sequence[Example], _name: str) -> Foun
     from japagen.student import saved
 
     begin = time.monotonic()
-    opened = saved.load(saved.find(config), config.task)
-    found, speeds = saved.timed(opened, rows, config)
+    folder = saved.find(
+        config.student.path or "", lambda run: tracking.folder_of(config.mlflow_uri, run)
+    )
+    opened = saved.load(folder, config.task)
+    found, speeds = saved.timed(opened, rows, config.task, config.student.batch_size, config.seed)
     speed = speeds.get("speed/gpu_batched", speeds["speed/batched"])
     metrics = {
         **speeds,

@@ -56,7 +56,10 @@ def judged(config: EvaluateConfig, rows: Sequence[Example], lines: list[str]) ->
     """What a saved student says of the rows' labels, with an example of what it would label otherwise."""
     from japagen.student import saved
 
-    opened = saved.load(saved.find(config), config.task)
+    folder = saved.find(
+        config.student.path or "", lambda run: tracking.folder_of(config.mlflow_uri, run)
+    )
+    opened = saved.load(folder, config.task)
     if opened.card["data"]["name"] != "gold":
         lines.append(
             "This student was not trained on gold, so that it agrees with a label says little."

@@ -25,6 +25,7 @@ from japagen.config.schema import (
     Filter,
     GenerateConfig,
     Logger,
+    Loss,
     Prompt,
     Saved,
     Student,
@@ -34,6 +35,8 @@ from japagen.config.schema import (
 from japagen.config.task import Task, Wording
 from japagen.tracking.connect import connect, open_client
 from japagen.tracking.job import describe
+from japagen.training.sources.few_gold import FewGold
+from japagen.training.sources.mixed import Mixed
 from tests.conftest import once
 
 ROOT = CONF.parent
@@ -71,6 +74,7 @@ def made(kind: type[Config] = GenerateConfig, task: str = "jnli", **options: Any
         given |= {
             "student": student,
             "data": Data(name="synthetic"),
+            "loss": Loss(name="auto"),
             "trainer": Trainer(name="cpu"),
         }
     return kind(**{**given, **options})
@@ -443,7 +447,7 @@ def test_an_experiment_deleted_in_the_ui_comes_back() -> None:
         ),
         (made(TrainConfig, data=Data(name="gold")), "train", "jnli · gold -> tiny · seed 3"),
         (
-            made(TrainConfig, data=Data(name="few_gold", shots=8)),
+            made(TrainConfig, data=FewGold(name="few_gold", shots=8)),
             "train",
             "jnli · few_gold 8 -> tiny · seed 3",
         ),
@@ -453,17 +457,17 @@ def test_an_experiment_deleted_in_the_ui_comes_back() -> None:
             "jnli · gold x0.1 -> tiny · seed 3",
         ),
         (
-            made(TrainConfig, data=Data(name="mixed", shots=8, order="synthetic_first")),
+            made(TrainConfig, data=Mixed(name="mixed", shots=8, order="synthetic_first")),
             "train",
             "jnli · mixed 8 synthetic_first · zero_shot 0-shot · fake -> tiny · seed 3",
         ),
         (
-            made(TrainConfig, data=Data(name="mixed")),
+            made(TrainConfig, data=Mixed(name="mixed")),
             "train",
             "jnli · mixed · zero_shot 0-shot · fake -> tiny · seed 3",
         ),
         (
-            made(TrainConfig, data=Data(name="mixed", shots=8)),
+            made(TrainConfig, data=Mixed(name="mixed", shots=8)),
             "train",
             "jnli · mixed 8 · zero_shot 0-shot · fake -> tiny · seed 3",
         ),
@@ -503,7 +507,7 @@ def test_run_names(config: Config, stage: str, name: str) -> None:
         (made(prompt=Prompt(name="japagen_json")), "generate", "japagen_json"),
         (made(TrainConfig, data=Data(name="synthetic")), "train", "zero-shot"),
         (made(TrainConfig, data=Data(name="gold"), shots=5), "train", "gold"),
-        (made(TrainConfig, data=Data(name="mixed")), "train", "mixed zero-shot"),
+        (made(TrainConfig, data=Mixed(name="mixed")), "train", "mixed zero-shot"),
         (made(shots=5), "evaluate", "prompting 5-shot"),
     ],
 )
@@ -512,8 +516,7 @@ def test_methods(config: Config, stage: str, method: str) -> None:
 
 
 def test_few_gold_rows_are_a_method_of_their_number() -> None:
-    config = made(TrainConfig, data=Data(name="few_gold"))
-    config.data.shots = 10
+    config = made(TrainConfig, data=FewGold(name="few_gold", shots=10))
     assert tracking.method(config, "train") == "few gold 10"
 
 
