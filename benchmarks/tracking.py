@@ -35,7 +35,9 @@ def job(logger: str) -> float:
         [{"id": str(n), "sentence1": "犬が走る。", "label": "a"} for n in range(500)],
     )
     with tracking.run(
-        config(logger), "train", {"fingerprint": tracking.latest(config(logger), "generate", "abc")}
+        config(logger),
+        "train",
+        {"fingerprint": tracking.latest(tracking.job_of(config(logger), "generate"), "abc")},
     ) as run:
         for step in range(12):
             run.metrics({"valid/accuracy": 0.5, "valid/loss": 1.0, "train/loss": 1.0}, step)

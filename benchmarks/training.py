@@ -24,20 +24,19 @@ from typing import Any
 
 import torch
 from hydra import compose, initialize_config_dir
-from lightning.pytorch import Callback
+from lightning.pytorch import Callback, seed_everything
 from transformers import TrainerCallback
-from transformers.integrations.sdpa_attention import sdpa_attention_forward
 
-from japagen import train
 from japagen.config import schema
 from japagen.config.check import check
 from japagen.config.schema import TrainConfig
 from japagen.gold import metric
 from japagen.student import batch, pretrained, tokens
-from japagen.training import data, layers, workplace
+from japagen.training import data, embedding, folder, identity, split
 from japagen.training.module import Module
+from japagen.training.quiet import quiet
 from japagen.training.score import predictions
-from japagen.training.trainer import make_trainer, quiet
+from japagen.training.trainer import make_trainer
 
 
 @contextmanager
@@ -99,17 +98,21 @@ class TheirClock(TrainerCallback):
 def ours(settings: TrainConfig, seed: int, score: bool) -> tuple[float, float | None]:
     """(examples per second, score or None) of one training by JapaGen."""
     settings.seeds = [seed]
-    parts = data.parts(settings)
+    training = identity.of(settings)
+    parts = split.read(training)
     loaded = pretrained.load(settings.student, settings.task)
-    train.seed_everything(seed)
+    seed_everything(seed, verbose=False)
     table = data.DataModule(
-        parts, settings, tokens.Tokens(loaded.tokenizer, settings.student, None)
+        parts, training, tokens.Tokens(loaded.tokenizer, settings.student, None)
     )
     model = loaded.fresh()
-    layers.narrow(model, table.vocabulary())
-    module = Module(model, settings, None, lambda values, step: None)
+    embedding.narrow(model, table.vocabulary())
+    module = Module(model, training, None, lambda values, step: None)
     clock, rows = Clock(), list[Any]()
-    with tempfile.TemporaryDirectory() as folder, workplace.workplace(Path(folder), "one") as part:
+    with (
+        tempfile.TemporaryDirectory() as place,
+        folder.in_progress(Path(place), "one", True) as part,
+    ):
         trainer = make_trainer(settings.trainer, table.steps(), part)
         trainer.callbacks.append(clock)  # type: ignore[attr-defined]
         trainer.fit(module, datamodule=table)
@@ -134,7 +137,8 @@ def theirs(
     from transformers import Trainer, TrainingArguments
 
     settings.seeds = [seed]
-    parts = data.parts(settings)
+    training = identity.of(settings)
+    parts = split.read(training)
     loaded = pretrained.load(settings.student, settings.task)
     padding: dict[str, Any] = (
         {"padding": "max_length", "truncation": True, "max_length": settings.student.max_length}
@@ -154,11 +158,11 @@ def theirs(
         ]
 
     size = data.DataModule(
-        parts, settings, tokens.Tokens(loaded.tokenizer, settings.student, None)
+        parts, training, tokens.Tokens(loaded.tokenizer, settings.student, None)
     ).batch_size
-    with tempfile.TemporaryDirectory() as folder:
+    with tempfile.TemporaryDirectory() as place:
         arguments = TrainingArguments(
-            folder,
+            place,
             num_train_epochs=1,
             per_device_train_batch_size=size,
             learning_rate=settings.student.learning_rate,
@@ -169,7 +173,7 @@ def theirs(
             disable_tqdm=True,
             logging_strategy="no",
         )
-        train.seed_everything(seed)
+        seed_everything(seed, verbose=False)
         clock = TheirClock()
         trainer = Trainer(
             loaded.fresh(),
@@ -193,9 +197,7 @@ def measures() -> dict[str, tuple[Any, list[str]]]:
         "  without bf16": (nullcontext(), ["trainer.options.precision=32-true"]),
         "  without length buckets": (patched(batch, "WINDOW", 0), []),
         "  without fused AdamW": (plain_adamw, []),
-        "  with the whole embedding": (patched(layers, "narrow", lambda model, ids: None), []),
-        "  with torch's dropout": (patched(layers, "Dropout", torch.nn.Dropout), []),
-        "  with torch's attention": (patched(layers, "attention", sdpa_attention_forward), []),
+        "  with the whole embedding": (patched(embedding, "narrow", lambda model, ids: None), []),
     }
 
 

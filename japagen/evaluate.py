@@ -8,7 +8,7 @@ import tempfile
 import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from omegaconf import DictConfig
 
@@ -25,6 +25,9 @@ from japagen.evaluation.console import end, show
 from japagen.evaluation.score import Result, measure
 from japagen.gold import load
 from japagen.gold.example import Example
+
+if TYPE_CHECKING:
+    from japagen.student.saved import Opened
 
 log = logging.getLogger(__name__)
 
@@ -57,7 +60,14 @@ def evaluate_prompting(config: EvaluateConfig) -> float:
     with tracking.run(config, "evaluate", {}) as track:
         rows, name = gold_rows(config.task, config.gold_dir, config.limit, config.seed)
         result = prompting_result(asked, rows, name)
-        return finish(config.task, result, rows, name, track, tracking.where(config, track))
+        return finish(
+            config.task,
+            result,
+            rows,
+            name,
+            track,
+            tracking.where(tracking.job_of(config, ""), track),
+        )
 
 
 def evaluate_student(config: EvaluateConfig) -> float:
@@ -67,8 +77,9 @@ def evaluate_student(config: EvaluateConfig) -> float:
     with tracking.run(config, "evaluate", {}) as track:
         rows, name = gold_rows(config.task, config.gold_dir, config.limit, config.seed)
         begin = time.monotonic()
-        opened = saved.load(saved.find(config), config.task)
-        predicted, speeds = saved.timed(opened, rows, config)
+        opened = open_student(config.student.path or "", config.mlflow_uri, config.task)
+        batch_size = config.student.batch_size
+        predicted, speeds = saved.timed(opened, rows, config.task, batch_size, config.seed)
         speed = speeds.get("speed/gpu_batched", speeds["speed/batched"])
         metrics = {
             **speeds,
@@ -80,7 +91,14 @@ def evaluate_student(config: EvaluateConfig) -> float:
         tags = {**student_tags(opened.card, opened.folder), "device": saved.devices()[-1]}
         title = f"{config.task.name}, student {tags['student']}"
         result = Result(title, predicted, metrics, tags, [f"student: {opened.folder}"])
-        return finish(config.task, result, rows, name, track, tracking.where(config, track))
+        return finish(
+            config.task,
+            result,
+            rows,
+            name,
+            track,
+            tracking.where(tracking.job_of(config, ""), track),
+        )
 
 
 def evaluate_dataset(config: EvaluateConfig) -> float:
@@ -89,9 +107,7 @@ def evaluate_dataset(config: EvaluateConfig) -> float:
         named = identity.of(config)
         rows, opened = table.read(named), None
         if config.student.path:
-            from japagen.student import saved
-
-            opened = saved.load(saved.find(config), config.task)
+            opened = open_student(config.student.path, config.mlflow_uri, config.task)
         batch_size = config.student.batch_size
         measured, lines = synthetic.measure(rows, config.task, config.gold_dir)
         agreed, more = synthetic.label_correctness(rows, config.task, opened, batch_size)
@@ -102,8 +118,19 @@ def evaluate_dataset(config: EvaluateConfig) -> float:
         track.dataset(table.rows(rows, config.task), named.folder.name, path, "evaluation")
         title = f"{config.task.name}, synthetic dataset by {config.llm.name}"
         lines = [*lines, *more, f"dataset: {named.folder}"]
-        end(synthetic.quality_table(title, metrics), lines, tracking.where(config, track))
+        end(
+            synthetic.quality_table(title, metrics),
+            lines,
+            tracking.where(tracking.job_of(config, ""), track),
+        )
         return metrics["quality/diversity"]
+
+
+def open_student(path: str, mlflow_uri: str, task: Task) -> Opened:
+    """Open a saved student by its folder or by the id of the MLflow run that trained it."""
+    from japagen.student import saved
+
+    return saved.load(saved.find(path, lambda run: tracking.folder_of(mlflow_uri, run)), task)
 
 
 # To add a subject: a function here and its name; it records its run and returns its main metric.

@@ -21,7 +21,8 @@ from japagen.dataset.reply import Reply
 from japagen.dataset.table import MANIFEST, TABLE, Soft, asked, read_manifest, rows
 from japagen.job import sweep
 from japagen.synthesis import console, plan
-from japagen.synthesis.acceptance import Acceptor, counts_text
+from japagen.synthesis.acceptance import Acceptor
+from japagen.synthesis.counts import counts_text
 from japagen.synthesis.loop import Limits, Synthesis
 from japagen.synthesis.plan import Plan
 
@@ -58,7 +59,7 @@ def done_before(config: GenerateConfig, dataset: Dataset) -> bool:
     made = plan.make(dataset, config.gold_dir)
     if not is_complete(made, manifest, config.max_shortfall):
         return False
-    if tracking.earlier(config, "generate", job_key(dataset)) is None:
+    if tracking.earlier(tracking.job_of(config, "generate"), job_key(dataset)) is None:
         return False
     log.info("already done: %s", dataset.folder)
     sweep.note(before=True)
@@ -89,7 +90,7 @@ def work(config: GenerateConfig, dataset: Dataset) -> None:
         accepted, samples = record(dataset, manifest, track, is_new)
         if config.push_to_hub:
             hub.push(dataset.folder, config.push_to_hub)
-        where = tracking.where(config, track)
+        where = tracking.where(tracking.job_of(config, ""), track)
         console.generated(dataset, samples, accepted, manifest, where)
 
 

@@ -1,233 +1,247 @@
-"""Seed -> data -> student -> fit -> test -> save -> metrics."""
+"""Train a student on the rows that the options name, score it on gold and save it."""
 
 from __future__ import annotations
 
 import functools
-import hashlib
 import json
 import logging
-import time
-from collections.abc import Callable, Mapping
-from dataclasses import replace
-from pathlib import Path
+import statistics
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from omegaconf import DictConfig
 
-from japagen import __version__, tracking
+from japagen import tracking
 from japagen.config.check import check
-from japagen.config.choice import SOURCES
-from japagen.config.error import UserError
-from japagen.config.schema import TrainConfig
-from japagen.dataset import identity, table
+from japagen.config.schema import Student, TrainConfig
+from japagen.config.task import Task
+from japagen.dataset import table
 from japagen.gold.fetch import GoldMissing
 from japagen.job import sweep
 from japagen.student import export
-from japagen.training import workplace
-from japagen.training.console import announce, show, summary
-from japagen.training.save import save
-from japagen.training.score import Rows, measure, predictions, prefix
-from japagen.training.trainer import interruptible, make_trainer, memory, patient, quiet
+from japagen.training import identity, process
+from japagen.training.identity import Training
+from japagen.training.quiet import quiet
 
 if TYPE_CHECKING:
     from japagen.student.pretrained import Pretrained
     from japagen.student.tokens import Tokens
-    from japagen.training.data import Parts
+    from japagen.training.fit import Fitted
+    from japagen.training.split import Parts
 
+    Load = Callable[[], tuple[Pretrained, Tokens]]
 
 log = logging.getLogger(__name__)
 
 
+@dataclass(frozen=True)
+class Output:
+    """What a job does with a trained student beside saving it.
+
+    `first`: whether this process saves, records and prints. `mlflow`: write the student as MLflow's
+    model; `upload`: and send it. `objective`: the score that is returned, test or valid. `method`:
+    the name of its row in tables of results. `rerun`: train again what a sweep finds finished.
+    `where`: how to open a run; `earlier`: the metrics of a finished run of the same job, or None.
+    """
+
+    first: bool
+    mlflow: bool
+    upload: bool
+    export: bool
+    objective: str
+    method: str
+    rerun: bool
+    where: Callable[[tracking.Run], str]
+    earlier: Callable[[str], dict[str, float] | None]
+
+
 def run(cfg: DictConfig) -> float:
-    """Train the student that `cfg` names, score it on gold and save it; returns the task's metric, with several seeds its mean."""
+    """Train the student that `cfg` names, score it and save it; return the task's metric.
+
+    With several seeds the mean over the seeds. With objective=valid the score is that of the
+    validation rows.
+    """
     config = check(cfg, TrainConfig)
-    with quiet():
-        if not workplace.chief():
-            config.logger.name = (
-                "none"  # the first of the processes that train together speaks for all
-            )
-        load, about, seeds = (
-            functools.cache(lambda: ready(config)),
-            functools.cache(lambda: tags(config)),
-            config.seeds or [config.seed],
-        )
+    with quiet(), process.rank(config.trainer.options):
+        first = process.is_first(config.trainer.options)
+        if not first:
+            # Of several processes that train together only the first one records.
+            config = replace(config, logger=replace(config.logger, name="none"))
+        load = functools.cache(lambda: ready(config.student, config.task))
+        about = functools.cache(lambda: dataset_tags(config))
+        seeds = config.seeds or [config.seed]
         if len(seeds) == 1:
             return one(config, load, about)
         with tracking.run(config, "seeds", about()) as track:
-            tagged = {**about(), **({"mlflow.parentRunId": track.id} if track.id else {})}
-            found = [one(replace(config, seeds=[seed]), load, lambda: tagged) for seed in seeds]
-            return summary(config, found, track)
+            tags = {**about(), **({"mlflow.parentRunId": track.id} if track.id else {})}
+            scores = [one(replace(config, seeds=[seed]), load, lambda: tags) for seed in seeds]
+            return summary(config.task, seeds, scores, track, first)
 
 
-def fingerprint(name: str, parts: Parts) -> str:
-    """Ten hexadecimal digits that differ where the score may: the student's `name` says its options and rows."""
-    test = [[row.id, row.label, *row.texts] for row in parts.test]
-    text = json.dumps([__version__, name, bool(parts.no_gold), test])
-    return hashlib.sha256(text.encode()).hexdigest()[:10]
+def one(config: TrainConfig, load: Load, about: Callable[[], Mapping[str, str]]) -> float:
+    """Train with the one seed that `config` names; `about` returns the tags of its run."""
+    from japagen.training import split
+    from japagen.training.console import announce
+
+    training = identity.of(config)
+    try:
+        parts = split.read(training)
+    except Exception as error:
+        if isinstance(error, GoldMissing) and sweep.state_folder() is not None:
+            raise  # the run would only be discarded
+        with tracking.run(config, "train", about()):
+            raise
+    name = identity.name(training, [*parts.train, *parts.valid])
+    job = identity.fingerprint(name, parts.test, bool(parts.no_gold))
+    output = output_of(config)
+    with sweep.exclusive(job):
+        if (score := done_before(training, name, job, output)) is not None:
+            return score
+        with tracking.run(config, "train", {**about(), "job": job}) as track:
+            announce(training, parts)
+            return work(training, parts, name, load, output, track)
 
 
-def done_before(config: TrainConfig, name: str, job: str) -> float | None:
-    """The score of the same training where a sweep finds it finished and its student still there, or None."""
-    folder = Path(config.student_dir) / name
-    if (
-        not sweep.skips(config.rerun)
-        or not folder.exists()
-        or (config.export and not (folder / "model.onnx").exists())
-    ):
+def output_of(config: TrainConfig) -> Output:
+    """Return what the options say about the result of a job."""
+    return Output(
+        first=process.is_first(config.trainer.options),
+        mlflow=config.logger.name != "none",
+        upload=config.logger.model,
+        export=bool(config.export),
+        objective=config.objective,
+        method=tracking.job_of(config, "train").method,
+        rerun=config.rerun,
+        where=lambda track: tracking.where(tracking.job_of(config, ""), track),
+        earlier=lambda job: tracking.earlier(tracking.job_of(config, "train"), job),
+    )
+
+
+def done_before(training: Training, name: str, job: str, output: Output) -> float | None:
+    """Return the score of the same training if a sweep finds it finished and saved, or None."""
+    folder = training.folder / name
+    exported = not output.export or (folder / "model.onnx").exists()
+    if not sweep.skips(output.rerun) or not folder.exists() or not exported:
         return None
-    found = tracking.earlier(config, "train", job) or {}
-    for part in ("test", "heldout"):
-        if (score := found.get(f"{part}/{config.task.metric}")) is not None:
+    found = output.earlier(job) or {}
+    for key in score_keys(output.objective, training.task):
+        if (score := found.get(key)) is not None:
             log.info("already done: %s, score %.4f (rerun=true trains it again)", name, score)
             sweep.note(before=True)
             return score
     return None
 
 
-def ready(config: TrainConfig) -> tuple[Pretrained, Tokens]:
-    """The student before training and its tokenizer, loaded once for all seeds."""
+def score_keys(objective: str, task: Task) -> list[str]:
+    """Return the metrics that may be the score of a job, the first one that exists counts."""
+    if objective == "valid":
+        return ["valid/best"]
+    return [f"{part}/{task.metric}" for part in ("test", "heldout", "debug")]
+
+
+def ready(student: Student, task: Task) -> tuple[Pretrained, Tokens]:
+    """Return the student before training and its tokenizer, loaded once for all seeds."""
     from japagen.student import pretrained, tokens
 
-    loaded = pretrained.load(config.student, config.task)
-    return loaded, tokens.Tokens(loaded.tokenizer, config.student, tokens.folder())
-
-
-def one(
-    config: TrainConfig,
-    load: Callable[[], tuple[Pretrained, Tokens]],
-    about: Callable[[], Mapping[str, str]],
-) -> float:
-    """One training, with the one seed that `config` names; `about` gives the tags of its run."""
-    from japagen.training import data, module
-
-    try:
-        parts = data.parts(config)
-    except Exception as error:
-        if isinstance(error, GoldMissing) and sweep.state_folder() is not None:
-            raise  # the run would only be discarded
-        with tracking.run(config, "train", about()):
-            raise
-    name = module.name(config, [*parts.train, *parts.valid])
-    job = fingerprint(name, parts)
-    with sweep.exclusive(job):
-        if (score := done_before(config, name, job)) is not None:
-            return score
-        with tracking.run(config, "train", {**about(), "job": job}) as track:
-            announce(config, parts)
-            loaded, tokens = load()
-            seed_everything(config.training_seed)
-            return work(config, parts, name, loaded, tokens, track)
-
-
-def seed_everything(seed: int) -> None:
-    """Lightning's, without its log line."""
-    from lightning.pytorch import seed_everything as seed_all
-
-    seed_all(seed, verbose=False)
+    loaded = pretrained.load(student, task)
+    return loaded, tokens.Tokens(loaded.tokenizer, student, tokens.folder())
 
 
 def work(
-    config: TrainConfig,
+    training: Training,
     parts: Parts,
-    called: str,
-    loaded: Pretrained,
-    tokens: Tokens,
+    name: str,
+    load: Load,
+    output: Output,
     track: tracking.Run,
 ) -> float:
-    """From the rows to the saved student and its metrics."""
-    from japagen.training import data, layers, loss
-    from japagen.training.module import Module
+    """Train, score, save and record one student; return its score."""
+    from lightning.pytorch import seed_everything
 
-    if config.export:
+    from japagen.training import folder, save
+    from japagen.training.fit import fit
+
+    if output.export:
         export.check_packages()
-    loader = data.DataModule(parts, config, tokens)
-    weights = (
-        loss.label_weights(data.targets(parts.train, config.task), len(config.task.labels))
-        if config.loss.class_weights
-        else None
-    )
-
-    def report(values: Mapping[str, float], step: int) -> None:
-        track.metrics(values, step)
-        found = ", ".join(f"{key} {values[key]:.4f}" for key in sorted(values))
-        log.info("step %d of %d: %s", step, trainer.estimated_stepping_batches, found)
-
-    model = loaded.fresh()
-    if not config.trainer.compile:  # the compiler writes layers of its own
-        layers.narrow(model, loader.vocabulary())
-    module = Module(model, config, weights, report)
-    if config.trainer.compile:
-        module.model.compile(
-            dynamic=True
-        )  # in place: names and type stay, so that it is saved as it is
-    with (
-        workplace.workplace(Path(config.student_dir), called) as part,
-        memory(config, loader.batch_size),
-    ):
-        trainer, began = make_trainer(patient(config), loader.steps(), part), time.perf_counter()
-        if trainer.world_size > 1 and sweep.state_folder() is not None:
-            raise UserError(
-                "A sweep trains each student in one process: take trainer=auto, or type the commands one by one for trainer=ddp."
-            )
-        with interruptible():
-            trainer.fit(module, datamodule=loader, ckpt_path=workplace.resumed(part))
-        seconds, began = time.perf_counter() - began, time.perf_counter()
-        rows = predictions(trainer, module, loader)
-        # In batches on this device, with the opening of the best checkpoint.
-        each = 1000 * (time.perf_counter() - began) / max(1, len(rows))
-        measured = {**measure(config, parts, rows), **parts.overlap}
-        measured |= {
-            "train/seconds": seconds,
-            "train/examples_per_second": module.speed(),
-            "cost/seconds_per_1000": each,
-        }
-        if not workplace.chief():
-            return measured[f"{prefix(config, parts)}/{config.task.metric}"]
-        folder = save(config, called, module, loaded.tokenizer, rows, part)
-    track.tags({"folder": str(folder.absolute())})
-    record(config, parts, rows, measured, track, folder)
-    show(config, parts, measured, folder, tracking.where(config, track))
-    return measured[f"{prefix(config, parts)}/{config.task.metric}"]
+    loaded, tokens = load()
+    seed_everything(training.seed, verbose=False)
+    with folder.in_progress(training.folder, name, output.first) as part:
+        fitted = fit(training, parts, loaded, tokens, part, track.metrics)
+        keys = score_keys(output.objective, training.task)
+        score = next(fitted.measured[key] for key in keys if key in fitted.measured)
+        if not output.first:
+            return score
+        new, card = part / folder.NEW, save.card(training, output.method)
+        save.write(new, fitted.module, loaded.tokenizer, fitted.rows, card)
+        if output.mlflow:
+            save.describe(new, training.task)
+        save.publish(part, training.folder / name)
+    finish(training, parts, fitted, name, output, track)
+    return score
 
 
-def tags(config: TrainConfig) -> dict[str, str]:
-    """What ties this run to the run that wrote its dataset."""
-    if "synthetic" not in SOURCES[config.data.name]:
-        return {}
-    made = identity.of(config).fingerprint
-    return {"fingerprint": made, "generating_run": tracking.latest(config, "generate", made)}
-
-
-def record(
-    config: TrainConfig,
+def finish(
+    training: Training,
     parts: Parts,
-    rows: Rows,
-    measured: Mapping[str, float],
+    fitted: Fitted,
+    name: str,
+    output: Output,
     track: tracking.Run,
-    folder: Path,
 ) -> None:
-    """Hand the job's numbers, its rows' digests, the confusion matrix and, where asked for, the saved student to tracking."""
-    from japagen.training import data
+    """Record a saved student, export it if that is asked for, and print its scores."""
+    from japagen.training.console import show
+    from japagen.training.score import prefix
 
-    track.metrics(measured)
-    track.text(
-        "".join(json.dumps(row, ensure_ascii=False) + "\n" for row in rows), "predictions.jsonl"
-    )
-    source = data.source(config)
-    for name, context in (("train", "training"), ("valid", "training"), ("test", "evaluation")):
-        place = "gold" if name == "test" and not parts.no_gold else source
-        track.dataset(
-            list(table.rows(getattr(parts, name), config.task)),
-            f"{config.task.name} {name}",
-            place,
-            context,
-        )
-    if config.task.kind == "classification":
-        gold_labels, predicted = [row["gold"] for row in rows], [row["predicted"] for row in rows]
-        track.figure(
-            tracking.confusion(gold_labels, predicted, config.task.labels), "confusion.png"
-        )
-    if config.export:
-        track.metrics(export.onnx(folder, config, parts.test))
-    if config.logger.model:
+    folder, held_out = training.folder / name, bool(parts.no_gold)
+    track.tags({"folder": str(folder.absolute())})
+    record(training, parts, fitted, track)
+    if output.export:
+        track.metrics(export.onnx(folder, training.student, parts.test))
+    if output.upload:
         track.model(folder)
+    part = prefix(training.trainer, held_out)
+    show(training, parts, fitted.measured, part, folder, output.where(track))
+
+
+def record(training: Training, parts: Parts, fitted: Fitted, track: tracking.Run) -> None:
+    """Send metrics, predictions, digests of the rows and the confusion matrix to tracking."""
+    task, rows = training.task, fitted.rows
+    track.metrics(fitted.measured)
+    lines = (json.dumps(row, ensure_ascii=False) + "\n" for row in rows)
+    track.text("".join(lines), "predictions.jsonl")
+    place = training.data.describe(training.dataset)
+    for name, examples, source, context in (
+        ("train", parts.train, place, "training"),
+        ("valid", parts.valid, place, "training"),
+        ("test", parts.test, place if parts.no_gold else "gold", "evaluation"),
+    ):
+        track.dataset(list(table.rows(examples, task)), f"{task.name} {name}", source, context)
+    if task.kind == "classification":
+        gold, predicted = [row["gold"] for row in rows], [row["predicted"] for row in rows]
+        track.figure(tracking.confusion(gold, predicted, task.labels), "confusion.png")
+
+
+def summary(
+    task: Task, seeds: Sequence[int], scores: Sequence[float], track: tracking.Run, first: bool
+) -> float:
+    """Record and print mean and sample standard deviation over the seeds; return the mean."""
+    from japagen.training.console import show_seeds
+
+    mean, deviation = statistics.fmean(scores), statistics.stdev(scores)
+    track.metrics({"seeds/mean": mean, "seeds/std": deviation, "seeds/number": float(len(scores))})
+    if first:
+        show_seeds(task, seeds, scores, mean, deviation)
+    return mean
+
+
+def dataset_tags(config: TrainConfig) -> dict[str, str]:
+    """Return the tags that connect a run to the run that made its dataset."""
+    training = identity.of(config)
+    if not training.synthetic:
+        return {}
+    made = training.dataset.fingerprint
+    return {
+        "fingerprint": made,
+        "generating_run": tracking.latest(tracking.job_of(config, "generate"), made),
+    }

@@ -1,4 +1,4 @@
-"""The bytes of whole datasets: a change to them needs a new FORMAT, so that old replies stay apart."""
+"""The bytes of whole datasets: if they change, FORMAT must, so that old replies stay apart."""
 
 from __future__ import annotations
 
@@ -48,5 +48,5 @@ def test_the_same_options_give_the_same_bytes(
     digest = hashlib.sha256(b"".join(path.read_bytes() for path in files)).hexdigest()[:16]
     assert (identity.FORMAT, digest) == (FORMAT, GOLDEN[options]), (
         "The same options now give another dataset. If that is meant, raise FORMAT in "
-        "japagen/dataset/identity.py once for all changes since the last release, and update GOLDEN."
+        "japagen/dataset/identity.py once for all changes, and update GOLDEN."
     )

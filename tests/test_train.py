@@ -20,7 +20,8 @@ from japagen.config.error import UserError
 from japagen.config.schema import CONF, Trainer
 from japagen.gold.example import Example
 from japagen.student.batch import Buckets
-from japagen.training import data, module
+from japagen.training import module
+from japagen.training.sources import synthetic
 from japagen.training.trainer import length, precision
 from tests.conftest import Compose
 from tests.toys import FAST, saved, sentences
@@ -101,7 +102,7 @@ def test_without_gold_there_is_no_score(
         Example(f"{labels[y]}-{n}", (text,), labels[y])
         for n, (text, y) in enumerate(sentences(48, 0))
     ]
-    monkeypatch.setitem(data.SOURCES, "synthetic", lambda _config: rows)
+    monkeypatch.setattr(synthetic, "read", lambda _origin: rows)
     value = train.run(composed("train", "task=jcola", "gold_dir=nowhere", *FAST))
     assert value == recorded["heldout/mcc"]
     assert not [
@@ -110,7 +111,7 @@ def test_without_gold_there_is_no_score(
         if name.startswith("test/") or name in ("score", "majority/accuracy")
     ]
     text = capsys.readouterr().out
-    assert "This score is NOT on gold: it is on rows held out of the synthetic ones." in text
+    assert "This score is NOT on gold rows but on synthetic rows kept for it." in text
     assert "JAPAGEN_DATA" in text
 
 
@@ -211,7 +212,7 @@ def test_seeds_use_the_same_rows_with_different_splits_and_heads(
     loads: list[str] = []
     load = train.ready
     monkeypatch.setattr(
-        train, "ready", lambda config: (loads.append(config.student.name), load(config))[1]
+        train, "ready", lambda student, task: (loads.append(student.name), load(student, task))[1]
     )
     words = ["task=jcola", "data=gold", f"gold_dir={gold_dir}", *FAST, "trainer.min_steps=20"]
     mean = train.run(composed("train", *words, "seeds=[1,2]"))
@@ -242,6 +243,14 @@ def test_out_of_memory_is_one_message(
         match=r"batches of 8 rows .* data.batch_size=4 \+trainer.options.accumulate_grad_batches=2",
     ):
         train.run(composed("train", "task=jcola", "data=gold", f"gold_dir={gold_dir}", *FAST))
+
+
+def test_a_search_can_use_the_validation_score(
+    composed: Compose, gold_dir: Path, recorded: dict[str, float]
+) -> None:
+    words = ["task=jcola", "data=gold", f"gold_dir={gold_dir}", "student=tiny", "trainer=debug"]
+    score = train.run(composed("train", *words, "objective=valid"))
+    assert score == recorded["valid/best"] == recorded["valid/mcc"]
 
 
 @pytest.mark.slow

@@ -9,7 +9,7 @@ from typing import Any, TypeVar, cast
 
 from omegaconf import DictConfig, OmegaConf
 
-from japagen.config import published
+from japagen.config import component, published
 from japagen.config.check_task import task_problems
 from japagen.config.error import UserError
 from japagen.config.limit import limit_problems
@@ -41,6 +41,7 @@ def check(cfg: DictConfig, schema: type[C]) -> C:
         [
             *name_problems({name: getattr(config, name, None) for name in FOLDERS}),
             *task_problems(config.task, from_file),
+            *component.make_all(config),
             *limit_problems(config),
             *config.prompt.problems(config.task, config.shots, config.shots_scope),
             *config.llm.problems(config.allowed_targets),

@@ -13,6 +13,10 @@ class UserError(CompactHydraException):
     """A problem that the user can fix; Hydra prints it without a traceback and exits with 1."""
 
 
+class Unusable(ValueError):
+    """Raised by a class for options that do not fit together; its text is a line for the user."""
+
+
 def did_you_mean(word: str, words: Iterable[str]) -> str:
     """`; did you mean 'x'?` for the nearest word, else for the first that contains `word`."""
     known = list(words)

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
 from hydra.core.config_store import ConfigStore
 
+from japagen.config.choice import OBJECTIVES
 from japagen.config.data import Data
+from japagen.config.error import did_you_mean
 from japagen.config.filter import Filter
 from japagen.config.limit import limited
 from japagen.config.llm import LLM
@@ -116,14 +118,16 @@ class TrainConfig(Config):
     """Options of train.py."""
 
     student: Student = field(default_factory=Student)
-    data: Data = field(default_factory=Data)
-    loss: Loss = field(default_factory=Loss)
+    # Mappings that check() turns into the class their YAML names: its options are not known here.
+    data: Any = field(default_factory=lambda: asdict(Data()))
+    loss: Any = field(default_factory=lambda: asdict(Loss()))
     trainer: Trainer = field(default_factory=Trainer)
     seeds: list[int] | None = field(
         default=None,
         metadata={"help": "train once with each on the same dataset: mean, deviation; [0,1,2]"},
     )
     export: str | None = option(None, "onnx: also write model.onnx beside the student's weights")
+    objective: str = option("test", "score that train.py returns to a search: test or valid")
 
     @property
     def training_seed(self) -> int:
@@ -134,8 +138,11 @@ class TrainConfig(Config):
         """Problems of the options of training."""
         yield from super().problems()
         yield from self.student.problems()
-        yield from self.data.problems()
-        yield from self.loss.problems(self.task, self.data)
+        if self.objective not in OBJECTIVES:
+            yield (
+                f"objective is '{self.objective}'; allowed: {', '.join(OBJECTIVES)}"
+                f"{did_you_mean(self.objective, OBJECTIVES)}"
+            )
         seeds = [0] if self.seeds is None else self.seeds
         if not seeds or len(set(seeds)) < len(seeds) or not 0 <= min(seeds) <= max(seeds) < 2**32:
             yield (

@@ -8,6 +8,8 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
+import yaml
+
 from japagen.config.credential import credential_problems
 from japagen.config.error import did_you_mean
 from japagen.config.schema import CONF, Config
@@ -51,6 +53,7 @@ def assignment_problems(
         yield from choice_problems(key, value, choices)
     else:
         yield from key_problems(key, schema)
+        yield from open_group_problems(key, arguments, schema)
     plain = QUOTED.sub("", value)
     if not plain.isascii():
         first = next(character for character in plain if ord(character) > 127)
@@ -93,6 +96,25 @@ def key_problems(key: str, schema: type[Any]) -> Iterator[str]:
         factory = fields[part].default_factory
         if isinstance(factory, type) and dataclasses.is_dataclass(factory):
             yield from key_problems(rest, factory)
+
+
+def open_group_problems(key: str, arguments: Sequence[str], schema: type[Config]) -> Iterator[str]:
+    """A line for an option that no YAML of a group has whose classes declare their own options."""
+    group, _, option = key.partition(".")
+    factory = {item.name: item for item in dataclasses.fields(schema)}.get(group)
+    shared = factory.default_factory() if factory and callable(factory.default_factory) else None
+    if not option or not isinstance(shared, dict):
+        return
+    known = set(shared)
+    for folder in config_folders(arguments):
+        for path in (folder / group).glob("*.yaml"):
+            known |= set(yaml.safe_load(path.read_text(encoding="utf-8")) or ())
+    if option not in known:
+        names = sorted(name for name in known if not name.startswith("_"))
+        yield (
+            f"{key} is not an option; options of {group}: {', '.join(names)}"
+            f"{did_you_mean(option, names)}"
+        )
 
 
 def config_folders(arguments: Sequence[str]) -> list[Path]:

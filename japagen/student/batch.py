@@ -1,4 +1,4 @@
-"""Tokens -> padded batches of rows of like length."""
+"""Padded batches of tokenized rows of similar length."""
 
 from __future__ import annotations
 
@@ -11,17 +11,19 @@ from torch import Tensor
 from torch.nn.utils.rnn import pad_sequence
 from torch.utils.data import DataLoader, Dataset, Sampler
 
-OURS = (
-    "target",
-    "row",
-    "weight",
-    "probabilities",
-)  # what a batch has that is no input of the model
-WINDOW = 50  # batches sorted by length together: nearly no padding, and batches still differ from epoch to epoch
+# What a batch has that is no input of the model.
+OURS = ("target", "row", "weight", "probabilities")
+# Batches that are sorted by length together: nearly no padding, and batches still differ from one
+# epoch to the next.
+WINDOW = 50
 
 
 class Rows(Dataset[dict[str, Tensor]]):
-    """Tokenised rows. An item is a batch: the rows asked for, padded to the longest of them, with `target`, `row` and `extra`."""
+    """Tokenized rows. An item is a batch: the rows asked for, padded to the longest of them.
+
+    A batch has the model's inputs, `target`, `row` (the numbers of the rows) and `extra`: what else
+    the loss needs, by a name in OURS, one entry a row.
+    """
 
     def __init__(
         self,
@@ -34,14 +36,13 @@ class Rows(Dataset[dict[str, Tensor]]):
         }
         self.targets, self.pads = torch.tensor(targets), pads
         self.lengths = [len(ids) for ids in columns["input_ids"]]
-        # What else of a row the loss knows, by name in OURS, a row of a tensor each.
         self.extra: dict[str, Tensor] = {}
 
     def __len__(self) -> int:
         return len(self.lengths)
 
     def in_order(self, batch_size: int) -> list[list[int]]:
-        """Batches from the shortest row to the longest."""
+        """Return batches of row numbers from the shortest row to the longest."""
         return chunks(sorted(range(len(self)), key=self.lengths.__getitem__), batch_size)
 
     def __getitem__(self, rows: Sequence[int]) -> dict[str, Tensor]:
@@ -58,10 +59,10 @@ class Rows(Dataset[dict[str, Tensor]]):
 
 
 class Buckets(Sampler[list[int]]):
-    """Batches of rows of like length, in an order of their own in each epoch; every row exactly once.
+    """Batches of rows of similar length, in a new order each epoch; every row exactly once.
 
-    Of `world` processes that train together, each gets its own part of every batch, so that the batches are the same for any
-    number of them.
+    Each of `world` processes that train together gets its part of every batch, so that the batches
+    are the same for any number of processes.
     """
 
     def __init__(
@@ -72,11 +73,12 @@ class Buckets(Sampler[list[int]]):
         # Sorting all of a small set would put the same rows together in every epoch.
         batches = math.ceil(len(lengths) / batch_size)
         self.window = max(1, min(WINDOW, batches // 8)) * batch_size
-        # A checkpoint in the middle of an epoch keeps how many batches were given, and the next epoch skips those.
+        # A checkpoint within an epoch keeps `given`, the number of batches that were used; training
+        # that resumes from it skips as many.
         self.skip, self.given = 0, 0
 
     def set_epoch(self, epoch: int) -> None:
-        """Lightning says which epoch is about to begin."""
+        """Lightning calls this before each epoch."""
         self.epoch = epoch
 
     def __len__(self) -> int:
@@ -91,7 +93,7 @@ class Buckets(Sampler[list[int]]):
             yield batch[self.rank :: self.world] or batch[:1]
 
     def batches(self) -> list[list[int]]:
-        """All batches of the present epoch."""
+        """Return all batches of the current epoch."""
         draw = random.Random(f"{self.seed} {self.epoch}")
         rows = list(range(len(self.lengths)))
         draw.shuffle(rows)
@@ -105,15 +107,16 @@ class Buckets(Sampler[list[int]]):
 
 
 class Phases(Buckets):
-    """Batches of all but the last `golden` rows for the first `switch` batches of the training, then of those rows alone.
+    """Batches of the early rows in the first `switch` batches of a training, then of late rows.
 
-    An epoch has as many batches as both together would have, so a phase goes through its rows as often as there is room.
+    `late` says which rows are late ones. An epoch has as many batches as all rows together would
+    have, so a phase repeats its rows as often as there is room.
     """
 
     def __init__(
         self,
         lengths: Sequence[int],
-        golden: int,
+        late: Sequence[bool],
         switch: int,
         batch_size: int,
         seed: int,
@@ -121,36 +124,35 @@ class Phases(Buckets):
         world: int = 1,
     ) -> None:
         super().__init__(lengths, batch_size, seed, rank, world)
-        self.first, self.switch = len(lengths) - golden, switch
+        self.switch = switch
+        self.rows = [
+            [row for row, flag in enumerate(late) if flag is phase] for phase in (False, True)
+        ]
         self.phases = [
-            Buckets(part, batch_size, seed)
-            for part in (lengths[: self.first], lengths[self.first :])
+            Buckets([lengths[row] for row in rows], batch_size, seed) for rows in self.rows
         ]
 
     def batches(self) -> list[list[int]]:
-        """All batches of the present epoch."""
-        found, turns = list[list[int]](), dict[tuple[int, int], list[list[int]]]()
+        """Return all batches of the current epoch."""
+        found, rounds = list[list[int]](), dict[tuple[int, int], list[list[int]]]()
         for step in range(self.epoch * len(self), (self.epoch + 1) * len(self)):
-            late = int(step >= self.switch)
-            turn, place = divmod(step - late * self.switch, len(self.phases[late]))
-            if (late, turn) not in turns:
-                self.phases[late].set_epoch(turn)
-                turns[late, turn] = [
-                    [row + late * self.first for row in rows]
-                    for rows in self.phases[late].batches()
-                ]
-            found.append(turns[late, turn][place])
+            phase = int(step >= self.switch)
+            turn, place = divmod(step - phase * self.switch, len(self.phases[phase]))
+            if (phase, turn) not in rounds:
+                self.phases[phase].set_epoch(turn)
+                rounds[phase, turn] = self.phases[phase].batches()
+            found.append([self.rows[phase][row] for row in rounds[phase, turn][place]])
         return found
 
 
 def chunks(rows: Sequence[int], size: int) -> list[list[int]]:
-    """`rows` in lists of `size`, the last one shorter."""
+    """Return `rows` in lists of `size`; the last one may be shorter."""
     return [list(rows[start : start + size]) for start in range(0, len(rows), size)]
 
 
 def loader(
     rows: Rows, batches: Sampler[list[int]] | list[list[int]]
 ) -> DataLoader[dict[str, Tensor]]:
-    """A batch is one item of `rows`, so that Lightning finds set_epoch on the loader's sampler."""
-    # A die of its own: each epoch throws one, which must not change what dropout throws after a checkpoint.
+    """Return a loader whose sampler gives whole batches, so that Lightning finds its set_epoch."""
+    # A separate random generator, so that shuffling does not advance dropout's.
     return DataLoader(rows, sampler=batches, batch_size=None, generator=torch.Generator())

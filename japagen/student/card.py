@@ -49,9 +49,3 @@ def parse(folder: Path, option: str) -> dict[str, Any]:
             f"task.labels and student.max_length. {help_text}"
         )
     return dict(found)
-
-
-def card(folder: Path, task: Task) -> dict[str, Any]:
-    """Return the options of the student in `folder`, e.g. `prefix` and `max_length`."""
-    options: dict[str, Any] = read(folder, task, "filter.student")["student"]
-    return options

@@ -1,4 +1,4 @@
-"""A saved student as ONNX: the same labels without torch, checked on gold rows before it counts as done."""
+"""Export a saved student as ONNX: the same labels without torch, verified on test rows."""
 
 from __future__ import annotations
 
@@ -10,7 +10,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from japagen.config.error import UserError
-from japagen.config.schema import TrainConfig
+from japagen.config.schema import Student
+from japagen.student import opening
 
 if TYPE_CHECKING:
     import numpy as np
@@ -24,55 +25,58 @@ BATCH = 32
 TOLERANCE = 1e-3  # of a score from 0 to 1: two engines add in different orders
 
 
-def onnx(folder: Path, config: TrainConfig, rows: Sequence[Example]) -> dict[str, float]:
-    """Write `folder`/model.onnx and compare it with the saved student on `rows`; returns its metrics.
+def onnx(folder: Path, student: Student, rows: Sequence[Example]) -> dict[str, float]:
+    """Write `folder`/model.onnx, compare it with the saved student on `rows`; return its metrics.
 
-    Inputs: the tokenizer's, (rows, tokens) each; output: `logits`, (rows, labels), or (rows, 1) on the task's scale.
-    Raises UserError where a package is absent or the two do not agree; the student without ONNX is saved by then.
+    Inputs: the tokenizer's, (rows, tokens) each. Output: `logits`, (rows, labels), or (rows, 1) on
+    the task's scale. Raises UserError if a package is missing or the two do not agree; the student
+    without ONNX is saved by then.
     """
-    import torch
-    from transformers import AutoModelForSequenceClassification, AutoTokenizer
-
     ort: Any = needed("onnxruntime")
-    tokenizer: Any = AutoTokenizer.from_pretrained(folder)
-    model: Any = AutoModelForSequenceClassification.from_pretrained(folder).eval()
+    loaded, tokenizer = opening.open_saved(folder, "export=onnx, student")
+    model: Any = loaded
+    some = rows[:ROWS]
     batches = [
-        encode(tokenizer, config, rows[start : start + BATCH])
-        for start in range(0, min(ROWS, len(rows)), BATCH)
+        encode(tokenizer, student, some[start : start + BATCH])
+        for start in range(0, len(some), BATCH)
     ]
     path = folder / "model.onnx"
-    write(model, padded(batches[0], tokenizer), path)
+    write(model, with_padding(batches[0], tokenizer), path)
     session = ort.InferenceSession(str(path), providers=["CPUExecutionProvider"])
-    with torch.inference_mode():
-        theirs, began = list[Any](), time.perf_counter()
-        for batch in batches:
-            theirs.append(
-                model(
-                    **{name: torch.from_numpy(column) for name, column in batch.items()}
-                ).logits.numpy()
-            )
-        torch_seconds, ours, began = time.perf_counter() - began, list[Any](), time.perf_counter()
-        for batch in batches:
-            ours.append(session.run(["logits"], batch)[0])
-        onnx_seconds = time.perf_counter() - began
-    number = min(ROWS, len(rows))
+    theirs, torch_seconds = timed(lambda batch: torch_logits(model, batch), batches)
+    ours, onnx_seconds = timed(lambda batch: session.run(["logits"], batch)[0], batches)
     found = agreement(theirs, ours, path)
     found |= {
-        "onnx/examples_per_second": number / onnx_seconds,
+        "onnx/examples_per_second": len(some) / onnx_seconds,
         "onnx/speedup": torch_seconds / onnx_seconds,
     }
     log.info("%s: %s", path, ", ".join(f"{key} {value:.4g}" for key, value in found.items()))
     return found
 
 
+def timed(run: Any, batches: Sequence[dict[str, np.ndarray]]) -> tuple[list[np.ndarray], float]:
+    """Return (the outputs of `run` for all batches, seconds)."""
+    began = time.perf_counter()
+    return [run(batch) for batch in batches], time.perf_counter() - began
+
+
+def torch_logits(model: Any, batch: dict[str, np.ndarray]) -> Any:
+    """Return the logits of a transformers model for a batch."""
+    import torch
+
+    with torch.inference_mode():
+        inputs = {name: torch.from_numpy(column) for name, column in batch.items()}
+        return model(**inputs).logits.numpy()
+
+
 def check_packages() -> None:
-    """Say what is not installed, before hours of training."""
+    """Raise UserError for a missing package before hours of training."""
     needed("onnx")
     needed("onnxruntime")
 
 
 def needed(package: str) -> Any:
-    """The package, or how to install it."""
+    """Return a package; UserError says how to install it."""
     import importlib
 
     try:
@@ -83,36 +87,38 @@ def needed(package: str) -> Any:
         ) from error
 
 
-def encode(tokenizer: Any, config: TrainConfig, rows: Sequence[Example]) -> dict[str, np.ndarray]:
-    """Rows as a padded batch of numpy arrays, as the student saw them in training."""
-    columns = [[row.texts[place] for row in rows] for place in range(len(config.task.inputs))]
-    columns[0] = [config.student.prefix + text for text in columns[0]]
+def encode(tokenizer: Any, student: Student, rows: Sequence[Example]) -> dict[str, np.ndarray]:
+    """Return rows as a padded batch of numpy arrays, as the student saw them in training."""
+    first, *rest = ([row.texts[place] for row in rows] for place in range(len(rows[0].texts)))
     options = {
         "padding": True,
         "truncation": True,
-        "max_length": config.student.max_length,
+        "max_length": student.max_length,
         "return_tensors": "np",
     }
-    return {name: column.astype("int64") for name, column in tokenizer(*columns, **options).items()}
+    batch = tokenizer([student.prefix + text for text in first], *rest, **options)
+    return {name: column.astype("int64") for name, column in batch.items()}
 
 
-def padded(batch: dict[str, np.ndarray], tokenizer: Any) -> dict[str, np.ndarray]:
-    """The batch with one more column of padding: without any the model takes a way past its mask, which must not be traced."""
-    import numpy as np
+def with_padding(batch: dict[str, np.ndarray], tokenizer: Any) -> dict[str, np.ndarray]:
+    """Return the batch with the last token of its first row replaced by padding.
 
+    Without any padding a model skips its mask, and that must not be traced. A further column would
+    be one position too many for rows that already fill the model.
+    """
     pads = {"input_ids": tokenizer.pad_token_id or 0, "token_type_ids": tokenizer.pad_token_type_id}
-    return {
-        name: np.pad(column, ((0, 0), (0, 1)), constant_values=pads.get(name, 0))
-        for name, column in batch.items()
-    }
+    found = {name: column.copy() for name, column in batch.items()}
+    for name, column in found.items():
+        column[0, -1] = pads.get(name, 0)
+    return found
 
 
 def write(model: Any, batch: dict[str, np.ndarray], path: Path) -> None:
-    """Trace the model into `path`, whole or not at all, for any number of rows and tokens."""
+    """Trace the model into `path`, completely or not at all, for any number of rows and tokens."""
     import torch
 
     class Logits(torch.nn.Module):
-        """The model as a function of tensors in the order of `batch`: a traced one takes no names."""
+        """The model as a function of tensors in the order of `batch`: a traced one has no names."""
 
         def __init__(self) -> None:
             super().__init__()
@@ -123,10 +129,11 @@ def write(model: Any, batch: dict[str, np.ndarray], path: Path) -> None:
 
     part = path.with_suffix(".part")
     with warnings.catch_warnings():
-        # What the tracer takes for constants, rows and tokens of other numbers show to be none: `agreement` sees many.
+        # The tracer warns about values that it takes for constants; `agreement` compares batches
+        # with other numbers of rows and tokens.
         warnings.simplefilter("ignore")
         torch.onnx.export(
-            Logits().eval(),  # else the exporter leaves the model training
+            Logits().eval(),  # else the exporter leaves the model in training mode
             tuple(torch.from_numpy(column) for column in batch.values()),
             str(part),
             input_names=list(batch),
@@ -142,7 +149,7 @@ def write(model: Any, batch: dict[str, np.ndarray], path: Path) -> None:
 def agreement(
     theirs: Sequence[np.ndarray], ours: Sequence[np.ndarray], path: Path
 ) -> dict[str, float]:
-    """How the two agree; UserError where a label differs or a number is far off."""
+    """Return how the two agree; UserError if a label differs or a number is far off."""
     import numpy as np
 
     one, other = np.concatenate(theirs), np.concatenate(ours)
@@ -151,6 +158,7 @@ def agreement(
     if same < 1 or apart > TOLERANCE:
         path.unlink()
         raise UserError(
-            f"{path} was not kept: it gives other answers than the student (same labels {same:.1%}, furthest apart {apart:.2g})."
+            f"{path} was not kept: it gives other answers than the student (same labels {same:.1%},"
+            f" largest difference {apart:.2g}). Use the student without export=onnx."
         )
     return {"onnx/same_labels": same, "onnx/largest_difference": apart}

@@ -27,8 +27,8 @@ class Label(NamedTuple):
 class Labeller:
     """A saved student, opened once, that labels examples of `task`.
 
-    `option` is what the user typed to name `folder`; it begins every error message. Raises UserError
-    if the folder holds no student of this task, or a damaged one.
+    `option` is what the user typed to name `folder`; it begins every error message. Raises
+    UserError if the folder holds no student of this task, or a damaged one.
     """
 
     def __init__(self, folder: str | Path, task: Task, option: str) -> None:

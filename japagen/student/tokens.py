@@ -1,4 +1,4 @@
-"""Examples -> tokens, once: kept for the other seeds of a job, and on disk for the next job on the same texts."""
+"""Tokens of examples, made once: cached for other seeds of a job and, on disk, for later jobs."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ import json
 import logging
 import time
 import zipfile
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
@@ -21,11 +22,11 @@ log = logging.getLogger(__name__)
 
 Columns = dict[str, list[list[int]]]
 CUT, LENGTHS = "cut", ".lengths"
-KEPT = 50  # files in the cache; the oldest goes
+KEPT = 50  # files in the cache; the oldest are deleted
 
 
 class Tokens:
-    """The model inputs of examples. `folder`: where they are kept between jobs, or None for nowhere."""
+    """The model inputs of examples. `folder`: the cache between jobs, or None for no cache."""
 
     def __init__(
         self, tokenizer: PreTrainedTokenizerBase, student: Student, folder: Path | None
@@ -39,7 +40,7 @@ class Tokens:
         self.all: Columns = {}
 
     def add(self, rows: Sequence[Example]) -> None:
-        """Tokenise the texts that are not yet known, all at once; or read them from the cache."""
+        """Tokenize the texts that are not known yet, all at once, or read them from the cache."""
         new = sorted({row.texts for row in rows} - set(self.known))
         if not new:
             return
@@ -53,14 +54,26 @@ class Tokens:
             self.all.setdefault(name, []).extend(column)
 
     def columns(self, rows: Sequence[Example]) -> tuple[Columns, int]:
-        """(model inputs by name, a list of numbers a row; how many rows were cut to max_length)."""
+        """Return (model inputs by name, a list of ids a row; number of rows cut to max_length)."""
         self.add(rows)
         places = [self.known[row.texts] for row in rows]
         columns = {name: [column[place] for place in places] for name, column in self.all.items()}
         return columns, sum(flag for (flag,) in columns.pop(CUT, ()))
 
+    def unknown(self, rows: Sequence[Example]) -> float:
+        """Return the share of unknown tokens in `rows`, from 0 to 1, special tokens not counted."""
+        unknown, special = self.tokenizer.unk_token_id, set(self.tokenizer.all_special_ids)
+        roles = ("pad", "cls", "sep", "bos", "eos")
+        if unknown is None or unknown in {
+            getattr(self.tokenizer, f"{role}_token_id") for role in roles
+        }:
+            return 0.0  # a tokenizer of bytes knows every text
+        counts = Counter(token for ids in self.columns(rows)[0]["input_ids"] for token in ids)
+        words = sum(number for token, number in counts.items() if token not in special)
+        return counts[unknown] / max(1, words + counts[unknown])
+
     def digest(self, texts: Sequence[tuple[str, ...]]) -> str:
-        """Names the tokens: differs where texts, tokenizer or options differ."""
+        """Return a name for the tokens that differs where texts, tokenizer or options differ."""
         found = hashlib.sha256(
             json.dumps([self.student.prefix, self.student.max_length], ensure_ascii=False).encode()
         )
@@ -71,7 +84,7 @@ class Tokens:
 
 
 def identity(tokenizer: PreTrainedTokenizerBase) -> Iterator[str]:
-    """What makes a tokenizer give other tokens."""
+    """Yield everything that changes the tokens of a tokenizer."""
     yield type(tokenizer).__name__
     yield json.dumps(tokenizer.init_kwargs, sort_keys=True, default=str)
     backend = getattr(tokenizer, "backend_tokenizer", None)
@@ -85,10 +98,13 @@ def identity(tokenizer: PreTrainedTokenizerBase) -> Iterator[str]:
 def tokenise(
     texts: Sequence[tuple[str, ...]], tokenizer: PreTrainedTokenizerBase, student: Student
 ) -> Columns:
-    """Model inputs by name, a list of numbers for each text or pair of texts; CUT says by [1] or [0] whether one was too long."""
+    """Return the model inputs by name, a list of numbers for each text or pair of texts.
+
+    CUT has [1] where a text was too long and was cut, else [0].
+    """
     first = [student.prefix + row[0] for row in texts]
     second = [row[1] for row in texts] if texts and len(texts[0]) > 1 else None
-    # The tokenizer's own warning about long texts comes without a count; ours has it.
+    # The tokenizer's own warning about long texts has no count; the log line of DataModule has.
     columns = dict(tokenizer(first, second, verbose=False))
     long = [
         place for place, ids in enumerate(columns["input_ids"]) if len(ids) > student.max_length
@@ -106,7 +122,7 @@ def tokenise(
 
 
 def read(path: Path) -> Columns | None:
-    """The tokens in a file of the cache, or None where it is absent or damaged."""
+    """Return the tokens in a file of the cache, or None if it is absent or damaged."""
     try:
         with path.open("rb") as raw, np.load(raw) as file:
             columns = {}
@@ -120,13 +136,13 @@ def read(path: Path) -> Columns | None:
     except FileNotFoundError:
         return None
     except (OSError, ValueError, KeyError, zipfile.BadZipFile) as error:
-        log.warning("%s is damaged (%s) and is made anew", path, error)
+        log.warning("%s is damaged (%s) and is written again", path, error)
         path.unlink(missing_ok=True)
         return None
 
 
 def write(path: Path, columns: Columns) -> None:
-    """Put tokens into the cache, whole or not at all; a full disk is no reason to stop."""
+    """Write tokens into the cache, completely or not at all; a full disk does not end the job."""
     part = path.with_name(f".{path.name}.{time.monotonic_ns()}")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -145,9 +161,9 @@ def write(path: Path, columns: Columns) -> None:
             old.unlink(missing_ok=True)
     except OSError as error:
         part.unlink(missing_ok=True)
-        log.warning("the tokens could not be kept in %s: %s", path.parent, error)
+        log.warning("the tokens could not be cached in %s: %s", path.parent, error)
 
 
 def folder() -> Path:
-    """Where tokens are kept between jobs."""
+    """Return the cache of tokens."""
     return cache_dir() / "tokens"

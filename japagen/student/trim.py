@@ -1,4 +1,4 @@
-"""A multilingual student cut to the part of its vocabulary that Japanese text may need."""
+"""Reduce a multilingual student to the part of its vocabulary that Japanese text may need."""
 
 from __future__ import annotations
 
@@ -19,10 +19,10 @@ log = logging.getLogger(__name__)
 def trim(
     model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase
 ) -> tuple[PreTrainedModel, PreTrainedTokenizerBase]:
-    """The model, changed in place, and a tokenizer without the pieces of other scripts; Japanese text gets the same pieces as before.
+    """Return the model, changed in place, and a tokenizer without the pieces of other scripts.
 
-    UserError for a tokenizer that is no Unigram one (as SentencePiece makes it for XLM-R, E5, mDeBERTa): merges of BPE build on
-    each other.
+    Japanese text gets the same pieces as before. Raises UserError unless the tokenizer is a Unigram
+    one (as SentencePiece makes it for XLM-R, E5, mDeBERTa): merges of BPE build on each other.
     """
     described = description(tokenizer)
     rows = kept(described)
@@ -31,7 +31,8 @@ def trim(
         and rows.index(tokenizer.pad_token_id) != tokenizer.pad_token_id
     ):
         raise UserError(
-            "student.trim=true: the padding token is not among the first tokens, and would move: use student.trim=false"
+            "student.trim=true: the padding token is not among the first tokens, so its id would "
+            "change: use student.trim=false"
         )
     before = len(tokenizer)
     renumber(described, rows)
@@ -41,7 +42,7 @@ def trim(
 
 
 def description(tokenizer: PreTrainedTokenizerBase) -> dict[str, Any]:
-    """The content of tokenizer.json."""
+    """Return the content of tokenizer.json."""
     backend: Any = getattr(tokenizer, "backend_tokenizer", None)
     described = (
         json.loads(backend.to_str())
@@ -50,22 +51,23 @@ def description(tokenizer: PreTrainedTokenizerBase) -> dict[str, Any]:
     )
     if described["model"]["type"] != "Unigram":
         raise UserError(
-            f"student.trim=true works with tokenizers of the kind Unigram; this one is {described['model']['type']}: use student.trim=false"
+            f"student.trim=true works with tokenizers of the kind Unigram; this one is "
+            f"{described['model']['type']}: use student.trim=false"
         )
     return cast("dict[str, Any]", described)
 
 
 def kept(described: dict[str, Any]) -> list[int]:
-    """The old numbers of the tokens that stay, in their order: special ones, and what Japanese text may need."""
+    """Return the old ids of the tokens that stay: special ones, and what Japanese text may need."""
     vocabulary = described["model"]["vocab"]
-    # The cost of an unknown character is reckoned from the lowest score of all.
+    # The score of an unknown character is derived from the lowest score of all.
     lowest = min(range(len(vocabulary)), key=lambda number: vocabulary[number][1])
     rows = {number for number, (piece, _) in enumerate(vocabulary) if is_japanese(piece)}
     return sorted(rows | {lowest} | {token["id"] for token in described["added_tokens"]})
 
 
 def renumber(described: dict[str, Any], rows: list[int]) -> None:
-    """Change a description so that it has the tokens `rows` alone."""
+    """Change a description so that it has only the tokens `rows`."""
     new, vocabulary = {old: number for number, old in enumerate(rows)}, described["model"]["vocab"]
     described["model"]["vocab"] = [vocabulary[old] for old in rows if old < len(vocabulary)]
     described["model"]["unk_id"] = new.get(described["model"]["unk_id"])
@@ -81,7 +83,7 @@ def renumber(described: dict[str, Any], rows: list[int]) -> None:
 
 
 def processors(described: dict[str, Any] | None) -> list[dict[str, Any]]:
-    """A post-processor, or those of a sequence of them."""
+    """Return a post-processor, or those of a sequence of them, as a list."""
     return list((described or {}).get("processors", [described] if described else []))
 
 
@@ -102,7 +104,7 @@ def shrink(model: PreTrainedModel, rows: list[int]) -> None:
 def rebuilt(
     described: dict[str, Any], tokenizer: PreTrainedTokenizerBase
 ) -> PreTrainedTokenizerBase:
-    """A tokenizer of the new description with the special tokens and habits of the old one."""
+    """Return a tokenizer of the new description with the old one's special tokens and settings."""
     from tokenizers import Tokenizer
     from transformers import PreTrainedTokenizerFast
 
@@ -111,12 +113,12 @@ def rebuilt(
         for role, token in tokenizer.special_tokens_map.items()
         if isinstance(token, str)
     }
-    habits = {
+    settings = {
         key: getattr(tokenizer, key)
         for key in ("model_max_length", "model_input_names", "padding_side", "truncation_side")
     }
     fast: Any = PreTrainedTokenizerFast
     return cast(
         "PreTrainedTokenizerBase",
-        fast(tokenizer_object=Tokenizer.from_str(json.dumps(described)), **roles, **habits),
+        fast(tokenizer_object=Tokenizer.from_str(json.dumps(described)), **roles, **settings),
     )

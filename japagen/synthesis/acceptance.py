@@ -4,16 +4,15 @@ from __future__ import annotations
 
 import heapq
 from collections import Counter, defaultdict, deque
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from japagen.dataset.reply import Reply
+from japagen.synthesis.counts import by_count
 from japagen.text.duplicate import Seen
 
-# Examples that may be ahead of the first undecided one; far more than an engine has in flight.
-WINDOW = 1024
-# Examples of each label in the first block of a plan whose replies may change their label.
-FIRST_BLOCK = 16
+WINDOW = 1024  # examples ahead of the first undecided one; far more than are in flight
+FIRST_BLOCK = 16  # examples of each label in the first block of a plan with pools
 
 
 class Acceptor:
@@ -24,8 +23,8 @@ class Acceptor:
 
     With `pooled`, a reply may have another label than the one asked for. It then waits in the pool
     of its own label, and the example is drawn again. Pools fill examples that used up their
-    attempts, and examples of the next block (blocks double in size) before these are drawn. A block is drawn
-    when the one before it is decided, so a pool does not depend on the order of arrival.
+    attempts, and examples of the next block (blocks double in size) before these are drawn. A block
+    is drawn when the one before it is decided, so a pool does not depend on the order of arrival.
     """
 
     def __init__(
@@ -212,24 +211,20 @@ class Acceptor:
         return True
 
     def surplus(self) -> Counter[str]:
-        """Return the number of unused relabelled replies of each asked label."""
-        unused = [reply for pool in self.pools.values() for reply in pool]
-        unused += [*self.claimed.values(), *(x for rows in self.relabelled.values() for x in rows)]
-        return Counter(reply.asked for reply in unused)
+        """Return the unused relabelled replies of each asked label."""
+        groups = [*self.pools.values(), *self.relabelled.values(), self.claimed.values()]
+        return Counter(reply.asked for group in groups for reply in group)
 
     def verified(self) -> dict[str, Any]:
         """Return the manifest's figures of the label filter; empty without one."""
         if not self.confusion:
             return {}
-        rates = {
-            asked: round(self.confirmed[asked] / sum(given.values()), 4)
-            for asked, given in self.confusion.items()
-        }
+        known = [label for label in self.labels if label in self.confusion]
+        totals = {label: sum(self.confusion[label].values()) for label in known}
         prompt, completion, seconds = self.verifying
-        confusion = {asked: dict(sorted(given.items())) for asked, given in self.confusion.items()}
         return {
-            "verified": rates,
-            "confusion": {asked: confusion[asked] for asked in self.labels if asked in confusion},
+            "verified": {x: round(self.confirmed[x] / totals[x], 4) for x in known},
+            "confusion": {x: dict(sorted(self.confusion[x].items())) for x in known},
             "verify_tokens": int(prompt + completion),
             "verify_seconds": round(seconds, 2),
         }
@@ -252,13 +247,3 @@ class Acceptor:
             "completion_tokens": self.tokens[1],
             **self.verified(),
         }
-
-
-def by_count(counts: Mapping[str, int]) -> list[tuple[str, int]]:
-    """Return counts with the most frequent first, equal ones by name."""
-    return sorted(counts.items(), key=lambda item: (-item[1], item[0]))
-
-
-def counts_text(counts: Mapping[str, int]) -> str:
-    """Return counts by reason on one line, the most frequent first."""
-    return ", ".join(f"{reason} {count}" for reason, count in by_count(counts)) or "none"

@@ -19,7 +19,8 @@ from japagen.config.task import Task
 from japagen.dataset.identity import Dataset
 from japagen.job.console import plain_console, shown
 from japagen.synthesis import estimate
-from japagen.synthesis.acceptance import Acceptor, counts_text
+from japagen.synthesis.acceptance import Acceptor
+from japagen.synthesis.counts import counts_text
 from japagen.synthesis.plan import Plan
 from japagen.synthesis.prompt import instructions
 

@@ -2,11 +2,12 @@
 
 from japagen.tracking.connect import address
 from japagen.tracking.figure import confusion
+from japagen.tracking.job import job_of
 from japagen.tracking.model import describe
 from japagen.tracking.past import Recorded, folder_of, recorded
 from japagen.tracking.run import Run
 from japagen.tracking.safe import printable
-from japagen.tracking.start import earlier, latest, method, run, where
+from japagen.tracking.start import earlier, latest, run, where
 
 __all__ = [
     "Recorded",
@@ -16,8 +17,8 @@ __all__ = [
     "describe",
     "earlier",
     "folder_of",
+    "job_of",
     "latest",
-    "method",
     "printable",
     "recorded",
     "run",

@@ -46,7 +46,7 @@ class Job:
         return {kind: str(self.params[kind]) for kind in kinds if kind in self.params}
 
 
-def describe(config: Config, stage: str) -> Job:
+def job_of(config: Config, stage: str) -> Job:
     """The job of `config`; `stage` is generate, estimate, train, seeds or evaluate.
 
     All secrets of `config` are remembered, and hidden from here on.

@@ -13,11 +13,17 @@ def synthetic_source(prompt: str, shots: int, kept: str, llm: str) -> str:
     return f"{prompt} {shots}-shot{shown} · {llm}"
 
 
+def shots_and_order(data: Data) -> tuple[str, str]:
+    """The shots and the order of the rows in words; "" where a source has no such option."""
+    order = getattr(data, "order", "together")
+    return str(getattr(data, "shots", None) or ""), "" if order == "together" else order
+
+
 def training_source(data: Data, synthetic: str) -> str:
     """What a student is trained on, e.g. `mixed 16 synthetic_first · zero_shot 0-shot · fake`."""
-    order = "" if data.order == "together" else data.order
+    shots, order = shots_and_order(data)
     share = f"x{data.fraction:g}" if data.fraction != 1 else ""
-    shown = " ".join(filter(None, [data.name, str(data.shots or ""), order, share]))
+    shown = " ".join(filter(None, [data.name, shots, order, share]))
     if data.name in GOLD_ALONE:
         return shown
     return synthetic if shown == "synthetic" else f"{shown} · {synthetic}"
@@ -27,12 +33,11 @@ def training_method(data: Data | None, loss: Loss | None, synthetic: str) -> str
     """The method of a student or a dataset, e.g. `knowledge`, `few gold 10`, `gold · huber`."""
     if data is None or data.name == "synthetic":
         return synthetic + training_loss(loss)
-    shots = str(data.shots or "")
+    shots, order = shots_and_order(data)
     if data.name == "gold":
         return f"gold{training_loss(loss)}"
     if data.name == "few_gold":
         return f"few gold {shots}".rstrip() + training_loss(loss)
-    order = "" if data.order == "together" else data.order
     mixture = " ".join(filter(None, [data.name, shots, order]))
     return f"{mixture} {synthetic}{training_loss(loss)}"
 

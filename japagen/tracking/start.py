@@ -17,7 +17,7 @@ from japagen.job import sweep
 from japagen.tracking import connect, parent
 from japagen.tracking.alive import close_ended, own_tags
 from japagen.tracking.attempt import Question, attempt
-from japagen.tracking.job import Job, describe
+from japagen.tracking.job import Job, job_of
 from japagen.tracking.run import Run
 from japagen.tracking.unsent import Unsent
 
@@ -31,7 +31,7 @@ def run(config: Config, stage: str, tags: Mapping[str, str]) -> Iterator[Run]:
     An exception ends it as FAILED (Ctrl+C: KILLED), with the message as tag `error` and the
     traceback as error.txt, and is raised again. A failure of MLflow itself is one warning.
     """
-    job = describe(config, stage)
+    job = job_of(config, stage)
     recorded = begin(job, tags) if job.recorded else Run()
     try:
         yield recorded
@@ -47,30 +47,20 @@ def run(config: Config, stage: str, tags: Mapping[str, str]) -> Iterator[Run]:
     recorded.close("FINISHED")
 
 
-def latest(config: Config, stage: str, fingerprint: str) -> str:
-    """The id of the newest finished run of `stage` with this tag `fingerprint`, or ""."""
-    found = newest(describe(config, stage), "fingerprint", fingerprint)
+def latest(job: Job, fingerprint: str) -> str:
+    """The id of the newest finished run of the job's stage with this tag `fingerprint`, or ""."""
+    found = newest(job, "fingerprint", fingerprint)
     return str(found.info.run_id) if found else ""
 
 
-def earlier(config: Config, stage: str, job: str) -> dict[str, float] | None:
-    """The metrics of the newest finished run of `stage` with this tag `job`, or None."""
-    found = newest(describe(config, stage), "job", job)
+def earlier(job: Job, key: str) -> dict[str, float] | None:
+    """The metrics of the newest finished run of its stage with the tag `job` = key, or None."""
+    found = newest(job, "job", key)
     return dict(found.data.metrics) if found else None
 
 
-def method(config: Config, stage: str) -> str:
-    """The method that produces a job's predictions: the name of a row in the report.
-
-    It is the same for every task, LLM, student and seed, e.g. `zero-shot`, `5-shot knowledge`,
-    `gold · huber`, `few gold 10`, `mixed zero-shot`, `prompting 0-shot`.
-    """
-    return describe(config, stage).method
-
-
-def where(config: Config, run: connect.Named) -> str:
+def where(job: Job, run: connect.Named) -> str:
     """The command or address that shows `run`; "" if it was not recorded."""
-    job = describe(config, "")
     return connect.page(job.uri, job.experiment, run)
 
 

@@ -1,98 +1,85 @@
-"""What the console shows of a training."""
+"""What the console shows about a training."""
 
 from __future__ import annotations
 
 import logging
-import statistics
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from japagen import tracking
-from japagen.config.schema import TrainConfig
+from japagen.config.task import Task
+from japagen.gold.example import Example
 from japagen.job.console import plain_console
-from japagen.training import workplace
-from japagen.training.score import prefix
+from japagen.training.identity import Training
 
 log = logging.getLogger(__name__)
 
 if TYPE_CHECKING:
-    from japagen.training.data import Parts
+    from japagen.training.split import Parts
 
 
-def summary(config: TrainConfig, scores: Sequence[float], track: tracking.Run) -> float:
-    """Mean and standard deviation (of a sample) over the seeds, to tracking and the console."""
-    mean, deviation = statistics.fmean(scores), statistics.stdev(scores)
-    track.metrics({"seeds/mean": mean, "seeds/std": deviation, "seeds/number": float(len(scores))})
-    if workplace.chief():
-        shown = ", ".join(
-            f"{seed}: {score:.4f}" for seed, score in zip(config.seeds or [], scores, strict=True)
-        )
-        print(
-            f"{config.task.name} {config.task.metric} over {len(scores)} seeds: {mean:.4f} ± {deviation:.4f} ({shown})"
-        )
-    return mean
+def announce(training: Training, parts: Parts) -> None:
+    """Log what was read, and the rows of each label, before anything takes time."""
+    task, data = training.task, training.data
+    place = data.describe(training.dataset)
+    log.info("task %s, student %s, trained on %s", task.name, training.student.name, place)
+    held_out = f", held out of {data.name}"
+    valid = ", the training rows themselves" if parts.valid == parts.train else held_out
+    log_rows("train", parts.train, task, "")
+    log_rows("valid", parts.valid, task, valid)
+    log_rows("test", parts.test, task, held_out if parts.no_gold else "")
 
 
-def announce(config: TrainConfig, parts: Parts) -> None:
-    """Say what was read, and how many rows of each label, before anything takes time."""
-    from japagen.training import data
-
-    log.info(
-        "task %s, student %s, trained on %s",
-        config.task.name,
-        config.student.name,
-        data.source(config),
-    )
-    for name, rows in (("train", parts.train), ("valid", parts.valid), ("test", parts.test)):
-        counts = Counter(row.label for row in rows)
-        labels = (
-            ", ".join(f"{label} {counts[label]}" for label in config.task.labels)
-            if config.task.kind == "classification"
-            else ""
-        )
-        kind = (
-            f", held out of {config.data.name}"
-            if name == "valid" or (name == "test" and parts.no_gold)
-            else ""
-        )
-        kind = (
-            ", the training rows themselves"
-            if name == "valid" and parts.valid == parts.train
-            else kind
-        )
-        log.info("%s: %d rows%s%s", name, len(rows), kind, f" ({labels})" if labels else "")
+def log_rows(name: str, rows: Sequence[Example], task: Task, note: str) -> None:
+    """Log the number of rows of one part, and of each label."""
+    counts = Counter(row.label for row in rows)
+    labels = ", ".join(f"{label} {counts[label]}" for label in task.labels)
+    of_labels = f" ({labels})" if task.kind == "classification" else ""
+    log.info("%s: %d rows%s%s", name, len(rows), note, of_labels)
 
 
 def show(
-    config: TrainConfig, parts: Parts, measured: Mapping[str, float], folder: Path, where: str
+    training: Training,
+    parts: Parts,
+    measured: Mapping[str, float],
+    prefix: str,
+    folder: Path,
+    where: str,
 ) -> None:
-    """Print the scores in one table, and where the student and its run are."""
-    from rich.table import Table
+    """Print the end of a job: scores, what they are measured on, the student's folder, the run.
 
-    console = plain_console(soft_wrap=True)
-    table = Table(
-        "",
-        "",
-        title=f"{config.task.name}, {config.student.name} on {config.data.name}",
-        show_header=False,
-    )
-    for name in ("train", "valid", "test"):
-        table.add_row(f"{name} rows", str(len(getattr(parts, name))))
+    `prefix`: of the test metrics; `where`: how to open the run, or "".
+    """
+    from rich.table import Table
+    from rich.text import Text
+
+    task = training.task
+    title = f"{task.name}, {training.student.name} on {training.data.name}"
+    table = Table("", "", title=Text(title), show_header=False)
+    for name, rows in (("train", parts.train), ("valid", parts.valid), ("test", parts.test)):
+        table.add_row(f"{name} rows", str(len(rows)))
     for name in sorted(measured):
-        if name.startswith((prefix(config, parts), "majority")):
-            table.add_row(
-                name,
-                f"{measured[name]:.4f}",
-                style="bold" if name.endswith(f"/{config.task.metric}") else "",
-            )
+        if name.startswith((prefix, "majority")):
+            style = "bold" if name.endswith(f"/{task.metric}") else ""
+            table.add_row(Text(name), f"{measured[name]:.4f}", style=style)
     table.add_row("seconds", f"{measured['train/seconds']:.0f}")
+    console = plain_console(soft_wrap=True)
     console.print(table)
     if parts.no_gold:
-        console.print(
-            f"This score is NOT on gold rows but on synthetic rows kept for it. {parts.no_gold}"
-        )
+        note = "This score is NOT on gold rows but on synthetic rows kept for it."
+        console.print(f"{note} {parts.no_gold}")
     console.print(f"student: {folder}")
     if where:
         console.print(f"run: {where}")
+
+
+def show_seeds(
+    task: Task, seeds: Sequence[int], scores: Sequence[float], mean: float, deviation: float
+) -> None:
+    """Print the score of each seed, their mean and their standard deviation."""
+    shown = ", ".join(f"{seed}: {score:.4f}" for seed, score in zip(seeds, scores, strict=True))
+    print(
+        f"{task.name} {task.metric} over {len(scores)} seeds: "
+        f"{mean:.4f} ± {deviation:.4f} ({shown})"
+    )

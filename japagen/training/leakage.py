@@ -1,4 +1,4 @@
-"""Training rows that the gold test rows give away: found, counted, left out."""
+"""Test leakage: find and leave out training rows that duplicate gold test rows."""
 
 from __future__ import annotations
 
@@ -18,9 +18,10 @@ NO_LETTER = re.compile(r"[\W_]+")
 def without(
     rows: Sequence[Example], test: Sequence[Example], near: float
 ) -> tuple[list[Example], dict[str, int]]:
-    """(the rows that are no test row, how many were left out: `same`, `near`).
+    """Return (the rows that are not in `test`, how many were left out: "same" and "near").
 
-    Of a pair both texts must be the same. `near`: from which similarity on a row counts as the same, see duplicate.Seen.
+    Of a pair both texts must be the same. `near`: a row at least this similar (0 to 1) is left out,
+    too; see text.duplicate.Seen. 0: only rows with the same text.
     """
     seen, kept, counts = Seen(near), list[Example](), {"same": 0, "near": 0}
     for row in test:
@@ -35,15 +36,16 @@ def without(
 
 
 def bare(row: Example) -> list[str]:
-    """The letters and digits of each text: NFKC, without spaces, punctuation and signs; a text of nothing else stays as it is."""
+    """Return the letters and digits of each text in NFKC; a text that has none stays as it is."""
     forms = [unicodedata.normalize("NFKC", text) for text in row.texts]
     return [NO_LETTER.sub("", form) or form for form in forms]
 
 
 def report(source: str, rows: int, counts: dict[str, int]) -> None:
-    """Say it where any row was left out."""
+    """Log how many rows of a source were left out, if any."""
     if any(counts.values()):
         log.warning(
-            "%s: %d of %d rows are not trained on: %d have the text of a gold test row, %d nearly (data.near_duplicate)",
+            "%s: %d of %d rows are left out (test leakage): %d have the text of a gold test row, "
+            "%d nearly (data.near_duplicate)",
             *(source, sum(counts.values()), rows, counts["same"], counts["near"]),
         )

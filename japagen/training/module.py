@@ -1,15 +1,9 @@
-"""One LightningModule; head, loss and metric follow the task's kind."""
+"""The LightningModule: a student in training, its loss, validation metric and predictions."""
 
 from __future__ import annotations
 
-import hashlib
-import json
-import math
-import re
 import time
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import asdict
-from functools import partial
+from collections.abc import Callable, Mapping
 from typing import Any, cast
 
 import torch
@@ -17,95 +11,63 @@ from lightning.pytorch import Callback, LightningModule
 from torch import Tensor, nn
 from transformers import PreTrainedModel
 
-from japagen.config.choice import SOURCES
 from japagen.config.error import UserError
-from japagen.config.schema import Student, TrainConfig
 from japagen.config.task import Task
-from japagen.dataset import identity
 from japagen.gold import metric
-from japagen.gold.example import Example
+from japagen.student import predict
 from japagen.student.batch import OURS
-from japagen.student.pretrained import last_layer
-from japagen.training import layers, loss
-from japagen.training.sungen import Reweight
+from japagen.student.head import last_layer
+from japagen.training import embedding, optimizer
+from japagen.training.identity import Training
+from japagen.training.weighting import weighted_mean
 
 Record = Callable[[dict[str, float], int], None]
-CHECK_EVERY = (
-    20  # steps between looks at whether the loss is still a number: a look makes a GPU wait
-)
-
-
-def name(config: TrainConfig, rows: Sequence[Example] = ()) -> str:
-    """A readable name that differs where anything that changes the student differs; `rows` are those it was trained and chosen on."""
-    sources = SOURCES[config.data.name]
-    synthetic = "synthetic" in sources
-    words = {
-        "synthetic": f"{config.llm.name}-{config.prompt.name}-{config.shots}shot-{config.num_per_label}"
-    }
-    words["gold"] = f"{config.data.shots}gold" if config.data.shots else "gold"
-    source = "-".join(words[name] for name in sources)
-    groups = [asdict(group) for group in (config.student, config.data, config.loss, config.trainer)]
-    task = [config.task.inputs, config.task.labels, config.task.kind, config.task.metric]
-    used = [[row.id, row.label, *row.texts] for row in rows]
-    text = json.dumps(
-        [*groups, task, used, identity.of(config).fingerprint if synthetic else ""],
-        sort_keys=True,
-        default=str,
-    )
-    digest = hashlib.sha256(text.encode()).hexdigest()[:6]
-    return f"{config.task.name}-{config.student.name}-{source}-seed{config.training_seed}-{digest}"
+CHECK_EVERY = 20  # steps between checks that the loss is a number: each check makes a GPU wait
 
 
 class Module(LightningModule):
-    """A student in training. `record` gets the metrics of each validation and the step.
+    """A student in training. `record` gets the metrics of each validation, and the step.
 
-    Scores are trained on as 0 to 1, so that one learning rate and one gradient limit fit every task; `finished` puts the
-    task's own scale into the last layer.
+    `weights`: one for each label, or None. Scores are trained on as 0 to 1, so that one learning
+    rate and one gradient limit fit every task; `finished` restores the scale of the task.
     """
 
     def __init__(
-        self, model: PreTrainedModel, config: TrainConfig, weights: Tensor | None, record: Record
+        self, model: PreTrainedModel, training: Training, weights: Tensor | None, record: Record
     ) -> None:
         super().__init__()
-        self.model = (
-            model.train()
-        )  # from_pretrained leaves it in eval mode, and Lightning leaves it as it is
-        self.task, self.options, self.record = config.task, config.student, record
-        freeze(model, config.student)
-        self._ddp_params_and_buffers_to_ignore = layers.constant(self)
-        self.cheap = not config.trainer.compile  # the compiler writes layers of its own
-        self.loss = loss.choose(config.loss, config.task.kind)
-        self.step = config.loss.step if config.loss.name == "sungen" else 0.0
+        # from_pretrained leaves a model in evaluation mode, and Lightning does not change that.
+        self.model = model.train()
+        self.task, self.student, self.record = training.task, training.student, record
+        optimizer.freeze(model, training.student)
+        self._ddp_params_and_buffers_to_ignore = embedding.constant(self)
+        self.loss = training.loss
         self.register_buffer("weights", weights, persistent=False)
-        self.low, self.span = scale(config.task)
-        if config.task.kind == "regression" and last_layer(model).bias is not None:
+        self.low, self.span = scale(training.task)
+        if training.task.kind == "regression" and last_layer(model).bias is not None:
             nn.init.constant_(last_layer(model).bias, 0.5)
         self.seen, self.seconds, self.began = 0, 0.0, 0.0
         self.losses: list[Tensor] = []
         self.outputs: list[tuple[Tensor, Tensor]] = []
+        # (what the checkpoint is chosen by, the task's metric on validation rows), of the best one.
+        self.best = (float("-inf"), float("nan"))
 
     def forward(self, batch: Mapping[str, Tensor]) -> Tensor:
-        """Logits (rows, labels), or scores from 0 to 1 (rows, 1)."""
+        """Return logits (rows, labels), or scores from 0 to 1 (rows, 1)."""
         inputs = {name: column for name, column in batch.items() if name not in OURS}
         return cast(Tensor, self.model(**inputs).logits)
 
     def batch_loss(self, logits: Tensor, batch: Mapping[str, Tensor]) -> Tensor:
-        """The mean loss of a batch."""
+        """Return the mean loss of a batch."""
         target = batch["target"]
         target = (target - self.low) / self.span if self.task.kind == "regression" else target
         losses = self.loss(logits, batch.get("probabilities", target))
-        return loss.mean(
-            losses, batch["target"], cast("Tensor | None", self.weights), batch.get("weight")
-        )
-
-    def on_fit_start(self) -> None:
-        """The device is known now."""
-        if self.cheap and self.device.type == "cpu":
-            layers.cheapen(cast(PreTrainedModel, self.model))
+        labels = cast("Tensor | None", self.weights)
+        return weighted_mean(losses, batch["target"], labels, batch.get("weight"))
 
     def configure_callbacks(self) -> list[Callback]:
-        """What a loss does between epochs."""
-        return [Reweight(self.step)] if self.step else []
+        """Return what the loss does between epochs."""
+        return self.loss.callbacks()
 
     def on_train_batch_start(self, batch: Any, batch_idx: int) -> None:
         """Start the clock."""
@@ -117,30 +79,34 @@ class Module(LightningModule):
         self.seen += len(batch["row"])
 
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
-        """Keep what was counted since the last validation."""
+        """Keep what was counted since the last validation, and the best validation score."""
         checkpoint["japagen_counts"] = {
             "seen": self.seen,
             "seconds": self.seconds,
             "losses": [float(loss) for loss in self.losses],
+            "best": list(self.best),
         }
 
     def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
-        """Count on, with weights that belong to the same tokens."""
+        """Continue the counts; UserError if the weights are of another model or vocabulary."""
         ours, theirs = self.state_dict(), checkpoint["state_dict"]
-        rows = [name for name in layers.constant(self) if name in ours]
+        rows = [name for name in embedding.constant(self) if name in ours]
         if any(
             name not in theirs or ours[name].shape != theirs[name].shape for name in ours
         ) or any(not torch.equal(ours[name].cpu(), theirs[name].cpu()) for name in rows):
             raise UserError(
-                "The training that was stopped had another model, tokenizer or version of JapaGen, so it cannot go on. Its checkpoint "
-                "is removed now: the same command trains anew."
+                "The training that was stopped had another model, tokenizer or version of JapaGen, "
+                "so it cannot be resumed. Its checkpoint is removed now: type the same command "
+                "again to train from the start."
             )
         if counts := checkpoint.get("japagen_counts"):
             self.seen, self.seconds = counts["seen"], counts["seconds"]
             self.losses = [torch.tensor(loss, device=self.device) for loss in counts["losses"]]
+            choice, score = counts.get("best", self.best)
+            self.best = (choice, score)
 
     def training_step(self, batch: dict[str, Tensor], step: int) -> Tensor:
-        """One batch."""
+        """Return the loss of one batch."""
         loss = self.batch_loss(self(batch), batch)
         self.losses.append(loss.detach())
         if len(self.losses) % CHECK_EVERY == 0:
@@ -148,79 +114,72 @@ class Module(LightningModule):
         return loss
 
     def check(self, loss: Tensor) -> None:
-        """Stop where the loss is no number: the weights are lost, and a score would be that of chance."""
+        """Raise UserError if the loss is not a number: the weights are then useless."""
         if not bool(torch.isfinite(loss)):
             raise UserError(
-                f"The loss is {float(loss.detach())} at step {self.global_step}, so training cannot go on. Lower student.learning_rate "
-                f"(now {self.options.learning_rate:g}), or take trainer.options.precision=32-true."
+                f"The loss is {float(loss.detach())} at step {self.global_step}, so training "
+                f"cannot continue. Lower student.learning_rate (now "
+                f"{self.student.learning_rate:g}), or use trainer.options.precision=32-true."
             )
 
     def validation_step(self, batch: dict[str, Tensor], step: int) -> None:
-        """Keep the outputs until all are there: the metrics are not means over batches."""
+        """Keep the outputs until all rows are done: the metrics are not means over batches."""
         self.outputs.append((self(batch).float(), batch["target"]))
 
     def on_validation_epoch_end(self) -> None:
-        """Score the valid rows; ModelCheckpoint and EarlyStopping follow `choice`."""
+        """Score the validation rows; ModelCheckpoint and EarlyStopping follow `choice`."""
         logits, target = (torch.cat(column) for column in zip(*self.outputs, strict=True))
         self.outputs.clear()
         valid_loss = self.batch_loss(logits, {"target": target})
         self.check(valid_loss)
-        task = self.task
-        gold = [
-            str(value) if task.kind == "regression" else task.labels[value]
-            for value in target.tolist()
-        ]
-        predicted = [str(row["predicted"]) for row in self.read(logits)]
-        found = {
-            f"valid/{name}": value for name, value in metric.scores(task, gold, predicted).items()
-        } | {"valid/loss": float(valid_loss)}
+        found = {f"valid/{name}": value for name, value in self.scores(logits, target).items()}
+        found["valid/loss"] = float(valid_loss)
         if self.losses:
             found["train/loss"] = float(torch.stack(self.losses).mean())
             self.losses.clear()
-        # Few valid rows give many ties; the checkpoint of lower loss is then the better one.
-        self.log("choice", found[f"valid/{task.metric}"] - 1e-4 * found["valid/loss"])
+        # Few validation rows give many ties; the checkpoint with the lower loss is then better.
+        score = found[f"valid/{self.task.metric}"]
+        choice = score - 1e-4 * found["valid/loss"]
+        self.log("choice", choice)
+        self.best = max(self.best, (choice, score))
         self.record(found, self.global_step)
 
+    def scores(self, logits: Tensor, target: Tensor) -> dict[str, float]:
+        """Return the metrics of the task for logits and targets."""
+        regression = self.task.kind == "regression"
+        values = target.tolist()
+        gold = [str(value) if regression else self.task.labels[value] for value in values]
+        predicted = [str(row["predicted"]) for row in self.read(logits)]
+        return metric.scores(self.task, gold, predicted)
+
     def predict_step(self, batch: dict[str, Tensor], step: int) -> tuple[Tensor, Tensor]:
-        """(row numbers, logits), in full precision: the score is then that of the saved student, wherever it is opened."""
+        """Return (row numbers, logits) in full precision, as the saved student will give them."""
         with torch.autocast(self.device.type, enabled=False):
             return batch["row"].cpu(), self(batch).float().cpu()
 
     def configure_optimizers(self) -> Any:
-        """AdamW; the learning rate rises linearly over the warm-up, then falls linearly to 0."""
+        """Return AdamW and its schedule."""
         steps = int(self.trainer.estimated_stepping_batches)
         fused = self.device.type in ("cpu", "cuda") and self.trainer.precision != "16-mixed"
-        optimizer = torch.optim.AdamW(
-            groups(self.model, self.options), lr=self.options.learning_rate, fused=fused
-        )
-        # Lightning refuses to clip gradients before a fused step, for the sake of a gradient scaler, which only 16-mixed has.
-        optimizer._step_supports_amp_scaling = False
-        warmup = max(1, math.ceil(steps * self.options.warmup))
-        factor = partial(rate, schedule=self.options.schedule, warmup=warmup, steps=steps)
-        schedule = torch.optim.lr_scheduler.LambdaLR(optimizer, factor)
-        return {"optimizer": optimizer, "lr_scheduler": {"scheduler": schedule, "interval": "step"}}
+        return optimizer.make(self.model, self.student, steps, fused)
 
     def read(self, logits: Tensor) -> list[dict[str, Any]]:
-        """What each row of logits says: `predicted`, a label with its `probability`, or a score on the task's scale."""
+        """Return the prediction of each row; scores are on the task's scale."""
         if self.task.kind == "regression":
-            return [
-                {"predicted": self.low + self.span * value} for value in logits.squeeze(-1).tolist()
-            ]
-        best, number = logits.softmax(-1).max(-1)
-        rows = zip(best.tolist(), number.tolist(), strict=True)
-        return [
-            {"predicted": self.task.labels[label], "probability": round(share, 6)}
-            for share, label in rows
-        ]
+            logits = self.low + self.span * logits
+        return predict.read(logits, self.task)
 
     def speed(self) -> float:
-        """Rows trained on per second, without validation."""
+        """Return the rows trained on per second, without validation."""
         return self.seen / self.seconds if self.seconds else 0.0
 
     def finished(self) -> PreTrainedModel:
-        """The model as it is saved, of no more use for training: a regression's last layer gives the task's own scale."""
+        """Return the model to save, which is of no use for training any more.
+
+        The last layer of a regression model now gives scores on the task's own scale.
+        """
         model = cast(PreTrainedModel, self.model)
-        layers.restore(model)
+        embedding.restore(model)
         layer = last_layer(model)
         with torch.no_grad():
             layer.weight.mul_(self.span)
@@ -228,61 +187,8 @@ class Module(LightningModule):
         return model
 
 
-def rate(step: int, schedule: str, warmup: int, steps: int) -> float:
-    """The share of the learning rate at `step`: up over the warm-up, then along the schedule, to 0 at the end but for constant."""
-    if step + 1 < warmup or schedule == "constant":
-        return min(1.0, (step + 1) / warmup)
-    left = (steps - step) / max(1, steps - warmup)
-    return min(1.0, left) if schedule == "linear" else (1 - math.cos(math.pi * min(1.0, left))) / 2
-
-
-def groups(model: nn.Module, student: Student) -> list[dict[str, Any]]:
-    """Groups for the optimizer. Weight decay for matrices alone: it would pull biases and LayerNorm's scales away from their purpose.
-
-    With layer_decay d, a layer that has n layers above it learns at d^(n+1) times the rate of the head, the embeddings as one
-    more layer below (Howard and Ruder 2018, section 3.2).
-    """
-    found: dict[tuple[int, float], list[nn.Parameter]] = {}
-    depth = depths(model)
-    for name, weight in model.named_parameters():
-        if weight.requires_grad:
-            below = depth[name] if student.layer_decay < 1 else 0
-            found.setdefault((below, student.weight_decay if weight.ndim > 1 else 0.0), []).append(
-                weight
-            )
-    return [
-        {
-            "params": weights,
-            "weight_decay": decay,
-            "lr": student.learning_rate * student.layer_decay**below,
-        }
-        for (below, decay), weights in sorted(found.items(), key=lambda item: item[0])
-    ]
-
-
-def freeze(model: nn.Module, student: Student) -> None:
-    """Leave the embeddings as they are where that is asked for; before processes that train together agree on what is trained."""
-    depth = depths(model)
-    for name, weight in model.named_parameters():
-        if student.freeze_embeddings and depth[name] == max(depth.values()):
-            weight.requires_grad_(False)
-
-
-def depths(model: nn.Module) -> dict[str, int]:
-    """How far below the head each parameter is: the head 0, the last layer 1, the embeddings the most."""
-    numbers = {
-        name: re.search(r"(?:^|\.)(?:layers?|h)\.(\d+)\.", name)
-        for name, _ in model.named_parameters()
-    }
-    layers = max((int(found[1]) for found in numbers.values() if found), default=-1) + 1
-    return {
-        name: layers - int(found[1]) if found else (layers + 1 if "embeddings" in name else 0)
-        for name, found in numbers.items()
-    }
-
-
 def scale(task: Task) -> tuple[float, float]:
-    """(lowest level, distance to the highest) of a regression task; (0, 1) otherwise."""
+    """Return (lowest level, distance to the highest) of a regression task; (0, 1) otherwise."""
     if task.kind != "regression":
         return 0.0, 1.0
     levels = [float(label) for label in task.labels]

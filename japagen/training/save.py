@@ -1,15 +1,18 @@
-"""The folder of a trained student."""
+"""Save a trained student: its weights, tokenizer, predictions and card (japagen.json)."""
 
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 from dataclasses import asdict
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from japagen import tracking
-from japagen.config.schema import TrainConfig
-from japagen.dataset import identity
+from japagen.config.task import Task
+from japagen.student.card import CARD
+from japagen.training.folder import NEW, OLD
+from japagen.training.identity import Training
 from japagen.training.score import Rows
 
 if TYPE_CHECKING:
@@ -17,61 +20,71 @@ if TYPE_CHECKING:
 
     from japagen.training.module import Module
 
-EXAMPLE = "公園で子どもたちが遊んでいます。"  # what a served student is shown to be asked
+EXAMPLE = "公園で子どもたちが遊んでいます。"  # the example of an input in MLflow's model
+PREDICTIONS = "predictions.jsonl"
 
 
-def save(
-    config: TrainConfig,
-    name: str,
+def write(
+    folder: Path,
     module: Module,
     tokenizer: PreTrainedTokenizerBase,
     rows: Rows,
-    part: Path,
-) -> Path:
-    """The student's folder: what transformers opens, predictions.jsonl, and japagen.json, which says how to use it."""
-    folder, new = Path(config.student_dir) / name, part / "student"
-    module.finished().save_pretrained(new)
-    tokenizer.save_pretrained(new)
-    task = {
-        key: getattr(config.task, key) for key in ("name", "kind", "inputs", "metric", "labels")
-    }
-    card = {
-        "task": task,
-        "student": asdict(config.student),
-        "data": asdict(config.data),
-        "seed": config.training_seed,
-    }
-    card |= {"source": origin(config), "method": tracking.method(config, "train")}
-    (new / "japagen.json").write_text(
+    card: Mapping[str, Any],
+) -> None:
+    """Write a student into `folder`: what transformers opens, predictions.jsonl, japagen.json."""
+    module.finished().save_pretrained(folder)
+    tokenizer.save_pretrained(folder)
+    (folder / CARD).write_text(
         json.dumps(card, ensure_ascii=False, indent=2) + "\n", encoding="utf-8"
     )
     lines = (json.dumps(row, ensure_ascii=False) + "\n" for row in rows)
-    (new / "predictions.jsonl").write_text("".join(lines), encoding="utf-8")
-    if config.logger.name != "none":
-        columns = (
-            [("predicted", "double")]
-            if config.task.kind == "regression"
-            else [("predicted", "string"), ("probability", "double")]
-        )
-        tracking.describe(new, dict.fromkeys(config.task.inputs, EXAMPLE), columns)
+    (folder / PREDICTIONS).write_text("".join(lines), encoding="utf-8")
+
+
+def publish(part: Path, folder: Path) -> Path:
+    """Move the student from `part` to `folder`, in place of an older one; return `folder`."""
     if folder.exists():
-        folder.rename(part / "old")
-    new.rename(folder)
+        folder.rename(part / OLD)
+    (part / NEW).rename(folder)
     return folder
 
 
-def origin(config: TrainConfig) -> dict[str, str | int]:
-    """What wrote the rows that the student was trained on; nothing for gold."""
-    if config.data.name in ("gold", "few_gold"):
-        return {}
-    named: dict[str, str | int] = {
-        "llm": config.llm.name,
-        "prompt": config.prompt.name,
-        "filter": config.filter.name,
+def describe(folder: Path, task: Task) -> None:
+    """Make the student's folder an MLflow model, too."""
+    text, number = ("predicted", "string"), ("predicted", "double")
+    labels = [text, ("probability", "double")]
+    columns = [number] if task.kind == "regression" else labels
+    tracking.describe(folder, dict.fromkeys(task.inputs, EXAMPLE), columns)
+
+
+def card(training: Training, method: str) -> dict[str, Any]:
+    """Return the content of japagen.json: what the student is for, and how it was made.
+
+    `method`: the name of its row in tables of results.
+    """
+    task = {
+        key: getattr(training.task, key) for key in ("name", "kind", "inputs", "metric", "labels")
     }
     return {
-        **named,
-        "shots": config.shots,
-        "num_per_label": config.num_per_label,
-        "fingerprint": identity.of(config).fingerprint,
+        "task": task,
+        "student": asdict(training.student),
+        "data": asdict(training.data),
+        "seed": training.seed,
+        "source": origin(training),
+        "method": method,
+    }
+
+
+def origin(training: Training) -> dict[str, str | int]:
+    """Return what made the synthetic rows; nothing for gold alone."""
+    if not training.synthetic:
+        return {}
+    dataset = training.dataset
+    return {
+        "llm": dataset.llm.name,
+        "prompt": dataset.prompt.name,
+        "filter": dataset.filter.name,
+        "shots": dataset.shots,
+        "num_per_label": dataset.num_per_label,
+        "fingerprint": dataset.fingerprint,
     }

@@ -1,35 +1,39 @@
-"""A student's predictions on the test rows, and their metrics."""
+"""Predictions on the test rows and their metrics."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-from japagen.config.schema import TrainConfig
+from japagen.config.schema import Trainer
+from japagen.config.task import Task
 from japagen.gold import metric
 from japagen.training.trainer import interruptible
 
 if TYPE_CHECKING:
     from lightning.pytorch import Trainer as LightningTrainer
 
-    from japagen.training.data import DataModule, Parts
+    from japagen.training.data import DataModule
     from japagen.training.module import Module
 
-# What a file of predictions has in a line: id, gold, predicted and, for labels, probability.
+# A row of predictions.jsonl: id, gold, predicted and, for labels, probability.
 Rows = Sequence[Mapping[str, Any]]
 
 
-def prefix(config: TrainConfig, parts: Parts) -> str:
-    """What the test metrics are called: `test` is all of gold and nothing else."""
-    if config.trainer.options.get("fast_dev_run"):
+def prefix(trainer: Trainer, held_out: bool) -> str:
+    """Return the first part of the names of test metrics.
+
+    "test" is all gold test rows. `held_out`: whether the test rows are not gold.
+    """
+    if trainer.options.get("fast_dev_run"):
         return "debug"
-    return "heldout" if parts.no_gold else "test"
+    return "heldout" if held_out else "test"
 
 
 def predictions(
     trainer: LightningTrainer, module: Module, table: DataModule
 ) -> list[dict[str, Any]]:
-    """One row for each test row, in its order, by the best checkpoint: id, gold, predicted, for labels a probability."""
+    """Return one row for each test row, in its order, by the best checkpoint."""
     best: str | None = getattr(trainer.checkpoint_callback, "best_model_path", "") or None
     with interruptible():
         outputs = trainer.predict(module, datamodule=table, ckpt_path=best) or []
@@ -40,17 +44,15 @@ def predictions(
     return [{"id": test[row].id, "gold": test[row].label, **found[row]} for row in sorted(found)]
 
 
-def measure(config: TrainConfig, parts: Parts, rows: Rows) -> dict[str, float]:
-    """The metrics of the test rows; `score` is the task's own, on gold."""
+def measure(task: Task, name: str, rows: Rows) -> dict[str, float]:
+    """Return the metrics of the test rows under the prefix `name`.
+
+    `score` is the task's own metric and is there only if the rows are gold test rows.
+    """
     gold = [row["gold"] for row in rows]
-    found = metric.scores(config.task, gold, [str(row["predicted"]) for row in rows])
-    measured = {f"{prefix(config, parts)}/{name}": value for name, value in found.items()}
-    if config.task.kind == "classification":
-        measured["heldout/majority_accuracy" if parts.no_gold else "majority/accuracy"] = (
-            metric.majority(gold)
-        )
-    return (
-        measured
-        if prefix(config, parts) != "test"
-        else {**measured, "score": found[config.task.metric]}
-    )
+    found = metric.scores(task, gold, [str(row["predicted"]) for row in rows])
+    measured = {f"{name}/{key}": value for key, value in found.items()}
+    if task.kind == "classification":
+        majority = "heldout/majority_accuracy" if name == "heldout" else "majority/accuracy"
+        measured[majority] = metric.majority(gold)
+    return measured if name != "test" else {**measured, "score": found[task.metric]}

@@ -1,4 +1,4 @@
-"""The probabilities that an LLM, asked again, gives to the labels of the examples it wrote."""
+"""Soft labels: the probabilities that an LLM gave to the labels when it verified its examples."""
 
 from __future__ import annotations
 
@@ -10,35 +10,40 @@ import torch
 from torch import Tensor
 
 from japagen.config.error import UserError
-from japagen.config.schema import TrainConfig
 from japagen.config.task import Task
-from japagen.dataset import identity
-from japagen.gold.example import Example
+from japagen.dataset.identity import Dataset
+from japagen.training.sources import TrainingRow
 
 FILE = "soft.jsonl"
 
 
-def probabilities(rows: Sequence[Example], golden: int, config: TrainConfig) -> Tensor:
-    """(rows, labels): what soft.jsonl beside the synthetic dataset says of each row; 1 for the label of the `golden` last rows."""
-    path, task = identity.of(config).folder / FILE, config.task
+def probabilities(rows: Sequence[TrainingRow], dataset: Dataset) -> Tensor:
+    """Return (rows, labels): what soft.jsonl of the dataset says about each synthetic row.
+
+    A gold row has 1 for its label. Raises UserError if the file or a row is missing.
+    """
+    path, task = dataset.folder / FILE, dataset.task
     if not path.exists():
         raise UserError(
-            f"loss=soft needs {path}, which is not there: generate.py writes it with filter=verified. "
-            "Take a dataset with it, or another loss, e.g. loss=generalized_ce."
+            f"loss=soft needs {path}, which does not exist: generate.py writes it with "
+            f"filter=verified. Use such a dataset, or another loss, e.g. loss=generalized_ce."
         )
     known = dict(read(path, task))
-    written = rows[: len(rows) - golden]
-    absent = [row.id for row in written if row.id not in known]
+    written = [row.id for row in rows if row.source == "synthetic"]
+    absent = [identifier for identifier in written if identifier not in known]
     if absent:
         raise UserError(
-            f"{path} has no line for {len(absent)} of the {len(written)} training rows, the first is '{absent[0]}'"
+            f"{path} has no line for {len(absent)} of the {len(written)} synthetic training rows, "
+            f"the first is '{absent[0]}'. Generate the dataset again with filter=verified."
         )
-    certain = [[float(label == row.label) for label in task.labels] for row in rows[len(written) :]]
-    return torch.tensor([*(known[row.id] for row in written), *certain])
+    certain = {label: [float(label == other) for other in task.labels] for label in task.labels}
+    return torch.tensor(
+        [known[row.id] if row.source == "synthetic" else certain[row.label] for row in rows]
+    )
 
 
 def read(path: Path, task: Task) -> list[tuple[str, list[float]]]:
-    """(id, a share for each of task.labels, which sum to 1) of every line; UserError names the line that is wrong."""
+    """Return (id, probabilities of task.labels) of every line; UserError names a wrong line."""
     found = []
     for number, line in enumerate(path.read_text(encoding="utf-8").splitlines(), 1):
         try:
@@ -51,7 +56,8 @@ def read(path: Path, task: Task) -> list[tuple[str, list[float]]]:
             ) from error
         if len(shares) != len(task.labels) or min(shares) < 0 or abs(sum(shares) - 1) > 0.01:
             raise UserError(
-                f"{path}, line {number}: probabilities must be {len(task.labels)} shares that sum to 1, got {shares}"
+                f"{path}, line {number}: probabilities must be {len(task.labels)} shares that sum "
+                f"to 1, got {shares}. Generate the dataset again with filter=verified."
             )
         found.append((identifier, [share / sum(shares) for share in shares]))
     return found

@@ -1,4 +1,4 @@
-"""A weight for every training row, learned on the valid rows while the student trains."""
+"""SunGen: learn a weight for each training row on the validation rows while the student trains."""
 
 from __future__ import annotations
 
@@ -10,24 +10,29 @@ import torch
 from lightning.pytorch import Callback, LightningModule, Trainer
 from torch import Tensor
 
-from japagen.training import loss
+from japagen.training.losses.cross_entropy import cross_entropy
+from japagen.training.losses.symmetric_ce import reverse_ce
 
 if TYPE_CHECKING:
     from japagen.training.module import Module
 
-START = 0.5  # of every weight, in the middle of 0 to 1
+START = 0.5  # the first weight of every row, in the middle of 0 to 1
 
 
 class Reweight(Callback):
-    """After each epoch, rows whose gradient agrees with that of a noise-robust loss on the valid rows weigh more, the others less.
+    """Change the weights of the training rows after each epoch.
 
-    After SunGen (Gao et al. 2023, "Self-Guided Noise-Free Data Generation for Efficient Zero-Shot Learning"): weights from
-    0 to 1 in the inner, weighted cross entropy; an outer step down the gradient of the reverse cross entropy on a synthetic
-    valid set, for which the student is taken to be one step of plain gradient descent away. What differs: the student goes
-    on from where it is rather than being trained anew under each new set of weights, and is itself the result; the gradient
-    by the weights is reckoned through a finite difference, not by differentiating twice; it is scaled to `step` (root mean
-    square) instead of having an optimiser of its own; a batch is a weighted mean. The valid rows that teach the weights
-    choose the checkpoint as well. It takes two passes more over the training rows an epoch.
+    Rows whose gradient agrees with that of a noise-robust loss on the validation rows get a higher
+    weight, the others a lower one. After SunGen (Gao et al. 2023, "Self-Guided Noise-Free Data
+    Generation for Efficient Zero-Shot Learning"): weights from 0 to 1 in the inner, weighted cross
+    entropy; an outer step down the gradient of the reverse cross entropy on a synthetic validation
+    set, for which the student counts as one step of plain gradient descent away.
+
+    Differences: the student continues from where it is instead of being trained anew with each set
+    of weights, and is the result; the gradient with respect to the weights is a finite difference
+    instead of a second derivative; it is scaled to `step` (root mean square) instead of having its
+    own optimizer; a batch is a weighted mean. The validation rows that teach the weights also
+    choose the checkpoint. An epoch takes two more passes over the training rows.
     """
 
     def __init__(self, step: float) -> None:
@@ -35,22 +40,24 @@ class Reweight(Callback):
         self.weights: Tensor | None = None
 
     def state_dict(self) -> dict[str, Any]:
-        """The weights, for a training that goes on."""
+        """Return the weights, for the checkpoint."""
         return {"weights": self.weights}
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
-        """The weights of the training that goes on."""
+        """Keep the weights of a checkpoint."""
         self.weights = state_dict["weights"]
 
     def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        """Begin with the weights of a checkpoint, if there was one."""
+        """Use the weights of a checkpoint, if there was one."""
         if self.weights is not None:
-            trainer.datamodule.tables["train"].extra["weight"].copy_(self.weights)  # type: ignore[attr-defined]
+            loader: Any = trainer.datamodule  # type: ignore[attr-defined]
+            loader.tables["train"].extra["weight"].copy_(self.weights)
 
     def on_train_epoch_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """One outer step."""
         module: Any = pl_module
-        tables, size = trainer.datamodule.tables, trainer.datamodule.config.data.batch_size  # type: ignore[attr-defined]
+        loader: Any = trainer.datamodule  # type: ignore[attr-defined]
+        tables, size = loader.tables, loader.training.data.batch_size
         with steady(module):
             direction = gradient(module, moved(tables["valid"], size, module))
             found = agreement(module, [*moved(tables["train"], size, module)], direction)
@@ -68,7 +75,7 @@ class Reweight(Callback):
 
 @contextmanager
 def steady(module: Module) -> Iterator[None]:
-    """Without dropout, in full precision."""
+    """Turn off dropout and reduced precision."""
     module.eval()
     with (
         torch.autocast(module.device.type, enabled=False),
@@ -80,7 +87,7 @@ def steady(module: Module) -> Iterator[None]:
 
 
 def moved(table: Any, size: int, module: Module) -> Iterator[Mapping[str, Tensor]]:
-    """The batches of a table on the module's device, from the shortest row to the longest."""
+    """Yield the batches of a table on the module's device, from the shortest row to the longest."""
     return (
         {name: column.to(module.device) for name, column in table[rows].items()}
         for rows in table.in_order(size)
@@ -88,15 +95,15 @@ def moved(table: Any, size: int, module: Module) -> Iterator[Mapping[str, Tensor
 
 
 def trained(module: Module) -> list[Tensor]:
-    """The parameters that training changes."""
+    """Return the parameters that training changes."""
     return [weight for weight in module.parameters() if weight.requires_grad]
 
 
 def gradient(module: Module, batches: Iterable[Mapping[str, Tensor]]) -> list[Tensor]:
-    """Of the reverse cross entropy, summed over the batches, by each trained parameter."""
+    """Return the gradient of the summed reverse cross entropy by each trained parameter."""
     total = [torch.zeros_like(weight) for weight in trained(module)]
     for batch in batches:
-        value = loss.reverse_ce(module(batch), batch["target"]).sum()
+        value = reverse_ce(module(batch), batch["target"]).sum()
         for place, part in enumerate(
             torch.autograd.grad(value, trained(module), allow_unused=True)
         ):
@@ -109,9 +116,10 @@ def gradient(module: Module, batches: Iterable[Mapping[str, Tensor]]) -> list[Te
 def agreement(
     module: Module, batches: Sequence[Mapping[str, Tensor]], direction: Sequence[Tensor]
 ) -> Tensor:
-    """(rows): the product of each row's cross-entropy gradient with `direction`, from its loss before and after a small step.
+    """Return (rows,): the product of each row's cross-entropy gradient with `direction`.
 
-    One pass more instead of a gradient a row; the step's length is that of Liu et al. 2019, "DARTS".
+    Computed from the row's loss before and after a small step: one more pass instead of a gradient
+    for each row. The length of the step is that of Liu et al. 2019, "DARTS".
     """
     length = 0.01 / float(
         torch.stack([part.square().sum() for part in direction]).sum().sqrt().clamp(min=1e-12)
@@ -127,8 +135,6 @@ def agreement(
 
 
 def losses(module: Module, batches: Sequence[Mapping[str, Tensor]]) -> Tensor:
-    """The cross entropy of each row, in the order of the rows."""
-    found = torch.cat(
-        [loss.cross_entropy(module(batch), batch["target"]) for batch in batches]
-    ).cpu()
+    """Return the cross entropy of each row, in the order of the rows."""
+    found = torch.cat([cross_entropy(module(batch), batch["target"]) for batch in batches]).cpu()
     return found[torch.cat([batch["row"] for batch in batches]).cpu().argsort()]

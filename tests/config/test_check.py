@@ -12,7 +12,7 @@ from hydra.utils import get_class
 
 from japagen.config.check import check
 from japagen.config.error import UserError
-from japagen.config.schema import CONF, EvaluateConfig, GenerateConfig, Loss, TrainConfig
+from japagen.config.schema import CONF, EvaluateConfig, GenerateConfig, TrainConfig
 from tests.conftest import Compose
 
 ROOT = CONF.parent
@@ -62,17 +62,18 @@ def test_only_llms_and_the_callback_name_a_class() -> None:
         for name in YAMLS
         if "_target_" in (CONF / name).read_text(encoding="utf-8")
     }
-    assert found == {"llm", "paths.yaml"}
+    assert found == {"data", "llm", "loss", "paths.yaml"}
 
 
-@pytest.mark.parametrize("name", [name for name in YAMLS if name.startswith("loss/")])
-def test_a_loss_has_the_same_options_with_and_without_its_yaml(
+@pytest.mark.parametrize("name", [name for name in YAMLS if name.startswith(("loss/", "data/"))])
+def test_a_loss_or_source_has_the_same_options_with_and_without_its_yaml(
     composed: Compose, name: str
 ) -> None:
-    choice = Path(name).stem
-    assert check(
-        composed("train", f"loss={choice}", *NEEDED.get(choice, [])), TrainConfig
-    ).loss == Loss(choice)
+    group, choice = Path(name).parent.name, Path(name).stem
+    kind = ["task=jsts"] if choice in ("mse", "huber") else []
+    config = check(composed("train", f"{group}={choice}", *kind), TrainConfig)
+    made = getattr(config, group)
+    assert made == type(made)(choice)
 
 
 @pytest.mark.parametrize(
@@ -136,42 +137,50 @@ def test_check_names_the_problem(composed: Compose, override: str, message: str)
     [
         (
             "data=few_gold data.shots=null",
-            "data=few_gold needs the number of gold rows of each label: add data.shots=16",
+            "data.shots is None; it must be a whole number, e.g. data.shots=16",
         ),
         ("data=few_gold data.shots=0", "data.shots is 0; it must be 1 or more"),
-        ("data=gold data.shots=3", "data.shots is for data=few_gold and data=mixed"),
+        ("data=gold +data.shots=3", "data.shots is not an option of data=gold; options: batch"),
         (
             "data.fraction=0",
-            "data.fraction is 0.0; it must be above 0, at most 1, e.g. data.fraction=1.0",
+            "data.fraction is 0; it must be above 0, at most 1, e.g. data.fraction=1.0",
         ),
-        ("data.valid=1", "data.valid is 1.0; it must be above 0, below 1, e.g. data.valid=0.1"),
-        ("data.near_duplicate=2", "data.near_duplicate is 2.0; it must be 0 or more, at most 1"),
+        ("data.valid=1", "data.valid is 1; it must be above 0, below 1, e.g. data.valid=0.1"),
+        ("data.near_duplicate=2", "data.near_duplicate is 2; it must be 0 or more, at most 1"),
         (
             "data=mixed data.order=gold_first",
             "data.order is 'gold_first'; allowed: together, synthetic_first",
         ),
         (
-            "data.order=synthetic_first",
-            "data.order=synthetic_first is for data=mixed, not data=synthetic",
+            "+data.order=synthetic_first",
+            "data.order is not an option of data=synthetic; options:",
         ),
-        ("data=mixed data.gold_weight=0", "data.gold_weight is 0.0; it must be above 0"),
+        ("data=mixed data.gold_weight=0", "data.gold_weight is 0; it must be above 0"),
         (
             "loss=generalized_ce loss.q=0",
-            "loss.q is 0.0; it must be above 0, at most 1, e.g. loss.q=0.7",
+            "loss.q is 0; it must be above 0, at most 1, e.g. loss.q=0.7",
         ),
         (
             "loss=label_smoothing loss.epsilon=1",
-            "loss.epsilon is 1.0; it must be 0 or more, below 1",
+            "loss.epsilon is 1; it must be 0 or more, below 1",
         ),
         ("loss=symmetric_ce loss.alpha=0 loss.beta=0", "loss.alpha and loss.beta are both 0"),
+        ("loss=huber +loss.qq=1", "loss.qq is not an option of loss=huber; options: class_weights"),
+        (
+            "loss=generalized_ce loss.q=much",
+            "loss.q is 'much'; it must be a number, e.g. loss.q=0.7",
+        ),
+        ("data.batch_size=2.5", "data.batch_size is 2.5; it must be a whole number"),
+        ("loss.name=huber", "To use another loss type loss=huber"),
+        ("objective=train", "objective is 'train'; allowed: test, valid"),
         ("loss=huber", "loss is 'huber'; allowed for classification: auto, cross_entropy"),
-        ("loss=huber task=jsts loss.delta=0", "loss.delta is 0.0; it must be above 0"),
-        ("loss=sungen loss.step=2", "loss.step is 2.0"),
+        ("loss=huber task=jsts loss.delta=0", "loss.delta is 0; it must be above 0"),
+        ("loss=sungen loss.step=2", "loss.step is 2;"),
         ("loss=sungen data=mixed data.gold_weight=2", "loss=sungen learns the weight of each row"),
-        ("loss=soft data=gold", "loss=soft needs the soft labels of an LLM; data=gold has none"),
+        ("loss=soft data=gold", "loss=soft is for the labels of an LLM; data=gold has none"),
         (
             "data=mixed data.gold_weight=2 data.order=synthetic_first",
-            "data.gold_weight is for data=mixed data.order=together",
+            "data.gold_weight is for data.order=together",
         ),
     ],
 )

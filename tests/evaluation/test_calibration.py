@@ -14,7 +14,7 @@ from tests.toys import write_toys
 
 
 class Biased(fake.Fake):
-    """Recognises dogs and cats, but says 正しい first: to texts without content in 95 % of cases."""
+    """Recognises dogs and cats, but prefers 正しい: in 95 % of the texts without content."""
 
     async def complete(self, request: llm.Request) -> llm.Completion:
         asked = request.messages[-1]["content"]

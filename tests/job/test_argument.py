@@ -20,6 +20,8 @@ from japagen.job.argument import argument_problems
         ("llm=vlm", "did you mean 'vllm'?"),
         ("student=bert", "did you mean 'bert_base_japanese_v3'?"),
         ("shot=3", "did you mean 'shots'?"),
+        ("loss.epsilom=0.1", "did you mean 'epsilon'?"),
+        ("+data.batchsize=3", "did you mean 'batch_size'?"),
         ("task.clean.max_char=3", "did you mean 'max_chars'?"),
         ("dry-run=true", "type dry_run="),
         ("--dry-run", "type dry_run=true"),
@@ -32,9 +34,15 @@ from japagen.job.argument import argument_problems
     ],
 )
 def test_each_mistake_is_one_line_with_what_to_type(argument: str, problem: str) -> None:
-    schema = TrainConfig if argument.startswith("student") else GenerateConfig
+    training = argument.lstrip("+").startswith(("student", "loss", "data"))
+    schema = TrainConfig if training else GenerateConfig
     (found,) = [line for line in argument_problems([argument], schema) if "dry_run is" not in line]
     assert problem in found
+
+
+@pytest.mark.parametrize("argument", ["loss.q=0.5", "data.shots=3", "+data.order=x", "loss=huber"])
+def test_own_options_of_losses_and_sources_pass(argument: str) -> None:
+    assert not list(argument_problems([argument], TrainConfig))
 
 
 @pytest.mark.parametrize("value", ["晴れ", 'それは"雨"です', "it's 雨", "逆\\斜線"])

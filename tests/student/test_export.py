@@ -7,7 +7,10 @@ import pytest
 
 from japagen import train
 from japagen.config.error import UserError
-from japagen.student import export
+from japagen.config.schema import Student
+from japagen.config.task import Task
+from japagen.gold.example import Example
+from japagen.student import export, pretrained
 from tests.conftest import Compose
 from tests.toys import FAST, saved, sentences
 
@@ -60,3 +63,13 @@ def test_a_file_that_answers_otherwise_is_not_kept(tmp_path: Path) -> None:
 def test_a_missing_package_is_named() -> None:
     with pytest.raises(UserError, match=r'needs the package nowhere: pip install -e ".\[onnx\]"'):
         export.needed("nowhere")
+
+
+@pytest.mark.parametrize("texts", [["犬" * 99], ["犬" * 99, "猫"], ["猫", "犬" * 99, "鳥" * 40]])
+def test_rows_that_fill_all_positions_are_exported(tmp_path: Path, texts: list[str]) -> None:
+    student = Student(name="tiny", pretrained="random:tiny", max_length=24)
+    model, tokenizer, _ = pretrained.load(student, Task(name="t", inputs=["s"], labels=["a", "b"]))
+    model.save_pretrained(tmp_path)
+    tokenizer.save_pretrained(tmp_path)
+    rows = [Example(str(n), (text,), "a") for n, text in enumerate(texts)]
+    assert export.onnx(tmp_path, student, rows)["onnx/same_labels"] == 1.0

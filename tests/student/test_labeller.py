@@ -14,7 +14,7 @@ import torch
 from japagen.config.error import UserError
 from japagen.config.schema import CONF
 from japagen.config.task import Task
-from japagen.student import pretrained
+from japagen.student import head, tiny
 from japagen.student.labeller import Labeller
 
 PAIR = Task(name="pair", inputs=["one", "two"], labels=["a", "b", "c"])
@@ -25,9 +25,9 @@ TEXTS = [("赤い犬", "走る"), ("とても長い文がここにある", "猫"
 def saved(folder: Path, task: Task, biases: Sequence[float] | None = None, **student: str) -> Path:
     """A student of two random layers, with fixed logits if `biases` are given."""
     torch.manual_seed(0)
-    model, tokenizer = pretrained.tiny(32, **pretrained.head(task))
+    model, tokenizer = tiny.tiny(32, **head.outputs(task))
     if biases is not None:
-        layer = pretrained.last_layer(model)
+        layer = head.last_layer(model)
         with torch.no_grad():
             layer.weight.zero_()
             layer.bias.copy_(torch.tensor(biases))

@@ -1,18 +1,23 @@
 from __future__ import annotations
 
+import json
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 import torch
 from omegaconf import DictConfig
-from transformers import AutoModelForSequenceClassification, RobertaConfig
+from transformers import (
+    AutoModelForSequenceClassification,
+    RobertaConfig,
+    RobertaForSequenceClassification,
+)
 
 from japagen.config.check import check
 from japagen.config.error import UserError
 from japagen.config.schema import Student, TrainConfig
 from japagen.config.task import Task
-from japagen.student import pretrained
+from japagen.student import head, pretrained, tiny
 
 Compose = Callable[..., DictConfig]
 
@@ -22,7 +27,7 @@ def config(composed: Compose, *overrides: str) -> TrainConfig:
 
 
 def test_the_tiny_tokenizer_knows_japanese_and_ascii_characters() -> None:
-    tokenizer = pretrained.characters(16)
+    tokenizer = tiny.characters(16)
     assert len(tokenizer) > 6800
     ids = tokenizer("漢字かなカナ、ABC１２")["input_ids"]
     assert ids[0] == 2
@@ -36,11 +41,11 @@ def test_the_head_follows_the_task(composed: Compose) -> None:
     news = config(composed, "task=news")
     model, *_ = pretrained.load(news.student, news.task)
     assert model.config.id2label == dict(enumerate(news.task.labels))
-    assert pretrained.last_layer(model).out_features == 9
+    assert head.last_layer(model).out_features == 9
     jsts = config(composed, "task=jsts")
     model, *_ = pretrained.load(jsts.student, jsts.task)
     assert model.config.problem_type == "regression"
-    assert pretrained.last_layer(model).out_features == 1
+    assert head.last_layer(model).out_features == 1
 
 
 def test_the_same_seed_gives_the_same_tiny_student(composed: Compose) -> None:
@@ -48,7 +53,7 @@ def test_the_same_seed_gives_the_same_tiny_student(composed: Compose) -> None:
     for seed in (1, 1, 2):
         torch.manual_seed(seed)
         task = config(composed, "task=jcola")
-        weights.append(pretrained.last_layer(pretrained.load(task.student, task.task)[0]).weight)
+        weights.append(head.last_layer(pretrained.load(task.student, task.task)[0]).weight)
     assert torch.equal(weights[0], weights[1])
     assert not torch.equal(weights[0], weights[2])
 
@@ -130,7 +135,7 @@ def test_mean_pooling_of_a_bert_opens_with_transformers(tmp_path: Path) -> None:
         assert torch.allclose(opened(**batch).logits, pooled(**batch).logits, atol=1e-6)
     mask = batch["attention_mask"].unsqueeze(-1)
     mean = (states[-2] * mask).sum(1) / mask.sum(1)
-    wanted = torch.nn.functional.layer_norm(states[-2][:, 0] + pretrained.MEAN * mean, (64,))
+    wanted = torch.nn.functional.layer_norm(states[-2][:, 0] + head.MEAN * mean, (64,))
     assert torch.allclose(states[-1][:, 0], wanted, atol=1e-2)
     copies = []
     for seed in (1, 2, 1):  # each in what would be another process
@@ -157,3 +162,127 @@ def test_a_head_that_pools_in_one_way_says_so(tmp_path: Path) -> None:
     config.save_pretrained(tmp_path)
     with pytest.raises(UserError, match="head of roberta models pools in one way only"):
         pretrained.load(Student(name="x", pretrained=str(tmp_path), pooling="mean"), TASK)
+
+
+def test_a_fresh_copy_differs_with_the_seed_where_no_file_had_values() -> None:
+    loaded = pretrained.load(Student(name="tiny", pretrained="random:tiny"), TASK)
+    copies = []
+    for seed in (1, 1, 2):
+        torch.manual_seed(seed)
+        copies.append(
+            loaded._replace(new=frozenset({"classifier.weight", "classifier.bias"}))
+            .fresh()
+            .state_dict()
+        )
+    assert torch.equal(copies[0]["classifier.weight"], copies[1]["classifier.weight"])
+    assert not torch.equal(copies[0]["classifier.weight"], copies[2]["classifier.weight"])
+    word = "bert.embeddings.word_embeddings.weight"
+    assert torch.equal(copies[0][word], copies[2][word])
+    assert torch.equal(copies[0][word], loaded.model.state_dict()[word])
+
+
+def on_disk(folder: Path) -> Path:
+    """A small BERT with its tokenizer, as transformers saves them."""
+    model, tokenizer, _ = pretrained.load(
+        Student(name="x", pretrained="random:tiny", max_length=32), TASK
+    )
+    model.save_pretrained(folder)
+    tokenizer.save_pretrained(folder)
+    return folder
+
+
+def open_again(folder: Path) -> pretrained.Pretrained:
+    return pretrained.load(Student(name="x", pretrained=str(folder), max_length=32), TASK)
+
+
+def test_a_folder_without_tokenizer_files_is_refused(tmp_path: Path) -> None:
+    folder = on_disk(tmp_path / "model")
+    for path in folder.glob("*token*"):
+        path.unlink()
+    with pytest.raises(UserError, match=r"(has no vocabulary|cannot load)[\s\S]*oken"):
+        open_again(folder)
+
+
+def test_a_tokenizer_of_special_tokens_alone_is_refused() -> None:
+    from tokenizers import Tokenizer, models
+    from transformers import PreTrainedTokenizerFast
+
+    bare = Tokenizer(models.WordLevel({"[UNK]": 0, "[PAD]": 1}, unk_token="[UNK]"))
+    roles = {"unk_token": "[UNK]", "pad_token": "[PAD]"}
+    tokenizer = PreTrainedTokenizerFast(tokenizer_object=bare, **roles)
+    with pytest.raises(UserError, match="has no vocabulary"):
+        pretrained.check_vocabulary(tokenizer, Student(name="x", pretrained="folder"))
+
+
+@pytest.mark.parametrize(
+    "content", [b"", b"version https://git-lfs.github.com/spec/v1\noid sha256:0\n", b"\0" * 99]
+)
+@pytest.mark.parametrize("name", ["model.safetensors", "tokenizer.json", "config.json"])
+def test_a_damaged_file_is_one_message(tmp_path: Path, name: str, content: bytes) -> None:
+    folder = on_disk(tmp_path / "model")
+    (folder / name).write_bytes(content)
+    with pytest.raises(UserError, match="student=x: cannot load"):
+        open_again(folder)
+
+
+def test_weights_cut_off_are_one_message(tmp_path: Path) -> None:
+    path = on_disk(tmp_path / "model") / "model.safetensors"
+    path.write_bytes(path.read_bytes()[:-1000])
+    with pytest.raises(UserError, match="A file may be damaged, or a Git LFS pointer"):
+        open_again(path.parent)
+
+
+def test_weights_of_another_model_are_refused(tmp_path: Path) -> None:
+    from safetensors.torch import save_file
+
+    folder = on_disk(tmp_path / "model")
+    save_file({"other.weight": torch.zeros(2)}, folder / "model.safetensors", {"format": "pt"})
+    with pytest.raises(UserError, match="the weights file has no parameter of the bert encoder"):
+        open_again(folder)
+
+
+def test_pickled_objects_in_weights_are_not_loaded(tmp_path: Path) -> None:
+    folder, mark = on_disk(tmp_path / "model"), tmp_path / "executed"
+
+    class Harmful:
+        def __reduce__(self) -> tuple[object, tuple[object, ...]]:
+            return Path.touch, (mark,)
+
+    (folder / "model.safetensors").unlink()
+    torch.save({"bert.pooler.dense.bias": Harmful()}, folder / "pytorch_model.bin")
+    with pytest.raises(UserError, match="cannot load"):
+        open_again(folder)
+    assert not mark.exists()
+
+
+def test_code_in_a_models_folder_is_not_run(tmp_path: Path) -> None:
+    folder, mark = on_disk(tmp_path / "model"), tmp_path / "executed"
+    config = json.loads((folder / "config.json").read_text(encoding="utf-8"))
+    config |= {"model_type": "foreign", "auto_map": {"AutoConfig": "code.Config"}}
+    (folder / "config.json").write_text(json.dumps(config), encoding="utf-8")
+    (folder / "code.py").write_text(f"open({str(mark)!r}, 'w')\nclass Config: pass\n")
+    with pytest.raises(UserError, match="cannot load"):
+        open_again(folder)
+    assert not mark.exists()
+
+
+@pytest.mark.parametrize("padding", [0, 1, 5])
+def test_roberta_takes_fewer_tokens_than_it_has_positions(padding: int) -> None:
+    config = RobertaConfig(
+        vocab_size=50,
+        hidden_size=8,
+        num_hidden_layers=1,
+        num_attention_heads=1,
+        intermediate_size=8,
+        max_position_embeddings=40,
+        pad_token_id=padding,
+    )
+    model = RobertaForSequenceClassification(config)
+    limit = 40 - padding - 1
+    assert pretrained.positions(model) == limit
+    model(input_ids=torch.full((1, limit), 7))
+    with pytest.raises((IndexError, RuntimeError)):
+        model(input_ids=torch.full((1, limit + 1), 7))
+    student = Student(name="x", pretrained="folder", max_length=limit + 1)
+    with pytest.raises(UserError, match=f"takes {limit} tokens at most"):
+        pretrained.check_positions(model, student)

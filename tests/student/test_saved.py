@@ -1,4 +1,4 @@
-"""A saved student: the same predictions as when it was trained, its speed, and what is wrong with a path."""
+"""A saved student: its predictions are those of the training, its speed, wrong paths."""
 
 from __future__ import annotations
 

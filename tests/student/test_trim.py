@@ -18,7 +18,7 @@ from transformers import (
 from japagen.config.error import UserError
 from japagen.config.schema import Student
 from japagen.config.task import Task
-from japagen.student import pretrained, trim
+from japagen.student import pretrained, tiny, trim
 
 JAPANESE = [
     f"{who}が{where}{what}。"
@@ -38,7 +38,7 @@ TASK = Task(name="t", inputs=["sentence"], labels=["a", "b"])
 
 
 def unigram() -> Any:
-    """A tokenizer like XLM-R's: special tokens first, <mask> last, half of its pieces not Japanese."""
+    """A tokenizer like XLM-R's: special tokens first, <mask> last, half of it not Japanese."""
     teacher = Tokenizer(models.Unigram())
     teacher.pre_tokenizer = pre_tokenizers.Metaspace()
     teacher.train_from_iterator(
@@ -166,4 +166,4 @@ def test_other_tokenizers_are_refused() -> None:
         UserError,
         match=r"student.trim=true works with tokenizers of the kind Unigram; this one is WordLevel",
     ):
-        trim.description(pretrained.characters(16))
+        trim.description(tiny.characters(16))

@@ -5,7 +5,8 @@ from __future__ import annotations
 import random
 
 from japagen.dataset.reply import Reply
-from japagen.synthesis.acceptance import WINDOW, Acceptor, counts_text
+from japagen.synthesis.acceptance import WINDOW, Acceptor
+from japagen.synthesis.counts import counts_text
 
 LABELS = ["a", "b"]
 

@@ -94,7 +94,7 @@ def test_the_spending_limit_stops_and_can_be_raised(composed: Compose) -> None:
     prices = ["llm.price_prompt=1000", "llm.price_completion=2000"]
     with pytest.raises(
         UserError,
-        match=r"spending limit llm\.max_cost=1\.0 US dollars is reached: .* to continue, add llm\.max_cost=2",
+        match=r"spending limit llm\.max_cost=1\.0 US dollars is reached: .* add llm\.max_cost=2",
     ):
         made(composed, *prices, "llm.max_cost=1.0")
     config, examples = made(composed, *prices, "llm.max_cost=1000")

@@ -1,4 +1,4 @@
-"""Label filters with an LLM that writes a wrong label at a known rate and recognises labels well."""
+"""Label filters, with an LLM that writes wrong labels at a known rate and recognises them."""
 
 from __future__ import annotations
 
@@ -118,7 +118,7 @@ def test_soft_keeps_the_distribution_in_the_order_of_the_labels(composed: Compos
 
 
 def test_calibration_divides_out_a_preferred_label(composed: Compose, writer: type[Writer]) -> None:
-    """Of a label that it gives to 99 % of empty texts, the LLM is surer than any text can change."""
+    """The LLM gives one label to 99 % of empty texts, so no text can change its answer."""
     writer.prior = 0.99
     with pytest.raises(
         UserError, match=r"(?s)'unacceptable' is hardly ever confirmed.*calibrate=true"

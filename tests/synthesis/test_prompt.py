@@ -1,4 +1,4 @@
-"""Wording to messages; and a hash that tells when the text of a dataset would change under the same options."""
+"""Chat messages and completion texts from the wording of a task."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""N examples per final label, for any confusion of the verifier, any order of arrival and any kill."""
+"""N examples per final label, for any confusion of labels, order of arrival and kill."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ def reply(k: int, attempt: int, confusion: Confusion) -> Reply:
 def drive(
     state: Acceptor, confusion: Confusion, seed: int, journal: list[Reply], stop: int
 ) -> None:
-    """Answer up to 8 requests at once in a random order, until `stop` replies are in the journal."""
+    """Answer up to 8 requests at once in a random order, up to `stop` replies."""
     draw, flying = random.Random(seed), []
     while not state.done and len(journal) < stop:
         while len(flying) < 8 and (work := state.take()) is not None:

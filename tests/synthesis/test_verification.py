@@ -16,7 +16,7 @@ from japagen.config.error import UserError
 from japagen.config.schema import GenerateConfig
 from japagen.config.task import Task
 from japagen.dataset import identity, journal, table
-from japagen.student import pretrained
+from japagen.student import head, tiny
 from japagen.synthesis.verification import StudentVerifier
 from tests.conftest import Compose
 from tests.weather import shipped
@@ -24,8 +24,8 @@ from tests.weather import shipped
 
 def saved(folder: Path, task: Task, biases: Sequence[float], prefix: str = "") -> str:
     """A student that gives every example the same logits, as train.py saves it."""
-    model, tokenizer = pretrained.tiny(64, **pretrained.head(task))
-    layer = pretrained.last_layer(model)
+    model, tokenizer = tiny.tiny(64, **head.outputs(task))
+    layer = head.last_layer(model)
     with torch.no_grad():
         layer.weight.zero_()
         layer.bias.copy_(torch.tensor(biases))

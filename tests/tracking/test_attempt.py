@@ -78,7 +78,7 @@ def test_a_server_that_never_completes_an_answer_costs_seconds(
     with attempt.quiet():  # importing MLflow takes seconds of its own
         pass
     config, begin = made(mlflow_uri=server), time.monotonic()
-    assert tracking.latest(config, "generate", "x") == ""
+    assert tracking.latest(tracking.job_of(config, "generate"), "x") == ""
     for _ in range(2):
         with tracking.run(config, "train", {}) as run:
             run.metrics({"score": 0.5})

@@ -25,6 +25,7 @@ from japagen.config.schema import (
     Filter,
     GenerateConfig,
     Logger,
+    Loss,
     Prompt,
     Saved,
     Student,
@@ -34,6 +35,8 @@ from japagen.config.schema import (
 from japagen.config.task import Task, Wording
 from japagen.tracking.connect import connect, open_client
 from japagen.tracking.job import describe
+from japagen.training.sources.few_gold import FewGold
+from japagen.training.sources.mixed import Mixed
 from tests.conftest import once
 
 ROOT = CONF.parent
@@ -71,6 +74,7 @@ def made(kind: type[Config] = GenerateConfig, task: str = "jnli", **options: Any
         given |= {
             "student": student,
             "data": Data(name="synthetic"),
+            "loss": Loss(name="auto"),
             "trainer": Trainer(name="cpu"),
         }
     return kind(**{**given, **options})
@@ -223,7 +227,8 @@ with tracking.run(config, "generate", {}) as run:
     run.metrics({"kept": 1.0})
     run.text("x", "a.txt")
     run.dataset([], "x", "y", "training")
-assert run.id == tracking.latest(config, "generate", "abc") == tracking.where(config, run) == ""
+job = tracking.job_of(config, "generate")
+assert run.id == tracking.latest(job, "abc") == tracking.where(job, run) == ""
 print([name for name in ("mlflow", "matplotlib", "pandas") if name in sys.modules])
 """
     assert python(code, tmp_path).communicate(timeout=60)[0] == "[]\n"
@@ -268,7 +273,7 @@ def test_a_store_that_cannot_be_opened_is_one_warning(
     assert [record.name for record in caplog.records if record.levelno >= logging.WARNING] == [
         "japagen.tracking"
     ]
-    assert tracking.where(config, run) == ""
+    assert tracking.where(tracking.job_of(config, ""), run) == ""
 
 
 def test_an_error_of_the_job_is_raised_where_mlflow_fails_too() -> None:
@@ -372,7 +377,7 @@ def test_the_address_of_mlflows_own_variable_is_the_default(
     with tracking.run(made(), "generate", {}) as run:
         pass
     assert open_client("sqlite:///team.db").get_run(run.id).info.status == "FINISHED"
-    assert "team.db" in tracking.where(made(), run)
+    assert "team.db" in tracking.where(tracking.job_of(made(), ""), run)
     assert tracking.recorded("sqlite:///mlflow.db")[-1].id == run.id
     assert not (folder / "mlflow.db").exists()
     shutil.copy(folder / "team.db", folder / "own.db")
@@ -407,7 +412,7 @@ def test_long_values_are_cut() -> None:
 @pytest.mark.usefixtures("folder")
 def test_latest_is_the_newest_finished_run() -> None:
     config = made()
-    assert tracking.latest(config, "generate", "abc") == ""
+    assert tracking.latest(tracking.job_of(config, "generate"), "abc") == ""
     ids = []
     for _ in range(2):
         with tracking.run(config, "generate", {"fingerprint": "abc"}) as run:
@@ -418,8 +423,8 @@ def test_latest_is_the_newest_finished_run() -> None:
     ):
         raise ValueError("x")
     with tracking.run(config, "generate", {"fingerprint": "abc"}):
-        assert tracking.latest(config, "generate", "abc") == ids[1]
-    assert tracking.latest(config, "train", "abc") == ""
+        assert tracking.latest(tracking.job_of(config, "generate"), "abc") == ids[1]
+    assert tracking.latest(tracking.job_of(config, "train"), "abc") == ""
 
 
 @pytest.mark.usefixtures("folder")
@@ -443,7 +448,7 @@ def test_an_experiment_deleted_in_the_ui_comes_back() -> None:
         ),
         (made(TrainConfig, data=Data(name="gold")), "train", "jnli · gold -> tiny · seed 3"),
         (
-            made(TrainConfig, data=Data(name="few_gold", shots=8)),
+            made(TrainConfig, data=FewGold(name="few_gold", shots=8)),
             "train",
             "jnli · few_gold 8 -> tiny · seed 3",
         ),
@@ -453,17 +458,17 @@ def test_an_experiment_deleted_in_the_ui_comes_back() -> None:
             "jnli · gold x0.1 -> tiny · seed 3",
         ),
         (
-            made(TrainConfig, data=Data(name="mixed", shots=8, order="synthetic_first")),
+            made(TrainConfig, data=Mixed(name="mixed", shots=8, order="synthetic_first")),
             "train",
             "jnli · mixed 8 synthetic_first · zero_shot 0-shot · fake -> tiny · seed 3",
         ),
         (
-            made(TrainConfig, data=Data(name="mixed")),
+            made(TrainConfig, data=Mixed(name="mixed")),
             "train",
             "jnli · mixed · zero_shot 0-shot · fake -> tiny · seed 3",
         ),
         (
-            made(TrainConfig, data=Data(name="mixed", shots=8)),
+            made(TrainConfig, data=Mixed(name="mixed", shots=8)),
             "train",
             "jnli · mixed 8 · zero_shot 0-shot · fake -> tiny · seed 3",
         ),
@@ -503,18 +508,17 @@ def test_run_names(config: Config, stage: str, name: str) -> None:
         (made(prompt=Prompt(name="japagen_json")), "generate", "japagen_json"),
         (made(TrainConfig, data=Data(name="synthetic")), "train", "zero-shot"),
         (made(TrainConfig, data=Data(name="gold"), shots=5), "train", "gold"),
-        (made(TrainConfig, data=Data(name="mixed")), "train", "mixed zero-shot"),
+        (made(TrainConfig, data=Mixed(name="mixed")), "train", "mixed zero-shot"),
         (made(shots=5), "evaluate", "prompting 5-shot"),
     ],
 )
 def test_methods(config: Config, stage: str, method: str) -> None:
-    assert tracking.method(config, stage) == method
+    assert tracking.job_of(config, stage).method == method
 
 
 def test_few_gold_rows_are_a_method_of_their_number() -> None:
-    config = made(TrainConfig, data=Data(name="few_gold"))
-    config.data.shots = 10
-    assert tracking.method(config, "train") == "few gold 10"
+    config = made(TrainConfig, data=FewGold(name="few_gold", shots=10))
+    assert tracking.job_of(config, "train").method == "few gold 10"
 
 
 @pytest.mark.usefixtures("folder")
@@ -532,16 +536,19 @@ def test_where_names_the_command_that_shows_the_run(
     run = tracking.Run("名前")
     run.id, run.experiment = "r1", "7"
     page = "#/experiments/7/runs/r1 (experiment jnli, run '名前')"
-    assert tracking.where(made(), run) == f"mlflow ui  ->  http://127.0.0.1:5000/{page}"
     assert (
-        tracking.where(made(mlflow_uri="http://me:hush@host:80/"), run)
+        tracking.where(tracking.job_of(made(), ""), run)
+        == f"mlflow ui  ->  http://127.0.0.1:5000/{page}"
+    )
+    assert (
+        tracking.where(tracking.job_of(made(mlflow_uri="http://me:hush@host:80/"), ""), run)
         == f"http://me:***@host:80/{page}"
     )
-    other = tracking.where(made(mlflow_uri="sqlite:///other.db"), run)
+    other = tracking.where(tracking.job_of(made(mlflow_uri="sqlite:///other.db"), ""), run)
     assert other.startswith(f"mlflow ui --backend-store-uri sqlite:///{tmp_path}/other.db  ->")
     (tmp_path / "mlruns" / "0").mkdir(parents=True)
     (tmp_path / "mlruns" / "0" / "meta.yaml").touch()
-    assert "--backend-store-uri" in tracking.where(made(), run)
+    assert "--backend-store-uri" in tracking.where(tracking.job_of(made(), ""), run)
 
 
 def test_confusion_draws_counts_and_japanese_labels(tmp_path: Path) -> None:

@@ -9,14 +9,14 @@ from japagen.config.check import check
 from japagen.config.error import UserError
 from japagen.config.schema import TrainConfig
 from japagen.dataset import identity
-from japagen.gold.example import Example
 from japagen.training import soft_labels
+from japagen.training.sources import TrainingRow
 from tests.conftest import Compose
 
 ROWS = [
-    Example("a-0", ("文",), "acceptable"),
-    Example("u-0", ("文二",), "unacceptable"),
-    Example("gold", ("文三",), "acceptable"),
+    TrainingRow("a-0", ("文",), "acceptable", "synthetic"),
+    TrainingRow("gold", ("文三",), "acceptable", "gold"),
+    TrainingRow("u-0", ("文二",), "unacceptable", "synthetic"),
 ]
 
 
@@ -38,24 +38,26 @@ def test_rows_get_their_probabilities_and_gold_is_certain(config: TrainConfig) -
         {"id": "u-0", "probabilities": [0.75, 0.25]},
         {"id": "a-0", "probabilities": [0.25, 0.75]},
     )
-    assert soft_labels.probabilities(ROWS, 1, config).tolist() == [
+    assert soft_labels.probabilities(ROWS, identity.of(config)).tolist() == [
         [0.25, 0.75],
-        [0.75, 0.25],
         [0.0, 1.0],
+        [0.75, 0.25],
     ]
 
 
 def test_an_absent_file_says_who_writes_it(config: TrainConfig) -> None:
     with pytest.raises(
-        UserError, match=r"loss=soft needs .*soft.jsonl, which is not there: .*filter=verified"
+        UserError, match=r"loss=soft needs .*soft.jsonl, which does not exist: .*filter=verified"
     ):
-        soft_labels.probabilities(ROWS, 0, config)
+        soft_labels.probabilities(ROWS, identity.of(config))
 
 
 def test_a_row_without_a_line_is_named(config: TrainConfig) -> None:
     write(config, {"id": "a-0", "probabilities": [0.25, 0.75]})
-    with pytest.raises(UserError, match="no line for 1 of the 2 training rows, the first is 'u-0'"):
-        soft_labels.probabilities(ROWS, 1, config)
+    with pytest.raises(
+        UserError, match="no line for 1 of the 2 synthetic training rows, the first is 'u-0'"
+    ):
+        soft_labels.probabilities(ROWS, identity.of(config))
 
 
 @pytest.mark.parametrize(

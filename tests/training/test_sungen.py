@@ -8,10 +8,11 @@ import torch
 
 from japagen.config.check import check
 from japagen.config.schema import TrainConfig
-from japagen.gold.example import Example
-from japagen.student import pretrained, tokens
-from japagen.training import data, loss, sungen
+from japagen.student import pretrained, tiny, tokens
+from japagen.training import data, identity, split, sungen
+from japagen.training.losses.cross_entropy import cross_entropy
 from japagen.training.module import Module
+from japagen.training.sources import TrainingRow
 from tests.conftest import Compose
 
 
@@ -30,7 +31,7 @@ def config(composed: Compose) -> TrainConfig:
     )
 
 
-def rows(number: int, wrong: int, seed: int) -> list[Example]:
+def rows(number: int, wrong: int, seed: int) -> list[TrainingRow]:
     """A dog in it is acceptable, a cat is not; the first `wrong` rows say the contrary."""
     draw, labels = random.Random(seed), ["unacceptable", "acceptable"]
     words = ["赤い", "小さな", "公園の", "うちの", "かわいい", "遠くの"]
@@ -38,23 +39,26 @@ def rows(number: int, wrong: int, seed: int) -> list[Example]:
         f"{draw.choice(words)}{draw.choice(words)}{'猫犬'[n % 2]}がいる。" for n in range(number)
     ]
     return [
-        Example(str(n), (text,), labels[n % 2 if n >= wrong else 1 - n % 2])
+        TrainingRow(str(n), (text,), labels[n % 2 if n >= wrong else 1 - n % 2], "synthetic")
         for n, text in enumerate(texts)
     ]
 
 
 def made(
-    config: TrainConfig, train: list[Example], valid: list[Example]
+    config: TrainConfig, train: list[TrainingRow], valid: list[TrainingRow]
 ) -> tuple[Module, data.DataModule]:
     torch.manual_seed(0)
     table = data.DataModule(
-        data.Parts(train, valid, valid),
-        config,
-        tokens.Tokens(pretrained.characters(64), config.student, None),
+        split.Parts(train, valid, list(valid)),
+        identity.of(config),
+        tokens.Tokens(tiny.characters(64), config.student, None),
     )
     table.setup("fit")
     return Module(
-        pretrained.load(config.student, config.task)[0], config, None, lambda values, step: None
+        pretrained.load(config.student, config.task)[0],
+        identity.of(config),
+        None,
+        lambda values, step: None,
     ), table
 
 
@@ -71,7 +75,7 @@ def test_agreement_is_the_product_of_two_gradients(config: TrainConfig) -> None:
         )
         for row in range(12):
             batch = table.tables["train"][[row]]
-            value = loss.cross_entropy(module(batch), batch["target"]).sum()
+            value = cross_entropy(module(batch), batch["target"]).sum()
             own = torch.autograd.grad(value, sungen.trained(module), allow_unused=True)
             exact = sum(
                 float((a * b).sum()) for a, b in zip(own, direction, strict=True) if a is not None

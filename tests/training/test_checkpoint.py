@@ -2,15 +2,19 @@ from __future__ import annotations
 
 import json
 import os
+import pickle
 import signal
 import subprocess
 import sys
 import time
 from pathlib import Path
+from typing import Any
 
 import pytest
+import torch
 
 from japagen.config.schema import CONF
+from japagen.training import checkpoint
 from tests.toys import write_toys
 
 OPTIONS = [
@@ -62,7 +66,7 @@ def test_training_killed_three_times_ends_with_the_same_weights(tmp_path: Path) 
         capture_output=True,
         text=True,
     )
-    assert "going on from the checkpoint" in done.stdout
+    assert "resuming from the checkpoint" in done.stdout
     assert student(killed) == student(whole)
     assert json.loads(student(whole)[1][0])["gold"] in ("acceptable", "unacceptable")
 
@@ -82,31 +86,49 @@ def kill_after(saves: int, folder: Path, words: list[str], environment: dict[str
     assert list((folder / "students").glob(".part-*/resume.ckpt"))
 
 
-def test_a_folder_of_another_training_is_not_taken(tmp_path: Path) -> None:
-    from japagen.config.error import UserError
-    from japagen.training import workplace
+def checkpoint_file(folder: Path) -> Path:
+    """A checkpoint with the parts that a training writes."""
+    path = folder / "resume.ckpt"
+    parts: dict[str, Any] = {
+        key: {} for key in ("state_dict", "loops", "callbacks", "optimizer_states", "japagen")
+    }
+    torch.save(parts, path)
+    return path
 
-    with workplace.workplace(tmp_path, "one") as part:
-        assert workplace.resumed(part) is None
-        (part / workplace.RESUME).write_bytes(b"x")
-        assert workplace.resumed(part) == part / workplace.RESUME
-        with (
-            pytest.raises(UserError, match="Another process is training the same student"),
-            workplace.workplace(tmp_path, "one"),
-        ):
-            pass
-        assert part.exists()
-    assert list(tmp_path.iterdir()) == []
-    with pytest.raises(KeyboardInterrupt), workplace.workplace(tmp_path, "two") as part:
-        (part / workplace.RESUME).write_bytes(b"x")
-        raise KeyboardInterrupt
-    assert part.exists()
-    with (
-        pytest.raises(OSError, match="full"),
-        workplace.workplace(tmp_path, "two") as part,
-    ):  # the lock was given back, and the hours are kept
-        raise OSError("the disk is full")
-    assert workplace.resumed(part) is not None
-    with pytest.raises(UserError), workplace.workplace(tmp_path, "two"):
-        raise UserError("the loss is nan")
-    assert list(tmp_path.iterdir()) == []
+
+def test_a_whole_checkpoint_is_resumed_from(tmp_path: Path) -> None:
+    assert checkpoint.usable(tmp_path / "resume.ckpt") is None
+    path = checkpoint_file(tmp_path)
+    assert checkpoint.usable(path) == path
+
+
+@pytest.mark.parametrize("damage", ["empty", "zeros", "half", "text", "lacking", "objects"])
+def test_a_damaged_checkpoint_is_deleted_with_a_warning(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture, damage: str
+) -> None:
+    path = checkpoint_file(tmp_path)
+    whole = path.read_bytes()
+    if damage == "lacking":
+        torch.save({"state_dict": {}}, path)
+    elif damage == "objects":
+        torch.save({"state_dict": pickle.PickleBuffer, "loops": Path}, path)
+    else:
+        found = {"empty": b"", "zeros": bytes(900), "half": whole[: len(whole) // 2], "text": b"hi"}
+        path.write_bytes(found[damage])
+    assert checkpoint.usable(path) is None
+    assert not path.exists()
+    assert "it is deleted, and the training starts from the beginning" in caplog.text
+
+
+@pytest.mark.parametrize("best", [None, b"", b"PK cut off"])
+def test_a_checkpoint_without_its_best_weights_is_deleted(
+    tmp_path: Path, best: bytes | None
+) -> None:
+    path = checkpoint_file(tmp_path)
+    parts = torch.load(path, weights_only=True)
+    parts["callbacks"] = {"ModelCheckpoint{}": {"best_model_path": str(tmp_path / "best.ckpt")}}
+    torch.save(parts, path)
+    if best is not None:
+        (tmp_path / "best.ckpt").write_bytes(best)
+    assert checkpoint.usable(path) is None
+    assert not path.exists()
