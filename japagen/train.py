@@ -135,7 +135,7 @@ def work(
     track: tracking.Run,
 ) -> float:
     """From the rows to the saved student and its metrics."""
-    from japagen.training import data, layers, loss
+    from japagen.training import data, few_rows, layers, loss
     from japagen.training.module import Module
 
     if config.export:
@@ -155,7 +155,11 @@ def work(
     model = loaded.fresh()
     if not config.trainer.compile:  # the compiler writes layers of its own
         layers.narrow(model, loader.vocabulary())
-    module = Module(model, config, weights, report)
+    few, settings = few_rows.applies(len(parts.train), config.student.few_rows, config.task), config
+    if few:
+        student, shorter = few_rows.adapted(config.student, config.trainer)
+        settings = replace(config, student=student, trainer=shorter)
+    module = Module(model, settings, weights, report)
     if config.trainer.compile:
         module.model.compile(
             dynamic=True
@@ -164,7 +168,8 @@ def work(
         workplace.workplace(Path(config.student_dir), called) as part,
         memory(config, loader.batch_size),
     ):
-        trainer, began = make_trainer(patient(config), loader.steps(), part), time.perf_counter()
+        trainer = make_trainer(patient(settings), loader.steps(), part, few)
+        began = time.perf_counter()
         if trainer.world_size > 1 and sweep.state_folder() is not None:
             raise UserError(
                 "A sweep trains each student in one process: take trainer=auto, or type the commands one by one for trainer=ddp."

@@ -31,6 +31,7 @@ CHATTER = (
 )
 
 if TYPE_CHECKING:
+    from lightning.pytorch import Callback
     from lightning.pytorch import Trainer as LightningTrainer
 
 
@@ -42,32 +43,21 @@ def length(trainer: Trainer, steps: int) -> tuple[int, int]:
     return every * math.ceil(epochs / every), every
 
 
-def make_trainer(trainer: Trainer, steps: int, part: Path) -> LightningTrainer:
-    """Lightning's trainer for `steps` in an epoch; the best checkpoint and the one to go on from lie in `part`."""
-    from lightning.pytorch import Callback
-    from lightning.pytorch import Trainer as LightningTrainer
-    from lightning.pytorch.callbacks import EarlyStopping, ModelCheckpoint
+def make_trainer(trainer: Trainer, steps: int, part: Path, few: bool = False) -> LightningTrainer:
+    """Lightning's trainer for `steps` in an epoch; the best checkpoint and the one to go on from lie in `part`.
 
+    With `few` (few_rows.applies) the last weights stay, and training does not stop early.
+    """
+    from lightning.pytorch import Trainer as LightningTrainer
+
+    from japagen.training.few_rows import FittedHead
     from japagen.training.resume import Resume
 
     epochs, every = length(
         trainer, math.ceil(steps / int(trainer.options.get("accumulate_grad_batches", 1)))
     )
-    best = ModelCheckpoint(
-        part,
-        filename="best",
-        monitor="choice",
-        mode="max",
-        save_weights_only=True,
-        enable_version_counter=False,
-    )
-    callbacks: list[Callback] = [best, Resume(part / RESUME, trainer.save_steps)]
-    if trainer.patience:
-        callbacks.append(
-            EarlyStopping(
-                "choice", mode="max", patience=trainer.patience, check_on_train_epoch_end=False
-            )
-        )
+    callbacks: list[Callback] = [FittedHead()] if few else selection(trainer, part)
+    callbacks.append(Resume(part / RESUME, trainer.save_steps))
     ours: dict[str, Any] = {
         "max_epochs": epochs,
         "check_val_every_n_epoch": every,
@@ -81,6 +71,26 @@ def make_trainer(trainer: Trainer, steps: int, part: Path) -> LightningTrainer:
         "use_distributed_sampler": False,
     }
     return LightningTrainer(**{**ours, **trainer.options, "precision": precision(trainer.options)})
+
+
+def selection(trainer: Trainer, part: Path) -> list[Callback]:
+    """Keep the checkpoint with the best score on the valid rows, and stop early without a better one."""
+    from lightning.pytorch.callbacks import EarlyStopping, ModelCheckpoint
+
+    best = ModelCheckpoint(
+        part,
+        filename="best",
+        monitor="choice",
+        mode="max",
+        save_weights_only=True,
+        enable_version_counter=False,
+    )
+    if not trainer.patience:
+        return [best]
+    stop = EarlyStopping(
+        "choice", mode="max", patience=trainer.patience, check_on_train_epoch_end=False
+    )
+    return [best, stop]
 
 
 @contextmanager
