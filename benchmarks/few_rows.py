@@ -3,8 +3,8 @@
 python benchmarks/few_rows.py TASK [seeds] [rows held out] [overrides of train.py ...]
 JAPAGEN_DATA must name gold data. student.few_rows.rows=0 trains as on many rows. Two lines:
 each seed with other gold rows, and all seeds with those of seed 0.
-No gold test row is read. `wrong=0.3` among the overrides gives that share of the training rows
-of each label another label.
+The seed also draws the valid rows. No gold test row is read.
+`wrong=0.3` among the overrides gives that share of the training rows of each label another label.
 """
 
 from __future__ import annotations
