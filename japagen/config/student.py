@@ -3,13 +3,29 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from omegaconf import MISSING
 
 from japagen.config.choice import POOLINGS, SCHEDULES
 from japagen.config.error import did_you_mean
 from japagen.config.limit import limited
+
+
+@dataclass
+class FewRows:
+    """How a classifier is trained on at most `rows` rows (0: like on more).
+
+    Its head is fitted to the encoder's vectors before the first step, fine-tuning is short and
+    gentle, and the last weights are kept: a few valid rows cannot choose a checkpoint.
+    `rate`: the learning rate is this times student.learning_rate. At most `max_epochs` epochs,
+    but `min_steps` steps; trainer.max_epochs and trainer.min_steps still limit both.
+    """
+
+    rows: int = limited(0, least=0)
+    rate: float = limited(0.2, above=0)
+    max_epochs: int = limited(3, least=1)
+    min_steps: int = limited(60, least=0)
 
 
 @dataclass
@@ -35,6 +51,7 @@ class Student:
     dropout: float | None = limited(None, least=0, below=1)
     trim: bool = False
     pooling: str | None = None
+    few_rows: FewRows = field(default_factory=FewRows)
 
     def problems(self) -> Iterator[str]:
         """Unknown values of `schedule` and `pooling`."""

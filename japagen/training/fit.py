@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from japagen.config.error import UserError
 from japagen.job import sweep
-from japagen.training import checkpoint, embedding, score
+from japagen.training import checkpoint, embedding, few_rows, score
 from japagen.training.data import DataModule, targets
 from japagen.training.folder import RESUME
 from japagen.training.identity import Training
@@ -51,11 +51,14 @@ def fit(
     `record` gets the metrics of each validation, and the step. Raises UserError if memory is used
     up, the loss is not a number, or tokens and model do not belong together.
     """
+    few = few_rows.applies(len(parts.train), training.student.few_rows, training.task)
+    if few:
+        training = few_rows.adapted(training)
     loader = DataModule(parts, training, tokens)
     module = make_module(training, loader, loaded, record)
     with memory(training.student.max_length, loader.batch_size):
         gold_last = training.data.gold_after() is not None
-        trainer = make_trainer(training.trainer, loader.steps(), part, gold_last)
+        trainer = make_trainer(training.trainer, loader.steps(), part, gold_last, few)
         check_processes(trainer)
         began = time.perf_counter()
         with interruptible():

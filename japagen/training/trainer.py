@@ -31,15 +31,16 @@ def length(trainer: Trainer, steps: int) -> tuple[int, int]:
 
 
 def make_trainer(
-    trainer: Trainer, batches: int, part: Path, gold_last: bool = False
+    trainer: Trainer, batches: int, part: Path, gold_last: bool = False, few: bool = False
 ) -> LightningTrainer:
     """Return Lightning's trainer for `batches` batches in an epoch; its checkpoints go to `part`.
 
-    `gold_last`: whether gold rows are trained on after the synthetic ones.
+    `gold_last`: whether gold rows are trained on after the synthetic ones. `few`: whether the head
+    is fitted first and the last weights are kept instead of the best (few_rows.applies).
     """
     from lightning.pytorch import Trainer as LightningTrainer
 
-    from japagen.training import checkpoint, early_stopping
+    from japagen.training import checkpoint, early_stopping, few_rows
 
     steps = math.ceil(batches / int(trainer.options.get("accumulate_grad_batches", 1)))
     epochs, every = length(trainer, steps)
@@ -47,7 +48,7 @@ def make_trainer(
         "max_epochs": epochs,
         "check_val_every_n_epoch": every,
         "callbacks": [
-            checkpoint.best(part),
+            few_rows.FittedHead() if few else checkpoint.best(part),
             checkpoint.Resume(part / RESUME, trainer.save_steps),
             *early_stopping.callbacks(trainer.patience, gold_last),
         ],

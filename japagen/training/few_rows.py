@@ -1,0 +1,119 @@
+"""Training on few rows: a head fitted first, gentle fine-tuning, the last weights kept."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import replace
+from typing import Any, cast
+
+import torch
+from lightning.pytorch import Callback, LightningModule
+from lightning.pytorch import Trainer as LightningTrainer
+from torch import Tensor, nn
+
+from japagen.config.student import FewRows
+from japagen.config.task import Task
+from japagen.student.head import last_layer
+from japagen.training.identity import Training
+
+# The inverse strength of the L2 penalty, for vectors of mean squared length 1 around their mean.
+# Little regularisation (10) fits the wrong labels of noisy rows; development rows favour 0.1 to 1.
+C = 0.3
+# Width of the pooled vectors in the nearly linear range of tanh, in root mean squares.
+SPREAD = 0.5
+
+
+def applies(rows: int, few: FewRows, task: Task) -> bool:
+    """Whether a student is trained on `rows` rows in this way."""
+    return task.kind == "classification" and rows <= few.rows
+
+
+def adapted(training: Training) -> Training:
+    """Return the same training, short and gentle, without early stop."""
+    few, student, trainer = training.student.few_rows, training.student, training.trainer
+    return replace(
+        training,
+        student=replace(student, learning_rate=few.rate * student.learning_rate),
+        trainer=replace(
+            trainer,
+            max_epochs=min(trainer.max_epochs, few.max_epochs),
+            min_steps=min(trainer.min_steps, few.min_steps),
+            patience=0,
+        ),
+    )
+
+
+class FittedHead(Callback):
+    """Fit the head to the pretrained encoder's vectors of the training rows, before the first step.
+
+    A logistic regression on frozen vectors depends on the rows alone, not on the seed. Fine-tuning
+    from it changes the encoder less than from a random head (Kumar et al. 2022, "Fine-Tuning can
+    Distort Pretrained Features and Underperform Out-of-Distribution").
+    """
+
+    def on_fit_start(self, trainer: LightningTrainer, pl_module: LightningModule) -> None:
+        """Fit, unless the training resumes from a checkpoint, whose weights are loaded already."""
+        if trainer.ckpt_path is None:
+            module, table = cast(Any, pl_module), cast(Any, trainer).datamodule.tables["train"]
+            fit(module, [table[rows] for rows in table.in_order(32)])
+
+
+def fit(module: Any, batches: Iterable[Mapping[str, Tensor]]) -> None:
+    """Start the head of `module`, a training.module.Module, as a classifier of the rows."""
+    batches = [{key: value.to(module.device) for key, value in row.items()} for row in batches]
+    target = torch.cat([batch["target"] for batch in batches]).cpu()
+    pooler = mean_pooler(module.model, module.student.pooling)
+    if pooler is not None:
+        pass_on(pooler, inputs(module, pooler, batches))
+    layer = last_layer(module.model)
+    weight, bias = regression(inputs(module, layer, batches), target, layer.out_features)
+    with torch.no_grad():
+        layer.weight.copy_(weight)
+        layer.bias.copy_(bias)
+
+
+def mean_pooler(model: nn.Module, pooling: str | None) -> nn.Linear | None:
+    """The random layer between the mean of all tokens and the head of a BERT, or None."""
+    pooler = getattr(getattr(model, "bert", None), "pooler", None)
+    return cast(nn.Linear, pooler.dense) if pooling == "mean" and pooler is not None else None
+
+
+def pass_on(layer: nn.Linear, vectors: Tensor) -> None:
+    """Let a square layer pass its inputs on, centred and scaled: random weights would mix them."""
+    mean = vectors.mean(0)
+    scale = SPREAD / (vectors - mean).square().mean().sqrt().clamp(min=1e-6)
+    with torch.no_grad():
+        layer.weight.copy_(scale * torch.eye(len(mean)))
+        layer.bias.copy_(-scale * mean)
+
+
+def inputs(module: Any, layer: nn.Module, batches: Iterable[Mapping[str, Tensor]]) -> Tensor:
+    """The vectors (rows, width) that `layer` gets for the batches' rows, without dropout."""
+    found: list[Tensor] = []
+    hook = layer.register_forward_pre_hook(lambda _, args: found.append(args[0].float().cpu()))
+    was = module.training
+    module.eval()
+    # A compiled model would keep the hook.
+    with torch.no_grad(), torch.compiler.set_stance("force_eager"):
+        for batch in batches:
+            module(batch)
+    module.train(was)
+    hook.remove()
+    return torch.cat(found)
+
+
+def regression(vectors: Tensor, target: Tensor, labels: int) -> tuple[Tensor, Tensor]:
+    """Weight (labels, width) and bias (labels) of a logistic regression.
+
+    Every label counts the same, however many rows it has.
+    """
+    from sklearn.linear_model import LogisticRegression
+
+    mean = vectors.mean(0)
+    scale = (vectors - mean).square().sum(1).mean().sqrt().clamp(min=1e-6)
+    fitted = LogisticRegression(C=C, class_weight="balanced", max_iter=1000)
+    fitted.fit(((vectors - mean) / scale).double().numpy(), target.numpy())
+    weight, bias = torch.tensor(fitted.coef_).float(), torch.tensor(fitted.intercept_).float()
+    if labels == 2:  # one row of weights stands for the difference of both
+        weight, bias = torch.cat([-weight, weight]) / 2, torch.cat([-bias, bias]) / 2
+    return weight / scale, bias - (weight / scale) @ mean

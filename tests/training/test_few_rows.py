@@ -1,0 +1,128 @@
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from torch import Tensor
+
+from japagen import train
+from japagen.config.check import check
+from japagen.config.error import UserError
+from japagen.config.schema import TrainConfig
+from japagen.config.student import FewRows
+from japagen.config.task import Task
+from japagen.student import pretrained, tokens
+from japagen.student.head import last_layer
+from japagen.training import data, few_rows, identity, split
+from japagen.training.folder import RESUME
+from japagen.training.module import Module
+from japagen.training.trainer import make_trainer
+from tests.conftest import Compose
+from tests.toys import FAST
+
+
+def clusters(counts: list[int], spread: float = 0.2) -> tuple[Tensor, Tensor]:
+    """Vectors of as many labels as `counts` has numbers, far from the origin, and their labels."""
+    torch.manual_seed(0)
+    target = torch.arange(len(counts)).repeat_interleave(torch.tensor(counts))
+    centres = 50 + 0.1 * torch.eye(len(counts), 8)
+    return centres[target] + 0.1 * spread * torch.randn(len(target), 8), target
+
+
+@pytest.mark.parametrize("counts", [[6, 6], [5, 7, 6], [40, 3]])
+def test_a_regression_separates_labels_that_are_far_from_the_origin_or_unevenly_frequent(
+    counts: list[int],
+) -> None:
+    vectors, target = clusters(counts)
+    weight, bias = few_rows.regression(vectors, target, len(counts))
+    assert weight.shape == (len(counts), 8)
+    logits = vectors @ weight.T + bias
+    assert torch.equal(logits.argmax(1), target)
+
+
+def test_a_regression_follows_the_majority_where_a_third_of_the_labels_are_wrong() -> None:
+    vectors, right = clusters([60, 60], spread=0.3)
+    given = torch.where(torch.arange(120) % 3 == 0, 1 - right, right)
+    weight, bias = few_rows.regression(vectors, given, 2)
+    assert ((vectors @ weight.T + bias).argmax(1) == right).float().mean() > 0.9
+
+
+def batch(texts: int, labels: int) -> dict[str, Tensor]:
+    torch.manual_seed(1)
+    target = torch.arange(texts) % labels
+    # Each label has tokens of its own, so that even random vectors differ.
+    ids = torch.randint(10, 40, (texts, 7)) + 40 * target[:, None]
+    return {"input_ids": ids, "target": target, "row": torch.arange(texts)}
+
+
+@pytest.mark.parametrize("pooling", ["cls", "mean"])
+def test_a_fitted_head_does_not_depend_on_its_random_start(composed: Compose, pooling: str) -> None:
+    config = check(composed("train", "task=jnli", "student=tiny"), TrainConfig)
+    config.student.pooling = pooling
+    torch.manual_seed(2)
+    model: Any = pretrained.load(config.student, config.task).model
+    rows, found = batch(12, 3), []
+    for seed in (3, 4):
+        torch.manual_seed(seed)
+        pooler = model.bert.pooler.dense if pooling == "mean" else model.classifier
+        torch.nn.init.normal_(pooler.weight)
+        torch.nn.init.normal_(model.classifier.weight)
+        module = Module(model, identity.of(config), None, lambda values, step: None)
+        few_rows.fit(module, [rows])
+        assert module.training
+        found.append(module.eval()(rows))
+    assert torch.allclose(found[0], found[1], atol=1e-4)
+    assert torch.equal(found[0].argmax(1), rows["target"])
+
+
+# No step changes anything, so no validation is better than the first.
+SLOW = ["student.learning_rate=1e-12", "student.few_rows.min_steps=100"]
+
+
+def test_few_rows_are_trained_on_to_the_end_and_more_stop_early(
+    composed: Compose, gold_dir: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    words = ["task=jcola", "data=gold", f"gold_dir={gold_dir}", *FAST, "trainer.patience=1"]
+    caplog.set_level("INFO")
+    steps = []
+    for few in (0, 144):
+        cfg = composed("train", *words, f"student.few_rows.rows={few}", *SLOW)
+        caplog.clear()
+        train.run(cfg)
+        steps.append(sum("valid/loss" in line for line in caplog.messages))
+    assert steps[0] == 2 < steps[1]
+
+
+def test_the_limit_is_of_training_rows_and_for_classification() -> None:
+    few, labels = FewRows(rows=50), Task(name="t", inputs=["a"], labels=["x", "y"])
+    scores = Task(name="s", kind="regression", inputs=["a"], labels=["0", "5"])
+    assert few_rows.applies(50, few, labels)
+    assert not few_rows.applies(51, few, labels)
+    assert not few_rows.applies(50, few, scores)
+
+
+@pytest.mark.parametrize(
+    ("key", "value"), [("rows", -1), ("rate", 0), ("max_epochs", 0), ("min_steps", -5)]
+)
+def test_impossible_options_are_refused(composed: Compose, key: str, value: int) -> None:
+    with pytest.raises(UserError, match=rf"student\.few_rows\.{key} is {value}.*; it must be"):
+        check(composed("train", f"student.few_rows.{key}={value}"), TrainConfig)
+
+
+def test_a_training_that_resumes_keeps_the_head_of_its_checkpoint(
+    composed: Compose, gold_dir: Path, tmp_path: Path
+) -> None:
+    words = ["task=jcola", "data=gold", f"gold_dir={gold_dir}", *FAST, "trainer.save_steps=1"]
+    config = check(composed("train", *words), TrainConfig)
+    training = identity.of(config)
+    loaded, heads = pretrained.load(config.student, config.task), []
+    seen = tokens.Tokens(loaded.tokenizer, config.student, None)
+    table = data.DataModule(split.read(training), training, seen)
+    for checkpoint in (None, tmp_path / RESUME):
+        module = Module(loaded.fresh(), training, None, lambda values, step: None)
+        trainer = make_trainer(config.trainer, table.steps(), tmp_path, few=True)
+        trainer.fit(module, datamodule=table, ckpt_path=checkpoint)
+        heads.append(last_layer(module.model).weight.detach().clone())
+    assert torch.equal(heads[0], heads[1])
