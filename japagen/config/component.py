@@ -18,6 +18,7 @@ from hydra.utils import get_class
 
 from japagen.config.error import Unusable, UserError, did_you_mean
 from japagen.config.schema import CONF, Config, TrainConfig
+from japagen.config.target import target_problems
 
 
 def find(group: str, options: Mapping[str, Any], packages: Sequence[str] = ()) -> type[Any]:
@@ -36,12 +37,8 @@ def find(group: str, options: Mapping[str, Any], packages: Sequence[str] = ()) -
             f"'{module}'. To use another {group} type {group}={name}; in a YAML of your own, name "
             f"the module like the YAML"
         )
-    package = target.partition(".")[0]
-    if package not in ("japagen", *packages):
-        raise UserError(
-            f"{group}={name}: _target_ is {target}; allowed: japagen and the packages "
-            f"in allowed_targets. If you trust {package}, add allowed_targets=[{package}]"
-        )
+    for problem in target_problems(f"{group}._target_", target, packages):
+        raise UserError(problem)
     try:
         found: type[Any] = get_class(target)
     except Exception as error:

@@ -63,6 +63,11 @@ def test_a_class_of_another_package_is_made(options: dict[str, Any]) -> None:
         ({"name": "other"}, "To use another loss type loss=other"),
         ({"_target_": "focal.Absent"}, "loss=focal: cannot import focal.Absent"),
         ({"_target_": "nowhere.focal.Focal"}, "cannot import nowhere.focal.Focal"),
+        (
+            {"name": "os", "_target_": "japagen.files.os.system"},
+            "which would run code of that name",
+        ),
+        ({"name": "os", "_target_": "os.system"}, "which would run code of that name"),
         ({"_target_": None}, "the class of this YAML is in the module ''"),
     ],
 )

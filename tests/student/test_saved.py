@@ -40,7 +40,8 @@ def test_a_saved_student_says_what_it_said_when_it_was_trained(
     lines = predicted(monkeypatch)
     words = [f"task={task}", f"gold_dir={gold_dir}"]
     train.run(composed("train", *words, "data=gold", *FAST))
-    before, trained = dict(recorded), [*lines]
+    written = (folder_of_student() / "predictions.jsonl").read_text(encoding="utf-8")
+    before, trained = dict(recorded), [json.loads(line) for line in written.splitlines()]
     recorded.clear()
     score = evaluate.run(
         composed(
@@ -48,7 +49,7 @@ def test_a_saved_student_says_what_it_said_when_it_was_trained(
             *words,
             "subject=student",
             f"student.path={folder_of_student()}",
-            "llm._target_=no.such.Engine",
+            "llm._target_=japagen.llm.fake.Absent",
         )
     )
     shared = [name for name in before if name.startswith(("test/", "majority")) or name == "score"]
