@@ -11,7 +11,7 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from numbers import Real
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from hydra.core.utils import JobReturn, JobStatus
 from hydra.experimental.callback import Callback
@@ -24,9 +24,12 @@ from japagen.config.error import UserError
 from japagen.config.secret import hidden, remember_all
 from japagen.gold.fetch import GoldMissing
 from japagen.job import sweep
-from japagen.job.console import plain_console, shown
+from japagen.job.console import plain_console, printable, shown
 from japagen.tracking import address, parent
 from japagen.tracking.alive import own_tags
+
+if TYPE_CHECKING:
+    from filelock import FileLock
 
 log = logging.getLogger(__name__)
 
@@ -45,10 +48,11 @@ class Sweep(Callback):
 
     def __init__(self) -> None:
         self.folder: Path | None = None
+        self.lock: FileLock | None = None
 
     def __getstate__(self) -> dict[str, Any]:
         """Without the lock: a launcher sends the callback to other processes."""
-        return {key: value for key, value in self.__dict__.items() if key != "lock"}
+        return {**self.__dict__, "lock": None}
 
     def on_run_start(self, config: DictConfig, **_: Any) -> None:
         """Refuse secrets before Hydra writes the config of a single job to files."""
@@ -117,7 +121,8 @@ class Sweep(Callback):
         if self.uri:
             numbers = {"jobs": len(jobs), "jobs_failed": bad}
             parent.close(folder, self.uri, "FAILED" if bad else "FINISHED", numbers)
-        self.lock.release()
+        if self.lock is not None:
+            self.lock.release()
         if jobs:
             show(jobs, counts, time.time() - self.began, folder)
         return bad
@@ -185,6 +190,7 @@ def show(
         took = f"{job['ended'] - job['began']:.1f}" if "ended" in job else ""
         cells = (str(job["num"]), words, state(job) + error, score, took)
         table.add_row(*map(shown, cells), style=STYLES.get(state(job)))
+    printable()
     console = plain_console(soft_wrap=not counts["failed"])
     console.print(table)
     ended = ", ".join(f"{number} {word}" for word, number in sorted(counts.items()))

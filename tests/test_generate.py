@@ -157,7 +157,7 @@ def test_a_shortfall_can_be_allowed(composed: Compose) -> None:
 def test_dry_run_shows_a_prompt_per_label_and_writes_nothing(
     composed: Compose, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    cfg = composed("generate", "dry_run=true", "llm._target_=no.such.Engine")
+    cfg = composed("generate", "dry_run=true", "llm._target_=japagen.llm.none.Engine")
     generate.run(cfg)
     shown = capsys.readouterr().out
     for label in cfg.task.labels:
@@ -172,7 +172,7 @@ def test_shots_without_gold_explain_how_to_get_it(composed: Compose) -> None:
 
 def test_an_unknown_engine_is_an_error(composed: Compose) -> None:
     with pytest.raises(
-        UserError, match=r"llm\._target_ 'no\.such\.Engine' of llm fake cannot be imported"
+        UserError, match=r"llm\._target_ is 'no\.such\.Engine'.*allowed: classes of japagen"
     ):
         generate.run(composed("generate", "llm._target_=no.such.Engine"))
 

@@ -16,6 +16,7 @@ from japagen.config.check import check
 from japagen.config.error import UserError
 from japagen.config.schema import EvaluateConfig
 from japagen.evaluation import prompting
+from japagen.evaluation.answers import predictions
 from japagen.gold.example import Example
 from japagen.llm import http_error, question, server
 from tests.conftest import Compose
@@ -296,8 +297,10 @@ def test_a_refused_question_is_an_unparsed_answer(composed: Compose) -> None:
             composed("evaluate", *options, f"llm.base_url={loopback.url}"), EvaluateConfig
         )
         rows = [llm_row(str(n)) for n in range(4)]
-        answers = prompting.run(config, rows)
-        found = prompting.predictions(answers, rows, config.task)
+        asked = prompting.Prompting(
+            config.task, config.llm, 0, 0, config.max_chars, None, config.answer_dir
+        )
+        found = predictions(prompting.run(asked, rows).by_row, rows, config.task)
     assert [row["predicted"] is None for row in found] == [True, True, False, False]
 
 

@@ -34,7 +34,7 @@ from japagen.config.schema import (
 )
 from japagen.config.task import Task, Wording
 from japagen.tracking.connect import connect, open_client
-from japagen.tracking.job import describe
+from japagen.tracking.job import job_of
 from japagen.training.sources.few_gold import FewGold
 from japagen.training.sources.mixed import Mixed
 from tests.conftest import once
@@ -490,7 +490,7 @@ def test_an_experiment_deleted_in_the_ui_comes_back() -> None:
     ],
 )
 def test_run_names(config: Config, stage: str, name: str) -> None:
-    assert describe(config, stage).name == name
+    assert job_of(config, stage).name == name
 
 
 @pytest.mark.parametrize(
