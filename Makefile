@@ -20,9 +20,9 @@ test-all:  ## Run the default and the slow tests
 	$(DEFAULT_TESTS)
 	$(DEFAULT_TESTS) -n 0 -m slow
 
-demo:  ## Generate, train and score JNLI with the embedded models
-	python generate.py task=jnli shots=0
-	python train.py task=jnli shots=0
+demo:  ## Generate, train and score hotel reviews with the embedded models
+	python generate.py task=hotel_reviews prompt=knowledge filter=verified num_per_label=32
+	python train.py task=hotel_reviews prompt=knowledge filter=verified num_per_label=32
 
 EXPERIMENT ?= smoke
 table:  ## Run an experiment of conf/experiment and write the report: make table EXPERIMENT=main

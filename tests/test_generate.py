@@ -157,7 +157,7 @@ def test_a_shortfall_can_be_allowed(composed: Compose) -> None:
 def test_dry_run_shows_a_prompt_per_label_and_writes_nothing(
     composed: Compose, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    cfg = composed("generate", "dry_run=true", "llm._target_=japagen.llm.none.Engine")
+    cfg = composed("generate", "dry_run=true", "llm=llamacpp", "llm.model=no.gguf")
     generate.run(cfg)
     shown = capsys.readouterr().out
     for label in cfg.task.labels:

@@ -60,6 +60,7 @@ def one_job(words: list[str]) -> list[str]:
     ]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("document", "command"), commands())
 def test_every_command_composes(
     composed: Compose, tmp_path: Path, document: str, command: str
@@ -165,8 +166,10 @@ def test_the_two_set_up_commands() -> None:
     # Each line but the last ends with `&&`: pasted as one block, it stops at the first failure.
     *lines, last = first.splitlines()
     assert all(line.endswith("&&") for line in lines)
-    assert last == "python train.py task=jnli shots=0"
-    assert "python generate.py task=jnli shots=0 &&" in lines
+    options = "task=hotel_reviews prompt=knowledge filter=verified num_per_label=32"
+    assert last == f"python train.py {options}"
+    assert f"python generate.py {options} &&" in lines
+    assert "python generate.py task=jnli shots=0" in text(README)
     # .ci/run takes the one line below "Install and run the tests".
     assert second.count("\n") == 1
     assert "pytest" in second
@@ -192,10 +195,11 @@ def test_the_site_builds(tmp_path: Path) -> None:
 def test_the_first_job_from_the_embedded_llm_to_the_score(tmp_path: Path) -> None:
     environment = {**os.environ, "PYTHONPATH": str(ROOT)}
     for script, shown in (
-        ("generate.py", "dataset: synthetic/jnli/"),
+        ("generate.py", "dataset: synthetic/hotel_reviews/"),
         ("train.py", "student: students/"),
     ):
-        words = [sys.executable, str(ROOT / script), "task=jnli", "shots=0", "num_per_label=4"]
+        words = [sys.executable, str(ROOT / script), "task=hotel_reviews", "prompt=knowledge"]
+        words += ["filter=verified", "num_per_label=4"]
         words += ["trainer.max_steps=3", "trainer.min_steps=1"] if script == "train.py" else []
         done = subprocess.run(
             words,

@@ -202,6 +202,7 @@ def test_a_given_precision_is_used() -> None:
     assert precision({"accelerator": "cpu"}) in ("bf16-mixed", "32-true")
 
 
+@pytest.mark.slow
 def test_seeds_use_the_same_rows_with_different_splits_and_heads(
     composed: Compose,
     gold_dir: Path,

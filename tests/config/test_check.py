@@ -31,6 +31,7 @@ NEEDED = {
 GROUPS = {"generate": GenerateConfig, "train": TrainConfig, "evaluate": EvaluateConfig}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", YAMLS)
 def test_every_yaml_composes_and_passes_check(composed: Compose, name: str) -> None:
     group, _, choice = name.removesuffix(".yaml").rpartition("/")
@@ -47,6 +48,7 @@ def test_every_yaml_composes_and_passes_check(composed: Compose, name: str) -> N
             assert getattr(config, group).name == choice
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", [name for name in YAMLS if name.startswith("llm/")])
 def test_every_llm_names_a_class_that_takes_its_options(composed: Compose, name: str) -> None:
     choice = Path(name).stem
@@ -65,6 +67,7 @@ def test_only_llms_and_the_callback_name_a_class() -> None:
     assert found == {"data", "llm", "loss", "paths.yaml"}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", [name for name in YAMLS if name.startswith(("loss/", "data/"))])
 def test_a_loss_or_source_has_the_same_options_with_and_without_its_yaml(
     composed: Compose, name: str
@@ -76,6 +79,7 @@ def test_a_loss_or_source_has_the_same_options_with_and_without_its_yaml(
     assert made == type(made)(choice)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("override", "message"),
     [
@@ -132,6 +136,7 @@ def test_check_names_the_problem(composed: Compose, override: str, message: str)
     assert all(part in text for part in message.split(".*"))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("override", "message"),
     [

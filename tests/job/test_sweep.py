@@ -231,6 +231,7 @@ def test_two_hundred_jobs_of_four_workers_lose_no_run(folder: Path) -> None:
     assert parent.data.metrics == {"jobs": 200.0, "jobs_failed": 0.0}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "path", sorted((CONF / "experiment").glob("*.yaml")), ids=lambda path: path.stem
 )

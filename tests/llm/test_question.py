@@ -23,6 +23,7 @@ def task(composed: Compose, name: str) -> Task:
     return check(composed("evaluate", f"task={name}"), EvaluateConfig).task
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", TASKS)
 @pytest.mark.parametrize("own", [True, False])
 def test_every_task_asks_with_every_label_and_shows_the_shots_before(

@@ -43,6 +43,7 @@ def test_a_score_that_is_no_number_is_counted_and_not_shown(number: float) -> No
         assert "nan" not in text.lower().replace("nan or infinite", "")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("number", [math.nan, math.inf, -math.inf, 1.7976931348623157e308])
 def test_no_other_metric_that_is_no_number_ends_the_report(number: float) -> None:
     store = Store()

@@ -103,6 +103,7 @@ def made(kind: str, folder: Path) -> str:
     return str(folder)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("task", ["jnli", "jsts"])
 @pytest.mark.parametrize("kind", KINDS)
 def test_every_architecture_trains_and_opens_again(
@@ -127,6 +128,7 @@ def test_every_architecture_trains_and_opens_again(
 LOSSES = component.all_of(CONF / "loss")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", LOSSES)
 def test_every_loss_trains(
     composed: Compose, gold_dir: Path, monkeypatch: pytest.MonkeyPatch, name: str

@@ -71,6 +71,7 @@ def test_fewest_bands(near: float, bands: int) -> None:
     assert fewest_bands(near) == bands
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("near", [0.95, 0.91, 0.85])
 def test_fewer_bands_find_every_near_duplicate(near: float) -> None:
     draw, seen, accepted, found = random.Random(0), Seen(near), list[Any](), 0

@@ -68,6 +68,7 @@ def server(request: pytest.FixtureRequest) -> Iterator[str]:
     listening.close()
 
 
+@pytest.mark.slow
 def test_a_server_that_never_completes_an_answer_costs_seconds(
     server: str,
     tmp_path: Path,

@@ -42,6 +42,7 @@ def start(experiment: str, **values: str) -> tuple[Any, str]:
     return client, str(client.create_run(key, tags=tags).info.run_id)
 
 
+@pytest.mark.slow
 def test_a_later_start_ends_what_a_killed_one_left_in_other_experiments(folder: Path) -> None:
     client, own = start("jnli")
     _, left = start("jcola", **dead())

@@ -81,6 +81,7 @@ def test_a_fitted_head_does_not_depend_on_its_random_start(composed: Compose, po
 SLOW = ["student.learning_rate=1e-12", "student.few_rows.min_steps=100"]
 
 
+@pytest.mark.slow
 def test_few_rows_are_trained_on_to_the_end_and_more_stop_early(
     composed: Compose, gold_dir: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
@@ -111,6 +112,7 @@ def test_impossible_options_are_refused(composed: Compose, key: str, value: int)
         check(composed("train", f"student.few_rows.{key}={value}"), TrainConfig)
 
 
+@pytest.mark.slow
 def test_a_training_that_resumes_keeps_the_head_of_its_checkpoint(
     composed: Compose, gold_dir: Path, tmp_path: Path
 ) -> None:
