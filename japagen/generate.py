@@ -73,16 +73,12 @@ def work(config: GenerateConfig, dataset: Dataset) -> None:
     tags = {"fingerprint": dataset.fingerprint, "job": job_key(dataset)}
     with tracking.run(config, stage, tags) as track:
         made = plan.make(dataset, config.gold_dir)
-        manifest = read_manifest(dataset.folder)
-        is_new = manifest is None or not is_complete(made, manifest, config.max_shortfall)
-        if is_new:
-            if manifest is not None and manifest["num_per_label"] > dataset.num_per_label:
-                # Its missing examples are drawn; a smaller dataset must not replace it.
-                larger = dataclasses.replace(dataset, num_per_label=manifest["num_per_label"])
-                made = dataclasses.replace(made, dataset=larger)
+        manifest = complete(made, config.max_shortfall)
+        is_new = manifest is None
+        if manifest is None:
             sample = config.estimate_examples if config.estimate else None
             limits = Limits(attempts(config.max_attempts, dataset), sample)
-            manifest = synthesise(made, limits, config.max_shortfall, config.gold_dir)
+            manifest, is_new = synthesise(made, limits, config.max_shortfall, config.gold_dir)
         else:
             log.info("%s is complete; nothing was generated", dataset.folder)
         if manifest is None:
@@ -110,28 +106,64 @@ def is_complete(made: Plan, manifest: dict[str, Any], max_shortfall: float) -> b
         )
     number: int = manifest["num_per_label"]
     missing: int = sum(manifest["missing"].values())
-    return number >= made.dataset.num_per_label and missing <= max_shortfall * number * labels
+    is_enough = number >= made.dataset.num_per_label
+    is_enough = is_enough and missing <= max_shortfall * number * labels
+    return is_enough and table.is_intact(path, manifest)
+
+
+def complete(made: Plan, max_shortfall: float) -> dict[str, Any] | None:
+    """Return the manifest of a dataset that is all that is asked for, else None."""
+    manifest = read_manifest(made.dataset.folder)
+    if manifest is None or not is_complete(made, manifest, max_shortfall):
+        return None
+    return manifest
+
+
+def at_least(made: Plan) -> Plan:
+    """Return the plan for as many examples as the folder's dataset has, if these are more.
+
+    Missing examples of a finished dataset are drawn; a smaller dataset must not replace it.
+    """
+    manifest = read_manifest(made.dataset.folder)
+    if manifest is None or manifest["num_per_label"] <= made.dataset.num_per_label:
+        return made
+    larger = dataclasses.replace(made.dataset, num_per_label=manifest["num_per_label"])
+    return dataclasses.replace(made, dataset=larger)
 
 
 def synthesise(
     made: Plan, limits: Limits, max_shortfall: float, gold_dir: str | None
-) -> dict[str, Any] | None:
+) -> tuple[dict[str, Any] | None, bool]:
     """Draw replies until every example is accepted or given up.
 
-    Returns the manifest, or None after an estimate. Raises UserError if too many are missing.
+    Returns the manifest (None after an estimate) and whether this process wrote it. UserError
+    if too many examples are missing.
     """
     dataset, shots = made.dataset, shots_head(made.shots)
     head = {"fingerprint": dataset.fingerprint, **shots}
+    with Journal(dataset.folder / JOURNAL, head) as journal:
+        # Read under the lock: another job may have finished the dataset while this one waited.
+        if limits.sample is None and (manifest := complete(made, max_shortfall)) is not None:
+            return manifest, False
+        return write(at_least(made), limits, max_shortfall, gold_dir, journal, shots), True
+
+
+def write(
+    made: Plan,
+    limits: Limits,
+    max_shortfall: float,
+    gold_dir: str | None,
+    journal: Journal,
+    shots: dict[str, Any],
+) -> dict[str, Any] | None:
+    """Draw the missing replies and write table, card and manifest, while the journal is locked."""
+    dataset = made.dataset
     part = dataset.folder / f"{TABLE}.part"
-    with (
-        Journal(dataset.folder / JOURNAL, head) as journal,
-        part.open("w", encoding="utf-8") as lines,
-        Soft(dataset.folder) as soft,
-    ):
-        write = table.writer(lines, dataset.task)
+    with part.open("w", encoding="utf-8") as lines, Soft(dataset.folder) as soft:
+        add = table.writer(lines, dataset.task)
 
         def keep(k: int, reply: Reply) -> None:
-            write(made.name(k), reply.texts, made.label(k))
+            add(made.name(k), reply.texts, made.label(k))
             if reply.verification is not None and reply.verification.probabilities:
                 soft.write(made.name(k), reply.verification.probabilities)
 

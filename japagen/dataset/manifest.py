@@ -14,7 +14,7 @@ from typing import IO, Any
 from japagen import __version__, files
 from japagen.dataset.card import card
 from japagen.dataset.identity import Dataset
-from japagen.dataset.table import CARD, MANIFEST, TABLE
+from japagen.dataset.table import CARD, MANIFEST, TABLE, checksum
 
 
 def finish(dataset: Dataset, table: IO[str], report: Mapping[str, Any]) -> dict[str, Any]:
@@ -32,6 +32,7 @@ def finish(dataset: Dataset, table: IO[str], report: Mapping[str, Any]) -> dict[
         "completion_tokens_per_accepted": round(
             report["completion_tokens"] / max(1, report["accepted"]), 1
         ),
+        "table_sha256": checksum(path / TABLE),
         "versions": versions(),
         "identity": dict(dataset.identity),
     }

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import logging
 import os
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from types import TracebackType
 from typing import IO, Any
@@ -18,6 +19,8 @@ from japagen.gold.example import Example
 
 log = logging.getLogger(__name__)
 
+# Of a manifest, what other code reads.
+REQUIRED = {"num_per_label", "missing", "shots_digest", "accepted", "rejected_by_reason"}
 TABLE, SOFT, MANIFEST, CARD = "train.jsonl", "soft.jsonl", "manifest.json", "README.md"
 
 
@@ -35,6 +38,11 @@ def read(dataset: Dataset) -> list[Example]:
             else f"has {manifest['num_per_label']} examples per label, not {dataset.num_per_label}"
         )
         raise UserError(f"The synthetic dataset {path} {have}. Make it with:\n  {dataset.command}")
+    if not is_intact(path, manifest):
+        raise UserError(
+            f"{path / TABLE} is damaged or was edited: it is not the table that generate.py wrote. "
+            f"To make it again from the stored replies, run:\n  {dataset.command}"
+        )
     missing = sum(manifest["missing"].values())
     if missing:
         log.warning(
@@ -69,12 +77,34 @@ def read_table(path: Path, task: Task) -> Iterator[Example]:
 
 
 def read_manifest(path: Path) -> dict[str, Any] | None:
-    """Return the manifest of a finished dataset, or None if it is not finished."""
+    """Return the manifest of a finished dataset, or None if it is not finished or damaged."""
     try:
-        manifest: dict[str, Any] = json.loads((path / MANIFEST).read_text(encoding="utf-8"))
+        manifest = json.loads((path / MANIFEST).read_text(encoding="utf-8"))
+        if not isinstance(manifest, dict) or not manifest.keys() >= REQUIRED:
+            raise ValueError("it is not a manifest")
     except FileNotFoundError:
         return None
+    except ValueError as error:  # also text that is not UTF-8
+        log.warning("%s is damaged (%s): generate.py makes it again", path / MANIFEST, error)
+        return None
     return manifest
+
+
+def checksum(path: Path) -> str:
+    """Return the SHA-256 of a file, "" if there is none."""
+    if not path.exists():
+        return ""
+    found = hashlib.sha256()
+    with path.open("rb") as file:
+        while chunk := file.read(2**20):
+            found.update(chunk)
+    return found.hexdigest()
+
+
+def is_intact(path: Path, manifest: Mapping[str, Any]) -> bool:
+    """Whether the table in the folder `path` is the one that the manifest was written for."""
+    known = manifest.get("table_sha256")
+    return known is None or checksum(path / TABLE) == known
 
 
 def rows(examples: Iterable[Example], task: Task) -> Iterator[dict[str, str]]:
