@@ -59,7 +59,7 @@ def overrides(folder: Path) -> list[str]:
     engine = [f"++llm.engine.{key}={str(value).lower()}" for key, value in CPU_ENGINE.items()]
     return [
         *("task=jnli", f"llm.model={folder}", "llm.concurrency=8", *engine),
-        *("task.clean.min_chars=1", "task.clean.max_chars=1000"),
+        *("task.clean.min_chars=1", "task.clean.max_chars=1000", "task.clean.sentences=null"),
         *("llm.sampling.max_tokens=400", "+llm.sampling.min_tokens=8", '+llm.sampling.stop=["ん"]'),
         f"+llm.sampling.allowed_token_ids={[*kana, tokenizer.eos_token_id]}",
     ]
