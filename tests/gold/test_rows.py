@@ -232,7 +232,7 @@ def test_bad_positions(tmp_path: Path) -> None:
         ("caf\u00e9".encode("latin-1"), ["byte 0xe9 is not UTF-8", "Save the file as UTF-8"]),
         (b"PK\x03\x04rest", ["a ZIP archive or an Excel workbook", "CSV UTF-8"]),
         (b"\xd0\xcf\x11\xe0\xa1rest", ["an old Excel workbook"]),
-        (gzip.compress(b"x"), ["packed with gzip", "add .gz"]),
+        (gzip.compress(b"x", mtime=0), ["packed with gzip", "add .gz"]),
         (b"PAR1rest", ["a Parquet table"]),
     ],
 )
