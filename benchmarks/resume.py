@@ -54,7 +54,7 @@ def replay(path: Path, near: float) -> None:
             state.replay(Reply.of(entry))
     seconds, spent = time.monotonic() - begin, time.process_time() - spent
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
-    print(f"near_duplicate={near}: {state.replies} lines, {kept} accepted", end=": ")
+    print(f"near_duplicate={near}: {state.tally.replies} lines, {kept} accepted", end=": ")
     print(f"{seconds:.1f} s ({spent:.1f} s of CPU time), peak {peak:.0f} MB")
 
 

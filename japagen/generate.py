@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import dataclasses
 import logging
-import time
 from typing import Any
 
 from omegaconf import DictConfig
@@ -170,9 +169,9 @@ def write(
         state = acceptor(dataset, limits, keep)
         synthesis = Synthesis(made, limits, journal, state, gold_dir)
         synthesis.resume()
-        began, before = time.monotonic(), state.accepted
+        before = state.accepted
         synthesis.run()
-        seconds = time.monotonic() - began
+        seconds = synthesis.seconds
         if limits.sample is not None:
             console.estimated(dataset.llm, synthesis.sample, state, seconds)
             return None
@@ -204,7 +203,7 @@ def check_shortfall(state: Acceptor, limits: Limits, max_shortfall: float) -> No
         return
     share = -(-100 * missing // state.size) / 100
     lines = [
-        f"  {label}: {count} missing; rejected: {counts_text(state.rejected[label])}"
+        f"  {label}: {count} missing; rejected: {counts_text(state.tally.lost(label))}"
         for label, count in state.missing.items()
     ]
     raise UserError(

@@ -105,7 +105,10 @@ def entry_of(row: Example, request: Request, reply: Completion) -> Entry:
         for token, value in reply.top.items()
         if token and question.begins_one(token, request.choices)
     }
-    return {**entry, "top": begun} if begun else entry
+    if not begun:
+        return entry
+    # Answers that are not in `top` are at most as likely as the least likely token of the reply.
+    return {**entry, "top": begun, "least": round(min(reply.top.values()), 5)}
 
 
 def row_key(row: Example) -> str:
@@ -129,9 +132,14 @@ def check_cost(llm: LLM, answers: Answers) -> None:
         )
 
 
+def probabilities(entry: Entry, task: Task) -> tuple[float, ...]:
+    """The probability of each label in an answer; () if unknown."""
+    return question.probabilities(entry.get("top", {}), task, entry.get("least"))
+
+
 def prior(answers: Mapping[str, Entry], rows: Sequence[Example], task: Task) -> tuple[float, ...]:
     """The mean probability of each label in the answers to rows without content; () if unknown."""
-    known = [question.probabilities(answers[row_key(row)].get("top", {}), task) for row in rows]
+    known = [probabilities(answers[row_key(row)], task) for row in rows]
     if not known or not all(known):
         return ()
     return tuple(sum(column) / len(known) for column in zip(*known, strict=True))
@@ -143,7 +151,7 @@ def predicted(entry: Entry, task: Task, base: Sequence[float] = ()) -> str | flo
     For regression the mean of the levels weighted by their probability, where the engine gives it.
     `base`: the prior by which probabilities are divided (question.calibrate).
     """
-    shares = question.probabilities(entry.get("top", {}), task) if base else ()
+    shares = probabilities(entry, task) if base else ()
     if shares:
         shares = question.calibrated(shares, base)
         if task.kind == "classification":

@@ -16,7 +16,7 @@ from japagen.text.normal import normalise
 
 # Raise it when a change to this module asks something else: old answers are then never mixed with
 # new ones.
-FORMAT = 1
+FORMAT = 2
 TOP = 20  # first tokens whose probability is asked for; servers give no more
 ANSWER = "答え："
 CONTENT_FREE = ("", "該当なし", "［文章］")  # inputs without content, for calibration
@@ -147,23 +147,29 @@ def expected(top: Mapping[str, float], task: Task) -> float | None:
     return sum(level * share for level, share in shares.items()) / sum(shares.values())
 
 
-def probabilities(top: Mapping[str, float], task: Task) -> tuple[float, ...]:
+def probabilities(
+    top: Mapping[str, float], task: Task, least: float | None = None
+) -> tuple[float, ...]:
     """Return the probability of each of task.labels from the first token's log-probabilities.
 
     A token counts for the one answer that it begins, and an answer without a token counts as much
-    as the least likely token. Empty if no token begins an answer.
+    as the least likely token of the engine's reply: `least`, by default the least in `top`. Empty
+    if no token begins an answer, or if the first token hardly tells the answers apart: "1" begins
+    1 and 10.
     """
     answers = {label: key.encode() for key, label in choices(task).items()}
-    shares = dict.fromkeys(task.labels, 0.0)
+    shares, shared = dict.fromkeys(task.labels, 0.0), 0.0
     for token, value in top.items():
         begun = token.encode("utf-8", "surrogateescape")
         meant = [label for label, answer in answers.items() if begun and answer.startswith(begun)]
         if len(meant) == 1:
             shares[meant[0]] += math.exp(value)
-    if not any(shares.values()):
+        elif meant:
+            shared += math.exp(value)
+    if sum(shares.values()) <= shared:  # also if both are 0
         return ()
-    least = math.exp(min(top.values()))
-    kept = [share or least for share in shares.values()]
+    floor = math.exp(min(top.values()) if least is None else least)
+    kept = [share or floor for share in shares.values()]
     return tuple(share / sum(kept) for share in kept)
 
 

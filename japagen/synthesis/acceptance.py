@@ -8,7 +8,7 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 from japagen.dataset.reply import Reply
-from japagen.synthesis.counts import by_count
+from japagen.synthesis.counts import Tally, by_count
 from japagen.text.duplicate import Seen
 
 WINDOW = 1024  # examples ahead of the first undecided one; far more than are in flight
@@ -39,7 +39,7 @@ class Acceptor:
         self.labels, self.size = labels, len(labels) * num_per_label
         self.max_attempts, self.keep = max_attempts, keep
         self.block = FIRST_BLOCK * len(labels) if pooled else 0  # 0: the plan is one block
-        self.next = self.fresh = self.accepted = self.replies = 0
+        self.next = self.fresh = self.accepted = 0
         self.ready: dict[int, Reply | None] = {}  # None: attempts used up
         self.attempts: dict[int, int] = {}
         self.again: list[int] = []
@@ -49,12 +49,7 @@ class Acceptor:
         self.claimed: dict[int, Reply] = {}
         self.open: defaultdict[str, deque[int]] = defaultdict(deque)  # examples without a reply
         self.seen = Seen(near_duplicate)
-        self.rejected: defaultdict[str, Counter[str]] = defaultdict(Counter)
-        self.tokens = [0, 0]
-        # Of the clean replies that a verifier was asked about: asked label -> its label -> count.
-        self.confusion: defaultdict[str, Counter[str]] = defaultdict(Counter)
-        self.confirmed: Counter[str] = Counter()  # asked label -> kept by the filter
-        self.verifying = [0.0, 0.0, 0.0]  # prompt tokens, completion tokens and seconds
+        self.tally = Tally()
 
     @property
     def done(self) -> bool:
@@ -96,9 +91,11 @@ class Acceptor:
         Returns the reason against the reply: "" if it may be accepted, `relabelled` if its label
         is another than the one asked for.
         """
-        self.count(reply)
+        self.tally.count(reply)
         self.out.discard(reply.k)
         relabelled = not reply.reason and reply.label != reply.asked
+        if reply.k < self.next:
+            return self.late(reply)
         # A duplicate of an accepted example will still be one at its turn: draw again at once.
         reason = reply.reason or ("" if relabelled else self.seen.reason(reply.texts))
         if relabelled:
@@ -111,20 +108,17 @@ class Acceptor:
         self.decide()
         return "relabelled" if relabelled else reason
 
-    def count(self, reply: Reply) -> None:
-        """Count a reply, its tokens, and what a verifier said of it."""
-        self.replies += 1
-        self.tokens[0] += reply.tokens[0]
-        self.tokens[1] += reply.tokens[1]
-        if (found := reply.verification) is not None:
-            cost = (*found.tokens, found.seconds)
-            self.verifying = [have + new for have, new in zip(self.verifying, cost, strict=True)]
-            self.confusion[reply.asked][found.label] += 1
-            self.confirmed[reply.asked] += not reply.reason and reply.label == reply.asked
+    def late(self, reply: Reply) -> str:
+        """Use a reply to a decided example: an earlier job had a higher max_attempts."""
+        if reason := reply.reason or self.seen.reason(reply.texts):
+            self.tally.rejected[reply.asked][reason] += 1
+        else:
+            self.share(reply)
+        return reason
 
     def reject(self, reply: Reply, reason: str) -> None:
         """Count a rejected reply and draw its example again."""
-        self.rejected[reply.asked][reason] += 1
+        self.tally.rejected[reply.asked][reason] += 1
         self.retry(reply)
 
     def retry(self, reply: Reply) -> None:
@@ -172,12 +166,18 @@ class Acceptor:
         else:
             self.accept(k, reply)
         for other in self.relabelled.pop(k, ()):
-            if not self.open[other.label]:
-                self.pools[other.label].append(other)
-            elif not self.is_duplicate(other):
-                self.accept(self.open[other.label].popleft(), other)
+            self.share(other)
+        if (spare := self.ready.pop(k, None)) is not None:  # it was claimed from a pool instead
+            self.share(spare)
         if self.next == self.block:
             self.next_block()
+
+    def share(self, reply: Reply) -> None:
+        """Give a reply to the first open example of its label, or to the label's pool."""
+        if not self.open[reply.label]:
+            self.pools[reply.label].append(reply)
+        elif not self.is_duplicate(reply):
+            self.accept(self.open[reply.label].popleft(), reply)
 
     def accept(self, k: int, reply: Reply) -> None:
         """Make `reply` example k."""
@@ -189,6 +189,8 @@ class Acceptor:
         """Begin the next block, with as many of its examples from the pools as these can fill."""
         start, self.block = self.block, 2 * self.block
         for k in range(start, self.block):
+            if k in self.ready or k in self.attempts:  # drawn when max_attempts was lower
+                continue
             if (reply := self.from_pool(self.label(k))) is not None:
                 self.claimed[k] = reply
             elif not any(self.pools.values()):
@@ -207,7 +209,7 @@ class Acceptor:
         """Whether a pooled reply duplicates an accepted example; counts it if so."""
         if reply is None or not (reason := self.seen.reason(reply.texts)):
             return False
-        self.rejected[reply.asked][reason] += 1
+        self.tally.rejected[reply.asked][reason] += 1
         return True
 
     def surplus(self) -> Counter[str]:
@@ -215,35 +217,22 @@ class Acceptor:
         groups = [*self.pools.values(), *self.relabelled.values(), self.claimed.values()]
         return Counter(reply.asked for group in groups for reply in group)
 
-    def verified(self) -> dict[str, Any]:
-        """Return the manifest's figures of the label filter; empty without one."""
-        if not self.confusion:
-            return {}
-        known = [label for label in self.labels if label in self.confusion]
-        totals = {label: sum(self.confusion[label].values()) for label in known}
-        prompt, completion, seconds = self.verifying
-        return {
-            "verified": {x: round(self.confirmed[x] / totals[x], 4) for x in known},
-            "confusion": {x: dict(sorted(self.confusion[x].items())) for x in known},
-            "verify_tokens": int(prompt + completion),
-            "verify_seconds": round(seconds, 2),
-        }
-
     def report(self) -> dict[str, Any]:
         """Return counts for the manifest."""
-        rejected = {label: Counter(counts) for label, counts in self.rejected.items()}
+        tally = self.tally
+        rejected = {label: Counter(counts) for label, counts in tally.rejected.items()}
         for label, count in self.surplus().items():
             rejected.setdefault(label, Counter())["surplus"] += count
         by_reason: Counter[str] = sum(rejected.values(), Counter())
         return {
             "accepted": self.accepted,
             "missing": self.missing,
-            "replies": self.replies,
+            "replies": tally.replies,
             "rejected": {
                 label: dict(by_count(rejected[label])) for label in self.labels if label in rejected
             },
             "rejected_by_reason": dict(by_count(by_reason)),
-            "prompt_tokens": self.tokens[0],
-            "completion_tokens": self.tokens[1],
-            **self.verified(),
+            "prompt_tokens": tally.tokens[0],
+            "completion_tokens": tally.tokens[1],
+            **tally.verified(self.labels),
         }

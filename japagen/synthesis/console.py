@@ -90,7 +90,7 @@ class Progress:
             return
         self.shown = now
         speed = (state.accepted - self.before) / max(now - self.begin, 1e-9)
-        reasons = counts_text(sum(state.rejected.values(), Counter()))
+        reasons = counts_text(sum(state.tally.rejected.values(), Counter()))
         rejected = f"rejected: {reasons}"
         self.bar.update(self.task, completed=state.accepted, speed=speed, rejected=rejected)
         if self.bar.disable and (now - self.logged > 30 or state.done):
@@ -155,6 +155,6 @@ def estimated(llm: LLM, sample: Sequence[estimate.Drawn], state: Acceptor, secon
     missing = state.size - state.accepted
     for line in estimate.lines(sample, missing, seconds, llm.price_prompt, llm.price_completion):
         print(line)
-    for label, share in state.verified().get("verified", {}).items():
+    for label, share in state.tally.verified(state.labels).get("verified", {}).items():
         print(f"  label {label}: confirmed in {share:.0%} of the clean replies")
     print("The sample's replies are kept; to continue, repeat the command without estimate=true.")

@@ -4,7 +4,11 @@ from __future__ import annotations
 
 import asyncio
 import gc
+import hashlib
+import json
 import logging
+import time
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -13,10 +17,8 @@ from japagen.config.error import UserError
 from japagen.dataset.identity import Dataset
 from japagen.dataset.journal import Journal
 from japagen.dataset.reply import Reply
-from japagen.gold import load
 from japagen.gold.example import Example
 from japagen.gold.fetch import GoldMissing
-from japagen.llm import question
 from japagen.llm.dispatch import in_flight
 from japagen.llm.retry import Retry
 from japagen.synthesis import estimate, reliability, verification
@@ -27,6 +29,9 @@ from japagen.synthesis.plan import Plan
 from japagen.synthesis.verification import Ask, LLMVerifier, StudentVerifier, Verifier
 
 log = logging.getLogger(__name__)
+
+# What the journal says about a verifier that could not be measured.
+NO_GOLD = {"rows": 0, "trusted": False}
 
 
 @dataclass(frozen=True)
@@ -53,13 +58,15 @@ class Synthesis:
         self.premises = Premises()
         self.sample: list[estimate.Drawn] = []
         self.taken = 0
+        self.seconds = 0.0  # of drawing replies, without loading models and measuring the verifier
         # What was measured once for the dataset: the verifier's prior and its reliability.
         self.measured: dict[str, Any] = {}
 
     @property
     def cost(self) -> float:
-        """US dollars that all replies of the dataset have cost."""
-        options, (prompt, completion) = self.dataset.llm, self.state.tokens
+        """US dollars that all replies of the dataset and measuring its verifier have cost."""
+        options, asked = self.dataset.llm, self.measured.get("measuring_tokens", (0, 0))
+        prompt, completion = map(sum, zip(self.state.tally.tokens, asked, strict=True))
         dollars = prompt * options.price_prompt + completion * options.price_completion
         return round(dollars / 1e6, 6)
 
@@ -78,9 +85,9 @@ class Synthesis:
             reply = Reply.of(entry)
             self.state.replay(reply)
             self.note(reply)
-        if self.state.replies:
+        if self.state.tally.replies:
             accepted = f"{self.state.accepted} of {self.state.size} examples accepted"
-            folder, replies = self.journal.path.parent, self.state.replies
+            folder, replies = self.journal.path.parent, self.state.tally.replies
             log.info("resuming %s: %s from %d replies", folder, accepted, replies)
 
     def note(self, reply: Reply) -> None:
@@ -125,9 +132,11 @@ class Synthesis:
             except BaseException:
                 await engine.close()
                 raise
+            began = time.monotonic()
             try:
                 await in_flight(engine, self.dataset.llm.concurrency, worker)
             finally:
+                self.seconds = time.monotonic() - began
                 if verifier is not None:
                     verifier.close()
 
@@ -137,9 +146,10 @@ class Synthesis:
         reason = self.state.arrive(reply)
         self.note(reply)
         if self.limits.sample is not None:
-            self.sample.append(estimate.Drawn(*reply.tokens, clean=not reason))
+            clean = reason in ("", "relabelled")
+            self.sample.append(estimate.Drawn(*reply.tokens, clean=clean))
         if not self.state.done:
-            reliability.check_confirmed(self.dataset.filter, self.state.confusion)
+            reliability.check_confirmed(self.dataset.filter, self.state.tally)
             self.check_cost()
 
     def check_cost(self) -> None:
@@ -155,40 +165,64 @@ class Synthesis:
     async def open_verifier(self, ask: Ask) -> Verifier | None:
         """Return the verifier of the dataset's filter; None without one or if it is not trusted."""
         rule, task = self.dataset.filter, self.dataset.task
-        if rule.method == "none":
+        if rule.method == "none" or self.measured.get("reliability") == NO_GOLD:
             return None
-        verifier: Verifier
+        try:
+            gold = self.verification_gold()
+        except GoldMissing as missing:
+            if rule.method != "auto":
+                raise
+            self.record("reliability", NO_GOLD)
+            log.warning(
+                "filter=auto falls back to filter=none for the whole dataset, because there are no "
+                "gold rows to measure the verifier on: %s",
+                missing,
+            )
+            return None
         if rule.student:
-            verifier = StudentVerifier(rule.student, task)
-        else:
-            shots = verification_shots(self.dataset, self.gold_dir)
-            chat, prior = self.dataset.llm.chat, ()
-            if self.dataset.calibrate:
-                prior = await self.once(
-                    "prior", verification.content_free_prior(ask, task, chat, shots)
+            student = StudentVerifier(rule.student, task)
+            return student if await self.is_trusted(student, gold.rows) else None
+        chat, prior = self.dataset.llm.chat, ()
+        counted = verification.Counted(ask, self.measured.get("measuring_tokens", (0, 0)))
+        if self.dataset.calibrate:
+            prior = await self.once(
+                "prior", verification.content_free_prior(counted, task, chat, gold.shots)
+            )
+        measured = LLMVerifier(counted, task, chat, gold.shots, prior)
+        trusted = await self.is_trusted(measured, gold.rows)
+        if counted.tokens != self.measured.get("measuring_tokens", [0, 0]):
+            self.record("measuring_tokens", counted.tokens)
+            self.check_cost()
+        return LLMVerifier(ask, task, chat, gold.shots, prior) if trusted else None
+
+    def verification_gold(self) -> verification.GoldRows:
+        """Return the gold rows that the filter needs. Raises UserError if the shots are others."""
+        needs_rows = "reliability" not in self.measured
+        gold = verification.gold_rows(self.dataset, self.gold_dir, needs_rows)
+        if gold.shots:
+            digest = hashlib.sha256(json.dumps(gold.shots).encode()).hexdigest()[:16]
+            if self.measured.get("verification_shots", digest) != digest:
+                raise UserError(
+                    f"{self.journal.path.parent} was verified with other shots (filter.shots="
+                    f"{self.dataset.filter.shots}): the gold file has changed since. "
+                    f"Delete the folder to start again."
                 )
-            verifier = LLMVerifier(ask, task, chat, shots, prior)
-        return verifier if await self.is_trusted(verifier) else None
+            if "verification_shots" not in self.measured:
+                self.record("verification_shots", digest)
+        return gold
 
-    async def is_trusted(self, verifier: Verifier) -> bool:
-        """Measure the verifier on gold rows if filter.dev_rows asks for it.
+    async def is_trusted(self, verifier: Verifier, rows: Sequence[Example]) -> bool:
+        """Measure the verifier on gold rows, if there are any.
 
-        False only with filter=auto, if the verifier is unreliable or there is no gold.
+        False only with filter=auto, if the verifier is unreliable.
         """
         rule, task = self.dataset.filter, self.dataset.task
         if not rule.dev_rows:
             return True
-        try:
-            rows = development_rows(self.dataset, self.gold_dir)
-        except GoldMissing as missing:
-            if rule.method != "auto":
-                raise
-            log.warning("filter=auto falls back to filter=none without gold rows: %s", missing)
-            return False
         concurrency = self.dataset.llm.concurrency
 
         async def ask() -> dict[str, Any]:
-            found = await reliability.measure(verifier, rows, task, concurrency)
+            found = await reliability.measure(verifier, rows, rule, task, concurrency)
             return {**found.report(), "trusted": found.trusted}
 
         found = await self.once("reliability", ask())
@@ -208,25 +242,10 @@ class Synthesis:
         if key in self.measured:
             measuring.close()
         else:
-            self.measured[key] = await measuring
-            self.journal.write({key: self.measured[key]})
+            self.record(key, await measuring)
         return self.measured[key]
 
-
-def verification_shots(dataset: Dataset, gold_dir: str | None) -> verification.Shots:
-    """Return the gold rows shown in a verification question, with their labels."""
-    if not dataset.filter.shots:
-        return ()
-    rows = load.load(dataset.task, "train", gold_dir)
-    option = "filter.shots"
-    drawn = load.draw_shots(rows, dataset.task, dataset.filter.shots, dataset.seed, option=option)
-    return question.demonstrations(drawn, dataset.seed)
-
-
-def development_rows(dataset: Dataset, gold_dir: str | None) -> list[Example]:
-    """Return filter.dev_rows gold train rows of each label, none of them shown as a shot."""
-    rows, rule = load.load(dataset.task, "train", gold_dir), dataset.filter
-    number = rule.shots + rule.dev_rows
-    option = "filter.shots + filter.dev_rows"
-    drawn = load.draw_shots(rows, dataset.task, number, dataset.seed, option=option)
-    return [row for shots in drawn.values() for row in shots[rule.shots :]]
+    def record(self, key: str, value: Any) -> None:
+        """Write what was measured to the journal."""
+        self.measured[key] = value
+        self.journal.write({key: value})

@@ -4,19 +4,25 @@ from __future__ import annotations
 
 import asyncio
 from collections import Counter
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from typing import Any
 
 from japagen.config.error import UserError
 from japagen.config.schema import Filter
 from japagen.config.task import Task
+from japagen.dataset.reply import Verification
 from japagen.gold.example import Example, nearest
-from japagen.synthesis.verification import Verifier
+from japagen.synthesis.counts import Tally, counts_text
+from japagen.synthesis.verification import REASONS, Verifier, decide
 
 WHAT_TO_DO = (
     "Add question.calibrate=true, or filter.shots=4 if there are gold rows, or choose another "
     "LLM; filter=none keeps what the LLM writes; filter.min_confirmed=0 goes on regardless."
+)
+NO_PROBABILITIES = (
+    "The verifier gives no probabilities, which filter=soft and filter.min_probability need: use "
+    "filter=relabelled with filter.min_probability=0, or an engine with token probabilities."
 )
 
 
@@ -49,21 +55,24 @@ class Reliability:
 
 
 async def measure(
-    verifier: Verifier, rows: Sequence[Example], task: Task, concurrency: int
+    verifier: Verifier, rows: Sequence[Example], rule: Filter, task: Task, concurrency: int
 ) -> Reliability:
-    """Ask `verifier` about gold rows, at most `concurrency` at once."""
-    slots = asyncio.Semaphore(concurrency)
+    """Ask `verifier` about gold rows, at most `concurrency` at once.
 
-    async def ask(row: Example) -> str:
+    It is right where the filter would keep a text with its gold label, however sure it is.
+    """
+    slots, rule = asyncio.Semaphore(concurrency), replace(rule, min_probability=0.0)
+
+    async def ask(row: Example) -> Verification:
         async with slots:
-            return (await verifier.verify(row.texts)).label
+            return await verifier.verify(row.texts)
 
     answers = await asyncio.gather(*(ask(row) for row in rows))
     gold = [nearest(row.label, task) if task.kind == "regression" else row.label for row in rows]
     totals, right = Counter(gold), Counter[str]()
     for label, answer in zip(gold, answers, strict=True):
-        right[label] += label == answer
-    given = Counter(answers)
+        right[label] += decide(rule, task, label, answer) == (label, "")
+    given = Counter(answer.label for answer in answers)
     return Reliability(
         rows=len(rows),
         recall={name: round(right[name] / totals[name], 4) for name in task.labels if totals[name]},
@@ -71,23 +80,21 @@ async def measure(
     )
 
 
-def check_confirmed(rule: Filter, confusion: Mapping[str, Counter[str]]) -> None:
-    """Raise UserError if the verifier hardly ever gives a label that the LLM was asked to write.
+def check_confirmed(rule: Filter, tally: Tally) -> None:
+    """Raise UserError if the filter keeps hardly any of the texts written for a label.
 
-    `confusion`: asked label -> the verifier's label -> count. With filter=relabelled and soft,
-    it is enough that texts written for other labels get a label.
+    With filter=relabelled and soft, texts written for other labels count as well, if they get it.
     """
-    for asked, given in confusion.items():
+    for asked, given in tally.confusion.items():
         total = sum(given.values())
-        if rule.method in ("verified", "auto"):
-            reached = given[asked]
-        else:
-            reached = sum(other[asked] for other in confusion.values())
-        if total < rule.check_after or reached >= rule.min_confirmed * total:
+        if total < rule.check_after or tally.kept[asked] >= rule.min_confirmed * total:
             continue
         others = ", ".join(f"{label or 'no label'} {count}" for label, count in given.most_common())
+        reasons = {reason: tally.rejected[asked][reason] for reason in REASONS}
+        rejected = counts_text(Counter({name: n for name, n in reasons.items() if n}))
         raise UserError(
             f"Label '{asked}' is hardly ever confirmed: the verifier was asked about {total} texts "
-            f"written for it and gave {others} (filter.min_confirmed={rule.min_confirmed:g}). "
-            f"All replies are kept.\n{WHAT_TO_DO}"
+            f"written for it and gave {others}; rejected: {rejected} "
+            f"(filter.min_confirmed={rule.min_confirmed:g}). All replies are kept.\n"
+            + (NO_PROBABILITIES if reasons["no_probabilities"] else WHAT_TO_DO)
         )

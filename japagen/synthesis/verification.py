@@ -8,16 +8,22 @@ import logging
 import time
 from collections.abc import Awaitable, Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
 from typing import Protocol
 
 from japagen import llm
 from japagen.config.schema import Filter
 from japagen.config.task import Task
+from japagen.dataset.identity import Dataset
 from japagen.dataset.reply import Verification
+from japagen.gold import load
+from japagen.gold.example import Example
 from japagen.llm import finish, question
 
 log = logging.getLogger(__name__)
 
+# Reasons of decide() against a text.
+REASONS = ("disagreed", "uncertain", "no_probabilities", "no_verdict")
 MAX_CHARS = 400  # of each text that a verifier reads
 
 Ask = Callable[[llm.Request], Awaitable[llm.Completion]]
@@ -90,6 +96,42 @@ class StudentVerifier:
         self.thread.shutdown(cancel_futures=True)
 
 
+class Counted:
+    """Asks the LLM and counts the tokens: `tokens` of prompts and completions."""
+
+    def __init__(self, ask: Ask, tokens: Sequence[int] = (0, 0)) -> None:
+        self.ask, self.tokens = ask, list(tokens)
+
+    async def __call__(self, request: llm.Request) -> llm.Completion:
+        """Return the LLM's reply."""
+        reply = await self.ask(request)
+        self.tokens[0] += reply.prompt_tokens
+        self.tokens[1] += reply.completion_tokens
+        return reply
+
+
+@dataclass(frozen=True)
+class GoldRows:
+    """Gold train rows of a label filter: `shots` shown in the question, `rows` to measure it on."""
+
+    shots: Shots
+    rows: Sequence[Example]
+
+
+def gold_rows(dataset: Dataset, gold_dir: str | None, measuring: bool) -> GoldRows:
+    """Return filter.shots rows of each label and, if `measuring`, filter.dev_rows others."""
+    rule, task = dataset.filter, dataset.task
+    dev_rows = rule.dev_rows if measuring else 0
+    if not rule.shots + dev_rows:
+        return GoldRows((), ())
+    option = "filter.shots + filter.dev_rows" if dev_rows else "filter.shots"
+    rows = load.load(task, "train", gold_dir)
+    drawn = load.draw_shots(rows, task, rule.shots + dev_rows, dataset.seed, option=option)
+    shots = {label: found[: rule.shots] for label, found in drawn.items()}
+    others = [row for found in drawn.values() for row in found[rule.shots :]]
+    return GoldRows(question.demonstrations(shots, dataset.seed), others)
+
+
 async def content_free_prior(ask: Ask, task: Task, chat: bool, shots: Shots) -> tuple[float, ...]:
     """Return the mean probabilities that the LLM gives the labels of texts without content.
 
@@ -108,6 +150,8 @@ def decide(rule: Filter, task: Task, asked: str, found: Verification) -> tuple[s
     """Return (the label of a text that was asked for as `asked`, the reason to reject it or "")."""
     if not found.label:
         return asked, "no_verdict"
+    if not found.probabilities and (rule.method == "soft" or rule.min_probability):
+        return asked, "no_probabilities"
     sure = found.probabilities[task.labels.index(found.label)] if found.probabilities else 1.0
     if sure < rule.min_probability:
         return asked, "uncertain"

@@ -56,6 +56,7 @@ def fit(
         training = few_rows.adapted(training)
     loader = DataModule(parts, training, tokens)
     module = make_module(training, loader, loaded, record)
+    module.keeps_last = few
     with memory(training.student.max_length, loader.batch_size):
         gold_last = training.data.gold_after() is not None
         trainer = make_trainer(training.trainer, loader.steps(), part, gold_last, few)

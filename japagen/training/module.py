@@ -51,6 +51,7 @@ class Module(LightningModule):
         self.outputs: list[tuple[Tensor, Tensor]] = []
         # (what the checkpoint is chosen by, the task's metric on validation rows), of the best one.
         self.best = (float("-inf"), float("nan"))
+        self.keeps_last = False  # the last weights are kept, not the best: `best` is then the last
 
     def forward(self, batch: Mapping[str, Tensor]) -> Tensor:
         """Return logits (rows, labels), or scores from 0 to 1 (rows, 1)."""
@@ -141,7 +142,7 @@ class Module(LightningModule):
         score = found[f"valid/{self.task.metric}"]
         choice = score - 1e-4 * found["valid/loss"]
         self.log("choice", choice)
-        self.best = max(self.best, (choice, score))
+        self.best = (choice, score) if self.keeps_last else max(self.best, (choice, score))
         self.record(found, self.global_step)
 
     def scores(self, logits: Tensor, target: Tensor) -> dict[str, float]:

@@ -26,7 +26,7 @@ def probabilities(rows: Sequence[TrainingRow], dataset: Dataset) -> Tensor:
     if not path.exists():
         raise UserError(
             f"loss=soft needs {path}, which does not exist: generate.py writes it with "
-            f"filter=verified. Use such a dataset, or another loss, e.g. loss=generalized_ce."
+            f"filter=soft. Use such a dataset, or another loss, e.g. loss=generalized_ce."
         )
     known = dict(read(path, task))
     written = [row.id for row in rows if row.source == "synthetic"]
@@ -34,7 +34,7 @@ def probabilities(rows: Sequence[TrainingRow], dataset: Dataset) -> Tensor:
     if absent:
         raise UserError(
             f"{path} has no line for {len(absent)} of the {len(written)} synthetic training rows, "
-            f"the first is '{absent[0]}'. Generate the dataset again with filter=verified."
+            f"the first is '{absent[0]}'. Generate the dataset again with filter=soft."
         )
     certain = {label: [float(label == other) for other in task.labels] for label in task.labels}
     return torch.tensor(
@@ -57,7 +57,7 @@ def read(path: Path, task: Task) -> list[tuple[str, list[float]]]:
         if len(shares) != len(task.labels) or min(shares) < 0 or abs(sum(shares) - 1) > 0.01:
             raise UserError(
                 f"{path}, line {number}: probabilities must be {len(task.labels)} shares that sum "
-                f"to 1, got {shares}. Generate the dataset again with filter=verified."
+                f"to 1, got {shares}. Generate the dataset again with filter=soft."
             )
         found.append((identifier, [share / sum(shares) for share in shares]))
     return found

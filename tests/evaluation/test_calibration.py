@@ -57,3 +57,26 @@ def test_an_engine_without_probabilities_is_named(
         patch.setattr(fake, "Fake", Silent)
         evaluate.run(composed("evaluate", *words, "question.calibrate=true"))
     assert "gives no token probabilities" in caplog.text
+
+
+def test_an_answer_that_is_not_among_the_likely_tokens_is_unlikely(
+    composed: Compose,
+    tmp_path: Path,
+    recorded: dict[str, float],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Only the tokens that begin an answer are stored, but the others still say how rare it is."""
+
+    class Sure(Biased):
+        async def complete(self, request: llm.Request) -> llm.Completion:
+            asked = request.messages[-1]["content"]
+            if "犬" not in asked and "猫" not in asked:
+                return await super().complete(request)
+            first = "正" if "犬" in asked else "誤"
+            top = {first: math.log(0.98), "は": math.log(0.0001)}
+            return llm.Completion("正しい", "stop", 5, 1, top if request.top else {})
+
+    monkeypatch.setattr(fake, "Fake", Sure)
+    words = ["task=jcola", f"gold_dir={write_toys(tmp_path / 'gold')}"]
+    evaluate.run(composed("evaluate", *words, "question.calibrate=true"))
+    assert recorded["test/accuracy"] == 1.0

@@ -10,7 +10,7 @@ import pytest
 from japagen.config.check import check
 from japagen.config.error import UserError
 from japagen.config.schema import CONF, EvaluateConfig
-from japagen.config.task import Task
+from japagen.config.task import Task, Wording
 from japagen.llm import question
 from japagen.llm.logprobs import text_of
 from tests.conftest import Compose
@@ -161,6 +161,27 @@ def test_a_token_that_begins_several_answers_counts_for_none() -> None:
     task = shipped("news")  # 男性, 女性, 独身女性 and others
     shares = question.probabilities({"女": math.log(0.5), "独": math.log(0.4), "": -9.0}, task)
     assert max(shares) == shares[task.labels.index("peachy")]
+
+
+def test_answers_that_the_first_token_does_not_tell_apart_have_no_probabilities() -> None:
+    labels = [f"w{number}" for number in range(1, 11)]  # answered by 1 to 10
+    wording = Wording(labels=dict.fromkeys(labels, ""))
+    task = dataclasses.replace(shipped("jcola"), labels=labels, question=None, wording=wording)
+    mostly_ten = {"1": math.log(0.9), "2": math.log(0.1)}
+    assert question.probabilities(mostly_ten, task) == ()
+    mostly_two = {"1": math.log(0.1), "2": math.log(0.8), "3": math.log(0.1)}
+    found = question.probabilities(mostly_two, task)
+    assert max(found) == found[1]
+    assert question.probabilities({"x": 0.0}, task) == ()
+
+
+def test_an_absent_answer_is_at_most_as_likely_as_the_least_token_of_the_whole_reply() -> None:
+    task = shipped("jcola")
+    first = min(
+        question.choices(task), key=lambda key: question.choices(task)[key] != task.labels[0]
+    )
+    found = question.probabilities({first[:1]: math.log(0.9)}, task, least=math.log(0.01))
+    assert found == pytest.approx((0.9 / 0.91, 0.01 / 0.91))
 
 
 def test_calibration_divides_by_the_answer_to_texts_without_content() -> None:

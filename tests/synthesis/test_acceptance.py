@@ -61,11 +61,11 @@ def test_no_example_twice_and_counts_add_up() -> None:
     assert len(texts) == len(set(texts)) == acceptor.accepted
     assert acceptor.accepted + sum(acceptor.missing.values()) == 30
     assert (
-        acceptor.replies
+        acceptor.tally.replies
         == len(journal)
         == acceptor.accepted
         + acceptor.report()["rejected_by_reason"].get("empty", 0)
-        + sum(counts["duplicate"] for counts in acceptor.rejected.values())
+        + sum(counts["duplicate"] for counts in acceptor.tally.rejected.values())
     )
 
 

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import asyncio
+import dataclasses
 import json
 import math
 import random
+import re
 from collections import Counter
 from typing import Any, ClassVar
 
@@ -186,3 +189,110 @@ def test_auto_without_gold_falls_back_with_a_warning(
         examples, _ = made(composed, "filter=auto", f"gold_dir={tmp_path}")
     assert len(examples) == 40
     assert "falls back to filter=none" in caplog.text
+
+
+def test_auto_without_gold_for_its_shots_falls_back_and_stays_so(
+    composed: Compose, tmp_path: Any, gold_dir: str
+) -> None:
+    """Later rows of a dataset are filtered like its first ones, even if gold has arrived since."""
+    words = ["filter=auto", "filter.shots=2", "filter.dev_rows=10"]
+    made(composed, *words, f"gold_dir={tmp_path / 'none'}")
+    _, manifest = made(composed, *words, gold_dir, "num_per_label=25")
+    assert manifest["accepted"] == 50
+    assert not manifest["reliability"]["trusted"]
+    assert "confusion" not in manifest
+
+
+def test_auto_resumes_without_the_gold_rows_it_was_measured_on(
+    composed: Compose, tmp_path: Any, gold_dir: str
+) -> None:
+    words = ["filter=auto", "filter.dev_rows=10"]
+    made(composed, *words, gold_dir)
+    _, manifest = made(composed, *words, f"gold_dir={tmp_path / 'none'}", "num_per_label=25")
+    assert manifest["reliability"]["trusted"]
+    assert sum(map(sum, (row.values() for row in manifest["confusion"].values()))) >= 50
+
+
+@pytest.mark.parametrize(
+    "words", [["filter=soft"], ["filter=verified", "filter.min_probability=0.5"]]
+)
+def test_an_engine_without_probabilities_stops_a_filter_that_needs_them(
+    composed: Compose, writer: type[Writer], monkeypatch: pytest.MonkeyPatch, words: list[str]
+) -> None:
+    judge = writer.judge
+
+    def silent(self: Writer, request: llm.Request, asked: str) -> llm.Completion:
+        return dataclasses.replace(judge(self, request, asked), top={})
+
+    monkeypatch.setattr(writer, "judge", silent)
+    with pytest.raises(UserError, match=r"(?s)rejected: no_probabilities 30.*filter=relabelled"):
+        made(composed, *words, "llm.concurrency=1")
+
+
+def test_what_measuring_the_verifier_costs_is_counted(composed: Compose, gold_dir: str) -> None:
+    words = ["filter=verified", "filter.dev_rows=10", "filter.shots=1", "question.calibrate=true"]
+    prices = ["llm.price_prompt=1e6", "llm.price_completion=1e6"]
+    _, manifest = made(composed, *words, *prices, gold_dir)
+    # 20 development rows and 3 texts without content, 5 + 1 tokens each.
+    assert manifest["measuring_tokens"] == [115, 23]
+    of_replies = manifest["prompt_tokens"] + manifest["completion_tokens"]
+    assert manifest["cost"] == of_replies + 138
+
+
+def test_verification_shots_that_have_changed_are_refused(
+    composed: Compose, tmp_path: Any, gold_dir: str
+) -> None:
+    made(composed, "filter=verified", "filter.shots=2", gold_dir)
+    rows = [{"uid": n, "sentence": f"{'猫犬'[n % 2]}{n}", "label": n % 2} for n in range(40)]
+    write_rows(tmp_path / "gold/jcola-v1.0/in_domain_train-v1.0.json", rows)
+    with pytest.raises(UserError, match="was verified with other shots"):
+        made(composed, "filter=verified", "filter.shots=2", gold_dir, "num_per_label=25")
+
+
+def test_a_tolerated_level_counts_as_confirmed(
+    composed: Compose, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """An LLM that is one level off is right as far as filter.tolerance=1 is concerned."""
+
+    class OneOff(fake.Fake):
+        async def complete(self, request: llm.Request) -> llm.Completion:
+            if request.choices:
+                return llm.Completion("1", "stop", 5, 1)
+            draw = random.Random(f"{request.seed} {len(request.messages)}")
+            return llm.Completion(f"{fake.sentence(draw)[:-1]}。", "stop", 10, 20)
+
+    monkeypatch.setattr(fake, "Fake", OneOff)
+    words = ["task=jsts", "filter=verified", "filter.tolerance=1", "filter.check_after=5"]
+    with pytest.raises(UserError, match=r"Label '[345]' is hardly ever confirmed"):
+        made(composed, *words, "llm.concurrency=1")
+    _, manifest = made(
+        composed, *words, "filter.min_confirmed=0", "max_attempts=2", "max_shortfall=1"
+    )
+    assert manifest["verified"]["0"] == manifest["verified"]["2"] == 1.0
+    assert manifest["verified"]["5"] == 0.0
+
+
+def test_the_missing_examples_of_a_label_say_what_became_of_its_replies(
+    composed: Compose, writer: type[Writer]
+) -> None:
+    writer.wrong = {"acceptable": 0.0, "unacceptable": 0.95}
+    with pytest.raises(UserError, match=r"unacceptable: \d+ missing; rejected: relabelled \d+"):
+        made(composed, "filter=relabelled", "filter.min_confirmed=0", "max_attempts=2")
+
+
+def test_an_estimate_leaves_out_the_time_to_measure_the_verifier(
+    composed: Compose, gold_dir: str, writer: type[Writer], capsys: pytest.CaptureFixture[str]
+) -> None:
+    judge, slow = writer.complete, 0.05
+
+    async def complete(self: Writer, request: llm.Request) -> llm.Completion:
+        asked = request.messages[-1]["content"]
+        if "番目に来た" in asked:  # a gold row
+            await asyncio.sleep(slow)
+        return await judge(self, request)
+
+    writer.complete = complete  # type: ignore[method-assign]
+    words = ["filter=verified", "filter.dev_rows=20", "estimate=true", "llm.concurrency=1"]
+    generate.run(composed("generate", "task=jcola", "num_per_label=20", *words, gold_dir))
+    printed = capsys.readouterr().out
+    assert re.search(r"time +0 min 0[01] s", printed), printed  # 2 s were spent on 40 gold rows

@@ -102,10 +102,10 @@ def test_surplus_fills_the_next_block_before_it_is_drawn() -> None:
     assert asked["a"] < FIRST_BLOCK + 8
     report = state.report()
     unused = report["rejected_by_reason"].get("surplus", 0)
-    assert state.replies == len(journal)
+    assert state.tally.replies == len(journal)
     duplicates = report["rejected_by_reason"].get("duplicate", 0)
     empty = report["rejected_by_reason"].get("empty", 0)
-    assert state.replies == state.accepted + unused + duplicates + empty
+    assert state.tally.replies == state.accepted + unused + duplicates + empty
     assert set(report["confusion"]["b"]) == {"a", "b"}
 
 
@@ -117,3 +117,24 @@ def test_an_example_without_a_reply_takes_the_first_text_that_others_give_to_its
     assert state.done
     assert not state.missing
     assert sorted(kept) == [(0, "a", ("text 1",)), (1, "b", ("text 0",)), (2, "c", ("text 2",))]
+
+
+@settings(max_examples=25, deadline=None)
+@given(confusion=confusions, number=st.integers(1, 40), few=st.integers(1, 3))
+def test_another_number_of_attempts_on_resuming_loses_no_text(
+    confusion: Confusion, number: int, few: int
+) -> None:
+    """Raised or lowered, every clean text of the journal is an example, surplus or a duplicate."""
+    for first, then in ((few, 40), (40, few)):
+        begun, _ = make(number, max_attempts=first)
+        drive(begun, confusion, 0, journal := [], 10**6)
+        resumed, kept = make(number, max_attempts=then)
+        for line in journal:
+            resumed.replay(line)
+        drive(resumed, confusion, 1, journal, 10**6)
+        counts = Counter(label for _, label, _ in kept)
+        assert counts == {x: number - resumed.missing.get(x, 0) for x in LABELS if counts[x]}
+        assert len({k for k, *_ in kept}) == len(kept), "no example twice"
+        rejected = sum(resumed.report()["rejected_by_reason"].values())
+        assert resumed.tally.replies == resumed.accepted + rejected
+        assert then == few or not resumed.missing

@@ -47,7 +47,7 @@ def test_rows_get_their_probabilities_and_gold_is_certain(config: TrainConfig) -
 
 def test_an_absent_file_says_who_writes_it(config: TrainConfig) -> None:
     with pytest.raises(
-        UserError, match=r"loss=soft needs .*soft.jsonl, which does not exist: .*filter=verified"
+        UserError, match=r"loss=soft needs .*soft.jsonl, which does not exist: .*filter=soft"
     ):
         soft_labels.probabilities(ROWS, identity.of(config))
 
