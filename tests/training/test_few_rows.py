@@ -96,6 +96,25 @@ def test_few_rows_are_trained_on_to_the_end_and_more_stop_early(
     assert steps[0] == 2 < steps[1]
 
 
+@pytest.mark.slow
+def test_the_score_of_the_last_weights_is_recorded_when_these_are_kept(
+    composed: Compose, gold_dir: Path, recorded: dict[str, float], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    given: list[float] = []
+
+    def worse_each_time(self: Module, logits: Tensor, target: Tensor) -> dict[str, float]:
+        given.append(0.9 / (len(given) + 1))
+        return {"mcc": given[-1]}
+
+    monkeypatch.setattr(Module, "scores", worse_each_time)
+    words = ["task=jcola", "data=gold", f"gold_dir={gold_dir}", *FAST, *SLOW]
+    for few, kept in ((0, 0), (144, -1)):
+        given.clear()
+        train.run(composed("train", *words, f"student.few_rows.rows={few}"))
+        assert len(given) > 1
+        assert recorded["valid/best"] == given[kept]
+
+
 def test_the_limit_is_of_training_rows_and_for_classification() -> None:
     few, labels = FewRows(rows=50), Task(name="t", inputs=["a"], labels=["x", "y"])
     scores = Task(name="s", kind="regression", inputs=["a"], labels=["0", "5"])
