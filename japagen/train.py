@@ -23,6 +23,7 @@ from japagen.student import export
 from japagen.training import identity, process
 from japagen.training.identity import Training
 from japagen.training.quiet import quiet
+from japagen.training.trainer import check_options
 
 if TYPE_CHECKING:
     from japagen.student.pretrained import Pretrained
@@ -63,6 +64,8 @@ def run(cfg: DictConfig) -> float:
     validation rows.
     """
     config = check(cfg, TrainConfig)
+    with quiet():
+        check_options(config.trainer.options)
     with quiet(), process.rank(config.trainer.options):
         first = process.is_first(config.trainer.options)
         if not first:

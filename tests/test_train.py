@@ -288,3 +288,21 @@ def test_two_processes_train_one_student(composed: Compose, gold_dir: Path, tmp_
     assert "1.0000" in done.stdout
     assert len([row for row in predictions() if row["gold"] == row["predicted"]]) == 40
     assert len(tracking.recorded(f"sqlite:///{tmp_path}/m.db")) == 1
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        (["+trainer.options.devies=1"], r"devies is not an option .*did you mean 'devices'"),
+        (["+trainer.options.num_nodes=abc"], "num_nodes is abc; allowed: a whole number from 1"),
+        (["+trainer.options.accumulate_grad_batches=0"], "accumulate_grad_batches is 0; allowed"),
+        (["trainer.options.precision=7"], r"lightning.Trainer refuses .*precision=7"),
+        (["trainer.options.accelerator=abacus"], r"refuses trainer.options .*abacus"),
+    ],
+)
+def test_an_option_that_the_trainer_refuses_is_named(
+    composed: Compose, gold_dir: Path, words: list[str], message: str
+) -> None:
+    data = ["task=jcola", "data=gold", f"gold_dir={gold_dir}", *FAST]
+    with pytest.raises(UserError, match=message):
+        train.run(composed("train", *data, *words))

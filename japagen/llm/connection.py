@@ -58,7 +58,13 @@ class Options:
         """These options in llm.engine, checked, and the rest of it."""
         rest = dict(engine)
         known = {key: rest.pop(key) for key in cls.__dataclass_fields__ if key in rest}
-        headers = {str(key): str(value) for key, value in (known.get("headers") or {}).items()}
+        given = known.get("headers") or {}
+        if not isinstance(given, Mapping):
+            raise UserError(
+                "llm.engine.headers is not a set of names with values (not shown: it may be a "
+                "secret). Allowed: +llm.engine.headers.X-Team=VALUE"
+            )
+        headers = {str(key): str(value) for key, value in given.items()}
         for name, value in headers.items():
             if SECRET_HEADER.search(name):
                 remember(value)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 import math
 import signal
 import sys
@@ -10,7 +11,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from japagen.config.error import UserError
+from japagen.config.error import UserError, did_you_mean
 from japagen.config.schema import Trainer
 from japagen.training import process
 from japagen.training.folder import RESUME
@@ -38,11 +39,12 @@ def make_trainer(
     `gold_last`: whether gold rows are trained on after the synthetic ones. `few`: whether the head
     is fitted first and the last weights are kept instead of the best (few_rows.applies).
     """
+    from lightning.fabric.utilities.exceptions import MisconfigurationException
     from lightning.pytorch import Trainer as LightningTrainer
 
     from japagen.training import checkpoint, early_stopping, few_rows
 
-    steps = math.ceil(batches / int(trainer.options.get("accumulate_grad_batches", 1)))
+    steps = math.ceil(batches / trainer.options.get("accumulate_grad_batches", 1))
     epochs, every = length(trainer, steps)
     ours: dict[str, Any] = {
         "max_epochs": epochs,
@@ -62,7 +64,32 @@ def make_trainer(
         "use_distributed_sampler": False,
         **process.plugins(trainer.options),
     }
-    return LightningTrainer(**{**ours, **trainer.options, "precision": precision(trainer.options)})
+    values = {**ours, **trainer.options, "precision": precision(trainer.options)}
+    try:
+        return LightningTrainer(**values)
+    except (TypeError, ValueError, MisconfigurationException) as error:
+        given = {key: value for key, value in trainer.options.items() if key != "precision"}
+        raise UserError(
+            f"lightning.Trainer refuses trainer.options ({given}, "
+            f"precision={values['precision']}): {error}"
+        ) from error
+
+
+def check_options(options: Mapping[str, Any]) -> None:
+    """Raise UserError for an option that lightning.Trainer does not have, or a wrong number."""
+    from lightning.pytorch import Trainer as LightningTrainer
+
+    known = list(inspect.signature(LightningTrainer.__init__).parameters)[1:]
+    for name in options:
+        if name not in known:
+            raise UserError(
+                f"trainer.options.{name} is not an option of lightning.Trainer"
+                f"{did_you_mean(name, known)}; allowed: {', '.join(known)}"
+            )
+    for name in ("accumulate_grad_batches", "num_nodes"):
+        number = options.get(name, 1)
+        if type(number) is not int or number < 1:
+            raise UserError(f"trainer.options.{name} is {number}; allowed: a whole number from 1")
 
 
 @contextmanager

@@ -96,6 +96,8 @@ def test_an_address_that_is_none_is_named_with_an_example(base_url: str | None) 
         ({"timeout": float("nan")}, "timeout=nan is not a number"),
         ({"headers": {"X-Team": "a\nb"}}, "headers has a name or a value that HTTP does not allow"),
         ({"headers": {"X Team": "a"}}, "headers has a name or a value that HTTP does not allow"),
+        ({"headers": "abc"}, r"headers is not a set of names .*\+llm.engine.headers.X-Team=VALUE"),
+        ({"headers": [1]}, "headers is not a set of names"),
         ({"ca_file": "/no/such.pem"}, "ca_file=/no/such.pem cannot be read"),
     ],
 )
