@@ -14,7 +14,7 @@ from typing import IO, Any
 from japagen import __version__, files
 from japagen.dataset.card import card
 from japagen.dataset.identity import Dataset
-from japagen.dataset.table import CARD, MANIFEST, TABLE, checksum
+from japagen.dataset.table import CARD, MANIFEST, SEAL, TABLE, checksum, seal
 
 
 def finish(dataset: Dataset, table: IO[str], report: Mapping[str, Any]) -> dict[str, Any]:
@@ -37,7 +37,8 @@ def finish(dataset: Dataset, table: IO[str], report: Mapping[str, Any]) -> dict[
         "identity": dict(dataset.identity),
     }
     files.write_whole(path / CARD, card(dataset, manifest))
-    files.write_whole(path / MANIFEST, json.dumps(manifest, ensure_ascii=False, indent=2) + "\n")
+    text = json.dumps({**manifest, SEAL: seal(manifest)}, ensure_ascii=False, indent=2)
+    files.write_whole(path / MANIFEST, text + "\n")
     return manifest
 
 

@@ -21,6 +21,7 @@ log = logging.getLogger(__name__)
 
 # Of a manifest, what other code reads.
 REQUIRED = {"num_per_label", "missing", "shots_digest", "accepted", "rejected_by_reason"}
+SEAL = "manifest_sha256"  # the key of the manifest's own checksum
 TABLE, SOFT, MANIFEST, CARD = "train.jsonl", "soft.jsonl", "manifest.json", "README.md"
 
 
@@ -82,12 +83,21 @@ def read_manifest(path: Path) -> dict[str, Any] | None:
         manifest = json.loads((path / MANIFEST).read_text(encoding="utf-8"))
         if not isinstance(manifest, dict) or not manifest.keys() >= REQUIRED:
             raise ValueError("it is not a manifest")
+        # Manifests of earlier versions have no checksum.
+        if manifest.pop(SEAL, None) not in (None, seal(manifest)):
+            raise ValueError("its checksum is another")
     except FileNotFoundError:
         return None
     except ValueError as error:  # also text that is not UTF-8
         log.warning("%s is damaged (%s): generate.py makes it again", path / MANIFEST, error)
         return None
     return manifest
+
+
+def seal(manifest: Mapping[str, Any]) -> str:
+    """Return the checksum of a manifest's values, by which a changed byte is noticed."""
+    text = json.dumps(json.loads(json.dumps(manifest)), sort_keys=True)
+    return hashlib.sha256(text.encode()).hexdigest()[:16]
 
 
 def checksum(path: Path) -> str:

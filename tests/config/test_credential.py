@@ -43,6 +43,8 @@ def test_a_typed_secret_is_refused_without_repeating_it(argument: str) -> None:
         "mlflow_uri=http://127.0.0.1:5000",
         "mlflow_uri=${oc.env:TRACKING_ADDRESS}",
         '+llm.engine.headers={Authorization: "${oc.env:AUTH}"}',
+        '+llm.engine.headers={X-Api-Key: "${oc.env:KEY}", Cookie: "${oc.env:COOKIE}"}',
+        "+llm.engine.headers={Set-Cookie: '${oc.env:COOKIE}'}",
         "llm.base_url=https://host/v1?api-version=2024-02-01",
         'task.wording.system="パスワード (password: 秘密) の話"',
         "-m",
