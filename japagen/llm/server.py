@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import dataclasses
 import json
 import logging
 import os
@@ -13,7 +14,7 @@ from typing import TYPE_CHECKING
 
 from japagen.config.error import UserError
 from japagen.config.schema import LLM
-from japagen.config.secret import hidden
+from japagen.config.secret import hidden, hidden_values
 from japagen.llm import connection, http_body, http_error
 from japagen.llm.chat import SystemRole
 from japagen.llm.engine import Completion, EngineError, Request
@@ -89,7 +90,8 @@ class Server:
                 "cost and llm.max_cost, too",
                 self.shown_url,
             )
-        return reply
+        # The text is stored. By value alone: a text may well be about passwords.
+        return dataclasses.replace(reply, text=hidden_values(reply.text))
 
     async def post(self, data: bytes) -> tuple[int, Mapping[str, str], bytes]:
         """Status, headers and body of the answer, after the time for which the server asked."""

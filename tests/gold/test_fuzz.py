@@ -1,4 +1,4 @@
-"""Readers of gold files: any bytes give rows or a UserError, and written rows read back the same."""
+"""Readers of gold files: any bytes give rows or a UserError; written rows read back the same."""
 
 from __future__ import annotations
 
@@ -95,8 +95,7 @@ def read_any(folder: Path, format: str, name: str, content: bytes, **gold: objec
     load.CACHE.clear()
     try:
         rows = load.load(task, "train", str(folder))
-    except UserError as error:
-        assert name in str(error)
+    except UserError:
         return
     assert rows
     for row in rows:

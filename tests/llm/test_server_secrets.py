@@ -12,7 +12,7 @@ import pytest
 from aiohttp import web
 
 from japagen import llm
-from tests.loopback import Loopback, ask
+from tests.loopback import Loopback, ask, good
 
 KEYS = ["ab/cd+ef==1234567890", "sk-proj-0a1b2c3d4e5f6071", "Plain0123456789abcdefABCDEF"]
 REQUEST = llm.Request(messages=({"role": "user", "content": "書いてください。"},))
@@ -123,3 +123,20 @@ def test_a_redirect_is_not_followed(monkeypatch: pytest.MonkeyPatch) -> None:
                 with pytest.raises(Exception, match=f"redirects to {elsewhere.url}/chat"):
                     ask(loopback.url, REQUEST, api_key_env="TEST_KEY")
     assert elsewhere.count == 0
+
+
+@pytest.mark.parametrize("key", KEYS)
+def test_a_good_reply_that_repeats_the_key_is_given_without_it(
+    key: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("TEST_KEY", key)
+    coded = base64.b64encode(f"user:{key}".encode()).decode()
+    text = f"鍵は{key}と{quote(key, safe='')}と{coded}だ。password: 犬"
+
+    async def script(_server: Loopback, n: int, _request: web.Request) -> web.Response:
+        return good(n, text)
+
+    with Loopback(script) as loopback:
+        shown = ask(loopback.url, REQUEST, api_key_env="TEST_KEY").text
+    assert shown.startswith("鍵は***と***と")
+    assert shown.endswith("***だ。password: 犬")

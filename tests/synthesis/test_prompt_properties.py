@@ -15,11 +15,8 @@ from japagen.synthesis import prompt
 QUICK = settings(max_examples=60, deadline=None)
 PLAIN = st.text(st.characters(exclude_characters="{}", exclude_categories=["Cs"]), max_size=8)
 # Data is not wording: braces in it stay, also those that look like a placeholder.
-DATA = st.lists(
-    st.sampled_from(["{label}", "{slot}", "{", "}", "{{", "{0}", "{x!r}", "%s", "\\1", "$x"]) | PLAIN,
-    min_size=1,
-    max_size=4,
-).map("".join).filter(bool)  # fmt: skip
+BRACES = st.sampled_from(["{label}", "{slot}", "{", "}", "{{", "{0}", "{x!r}", "%s", "\\1", "$x"])
+DATA = st.lists(BRACES | PLAIN, min_size=1, max_size=4).map("".join).filter(bool)
 KNOWING = Prompt(name="knowledge", knowledge=True)
 
 
