@@ -74,7 +74,7 @@ class Sweep(Callback):
     def on_job_start(self, config: DictConfig, *, task_function: TaskFunction, **_: Any) -> None:
         """Note that a job runs, possibly in another process than the sweep's."""
         if config.hydra.mode == RunMode.MULTIRUN:
-            words = [str(word) for word in config.hydra.overrides.task]
+            words = sweep.typed(config.hydra.overrides.task)
             sweep.note(
                 num=config.hydra.job.num, overrides=words, status="running", began=time.time()
             )

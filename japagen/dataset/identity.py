@@ -14,6 +14,7 @@ from hydra.core.hydra_config import HydraConfig
 
 from japagen.config.schema import INSTALLED, LLM, Config, Filter, Prompt, QuestionOptions
 from japagen.config.task import Task
+from japagen.job.sweep import typed
 
 # Raise it when a change to the code gives other text, or other labels, for the same options. The
 # fingerprint then differs, so that old replies are never mixed with new ones.
@@ -169,7 +170,7 @@ def group_overrides(names: Mapping[str, str]) -> list[str]:
 
 def task_overrides() -> list[str]:
     """The overrides of this job as typed; none outside a Hydra job."""
-    return list(HydraConfig.get().overrides.task) if HydraConfig.initialized() else []
+    return typed(HydraConfig.get().overrides.task) if HydraConfig.initialized() else []
 
 
 def config_dir_flag() -> list[str]:

@@ -8,15 +8,16 @@ import json
 import logging
 import os
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from hydra.core.hydra_config import HydraConfig
 from hydra.types import RunMode
-from omegaconf import DictConfig, OmegaConf
+from omegaconf import DictConfig, ListConfig, OmegaConf
 
 from japagen.config.error import UserError
+from japagen.config.secret import hidden_values
 
 if TYPE_CHECKING:
     from filelock import FileLock
@@ -56,21 +57,31 @@ def begin(config: DictConfig, process: Mapping[str, str]) -> tuple[Path, FileLoc
     return path, lock
 
 
+def typed(overrides: Iterable[object]) -> list[str]:
+    """The overrides as typed, to be stored or printed.
+
+    References such as ${oc.env:NAME} stay references, because their values may be secrets.
+    """
+    if isinstance(overrides, ListConfig):
+        overrides = OmegaConf.to_container(overrides, resolve=False)  # type: ignore[assignment]
+    return [hidden_values(str(word)) for word in overrides]
+
+
 def head(config: DictConfig) -> dict[str, str]:
     """`name` for people, and `digest`, which is equal when the same sweep is started again."""
     experiment = str(OmegaConf.select(config, "hydra.runtime.choices.experiment") or "")
     experiment = "" if experiment in ("null", "None") else experiment
-    typed = [
-        str(word)
-        for word in config.hydra.overrides.task
-        if not str(word).startswith(("experiment=", "rerun="))
+    words = [
+        word
+        for word in typed(config.hydra.overrides.task)
+        if not word.startswith(("experiment=", "rerun="))
     ]
     params = OmegaConf.to_container(config.hydra.sweeper, resolve=False)
     known = json.dumps(
-        [config.hydra.job.name, experiment, sorted(typed), params], sort_keys=True, default=str
+        [config.hydra.job.name, experiment, sorted(words), params], sort_keys=True, default=str
     )
     name = " ".join(
-        [str(config.hydra.job.name), "sweep ·", *([experiment] if experiment else []), *typed]
+        [str(config.hydra.job.name), "sweep ·", *([experiment] if experiment else []), *words]
     )
     return {
         "name": name[:200],

@@ -6,10 +6,12 @@ import shlex
 from types import SimpleNamespace
 
 import pytest
+from omegaconf import OmegaConf
 
 from japagen.config.check import check
 from japagen.config.schema import GenerateConfig
 from japagen.dataset import identity
+from japagen.job import sweep
 from tests.conftest import Compose
 
 
@@ -37,3 +39,14 @@ def test_the_printed_command_is_safe_in_a_shell(
     assert words[:5] == ["python", "generate.py", "--config-dir", folder, "task=my_jcola"]
     assert override in words
     assert "task.name=jcola" in words
+
+
+def test_stored_options_keep_their_references_instead_of_secrets(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setenv("SERVER_ADDRESS", "https://host/v1?key=planted-value")
+    words = ["llm.base_url=${oc.env:SERVER_ADDRESS}", "seed=1"]
+    job = OmegaConf.create({"overrides": {"task": words}})
+    monkeypatch.setattr(identity.HydraConfig, "initialized", lambda: True)
+    monkeypatch.setattr(identity.HydraConfig, "get", lambda: job)
+    assert identity.task_overrides() == sweep.typed(job.overrides.task) == words
