@@ -22,9 +22,9 @@ from japagen.gold.rows import Fault, Row
 from tests.weather import user_gold, weather
 
 QUICK = settings(
-    max_examples=150, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
+    max_examples=80, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
 )
-LONG = settings(QUICK, max_examples=3000)
+LONG = settings(QUICK, max_examples=1000)
 
 # What the readers look for, and what breaks them.
 PIECES = st.sampled_from(

@@ -10,9 +10,10 @@ from hypothesis import strategies as st
 
 from japagen.config.task import Clean
 from japagen.synthesis import clean
+from japagen.synthesis.sentences import completed
 from japagen.text import normal
 
-QUICK, LONG = settings(max_examples=300, deadline=None), settings(max_examples=8000, deadline=None)
+QUICK, LONG = settings(max_examples=120, deadline=None), settings(max_examples=4000, deadline=None)
 
 ASKED = st.sampled_from(
     [
@@ -84,7 +85,9 @@ def judge(reply: str, finish: str, rules: Clean, asked: str) -> None:
     assert not any(word in found.text for word in rules.forbidden)
     assert unicodedata.is_normalized("NFC", found.text)
     assert shows_all(found.text), ascii(found.text)
-    assert clean.clean(found.text, "stop", rules, asked) == found
+    # A sentence that ended with its line looks like one whose stop string was taken away.
+    if completed(found.text, rules.sentences) == found.text:
+        assert clean.clean(found.text, "stop", rules, asked) == found
 
 
 def shows_all(text: str) -> bool:
