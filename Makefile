@@ -20,6 +20,11 @@ test-all:  ## Run the default and the slow tests
 	$(DEFAULT_TESTS)
 	$(DEFAULT_TESTS) -n 0 -m slow
 
+mutants:  ## Test the tests: mutate cleaning, prompts and the journal (10 minutes; needs ".[mutation]")
+	rm -rf mutants
+	OMP_NUM_THREADS=1 mutmut run --max-children 1
+	python benchmarks/mutants.py
+
 demo:  ## Generate, train and score hotel reviews with the embedded models
 	python generate.py task=hotel_reviews prompt=knowledge filter=verified num_per_label=32
 	python train.py task=hotel_reviews prompt=knowledge filter=verified num_per_label=32
@@ -43,4 +48,4 @@ docs:  ## Build the documentation site into site/
 tree:  ## Update the generated lists in README.md and docs/architecture.md
 	python -m tests.documents
 
-.PHONY: help install lint test test-all demo table report ui docs tree
+.PHONY: help install lint test test-all mutants demo table report ui docs tree

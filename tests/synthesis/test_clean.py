@@ -113,6 +113,7 @@ def test_every_reason_that_clean_gives_has_an_example() -> None:
         ("犬が走っている。\n\n犬が走るのは公園です。", "犬が走っている。"),
         ("彼は「犬が走る」と言った。", "彼は「犬が走る」と言った。"),
         ("「犬」と「猫」", "「犬」と「猫」"),
+        ("犬が走っている。」", "犬が走っている。"),
     ],
 )
 def test_trim(reply: str, text: str) -> None:
@@ -122,6 +123,21 @@ def test_trim(reply: str, text: str) -> None:
 def test_trim_keeps_as_many_lines_as_asked() -> None:
     assert clean.trim("一行目\n\n二行目\n三行目", 2) == ("一行目\n二行目", True)
     assert clean.trim("一行目\n二行目", 2) == ("一行目\n二行目", False)
+
+
+@pytest.mark.parametrize(
+    ("reply", "finish", "reason"),
+    [
+        ("犬が走っている。", "content_filter", "refused"),
+        ("犬が走っている。", "error", "unfinished"),
+        ("<think>犬が走っている。", "stop", "thoughts"),
+        ("犬が走って\ufffdいる。", "stop", "damaged"),
+    ],
+)
+def test_a_reply_that_cannot_be_trusted_leaves_no_text(
+    reply: str, finish: str, reason: str
+) -> None:
+    assert judged(reply, finish) == clean.Cleaned("", reason)
 
 
 @pytest.mark.parametrize(
@@ -171,10 +187,50 @@ def test_truncated_line_is_rejected_and_longer_text_ends_with_its_last_whole_sen
     assert judged("犬が公園で走っていて、そ", "length", longer).reason == "truncated"
 
 
+@pytest.mark.parametrize(
+    ("reply", "kept"),
+    [
+        ("犬が走る。猫が眠る。そして", "犬が走る。猫が眠る。"),
+        ("犬が走る！猫も眠るか？そして", "犬が走る！猫も眠るか？"),
+        ("犬が走る。XLサイズの", "犬が走る。"),
+    ],
+)
+def test_a_truncated_reply_of_two_lines_is_kept_up_to_its_last_sentence(
+    reply: str, kept: str
+) -> None:
+    rules = Clean(min_chars=5, max_chars=40, lines=2)
+    assert judged(reply, "length", rules) == clean.Cleaned(kept, "")
+
+
 def test_same_looks_past_punctuation_and_politeness() -> None:
     assert clean.same("公園で、犬が走っている。", "公園で犬が走っています")
     assert not clean.same("公園で犬が走っている。", "公園で猫が走っている。")
     assert not clean.same("公園で犬が走っている。", "公園で犬が走っていない。")
+
+
+def test_bare_text_has_no_punctuation_and_no_verb_ending() -> None:
+    assert clean.bare("「公園で、犬が 走る。」") == "公園で犬が走"
+    assert clean.bare("公園で犬が走ります！") == "公園で犬が走り"
+
+
+@pytest.mark.parametrize("before", range(14))
+@pytest.mark.parametrize("after", range(7))
+def test_twelve_characters_of_the_instruction_are_a_leak_at_every_place(
+    before: int, after: int
+) -> None:
+    asked = "写真の説明文を一つ書いてください"
+    head, tail = "ぬ" * before, "ね" * after
+    for at in range(len(asked) - 11):
+        assert clean.leaks(head + asked[at : at + 12] + tail, asked, clean.any_of(()))
+        assert not clean.leaks(head + asked[at : at + 11] + tail, asked, clean.any_of(()))
+
+
+@pytest.mark.parametrize("before", [300, 301])
+def test_the_longest_repeated_chunk_has_40_characters(before: int) -> None:
+    varied = [chr(0x4E00 + at) for at in range(500)]
+    start = "".join(varied[:before])
+    assert clean.repeats(start + "".join(varied[400:440]) * 3)
+    assert not clean.repeats(start + "".join(varied[400:441]) * 3)
 
 
 def test_lengths_are_inclusive() -> None:

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import dataclasses
+import json
+
 import pytest
 from omegaconf import OmegaConf
 
@@ -127,3 +130,74 @@ def test_completion_text_of_a_base_model_ends_where_the_reply_begins() -> None:
         "\n指示：次に、同じ文を。\n回答："
     )
     assert text.startswith(prompt.completion_text(ASKED, [], [(ASKED, SHOT)], "説明。"))
+
+
+def with_slot_in_system() -> Task:
+    wording = dataclasses.replace(PAIR.wording, system="{slot}に詳しいライターです。")
+    return dataclasses.replace(PAIR, wording=wording)
+
+
+def test_system_message_names_the_slot_value() -> None:
+    assert prompt.system(PAIR, "犬") == "あなたはライターです。"
+    assert prompt.system(with_slot_in_system(), "犬") == "犬に詳しいライターです。"
+
+
+def test_without_a_value_the_slot_is_named_and_without_knowledge_it_is_empty() -> None:
+    task = with_slot_in_system()
+    assert prompt.system(task) == "動物に詳しいライターです。"
+    without = dataclasses.replace(task, knowledge=None)
+    assert prompt.system(without) == "に詳しいライターです。"
+    assert prompt.system(without, "犬") == "犬に詳しいライターです。"
+
+
+def test_slot_sentence_follows_a_form_on_a_line_of_its_own() -> None:
+    turns = {"sentence1": "書いてください。\n形：（場所）です。", "sentence2": "次に、{label}"}
+    task = dataclasses.replace(PAIR, wording=dataclasses.replace(PAIR.wording, turns=turns))
+    form = "書いてください。\n形：（場所）です。"
+    assert prompt.instructions(task, KNOWING, "same", "犬")[0] == f"{form}\n動物は「犬」です。"
+    assert prompt.instructions(task, KNOWING, "same")[0] == form
+    assert prompt.instructions(task, ZERO, "same", "犬")[0] == form
+
+
+def test_knowledge_prompt_of_a_task_without_knowledge_is_the_plain_prompt() -> None:
+    task = dataclasses.replace(PAIR, knowledge=None)
+    assert prompt.instructions(task, KNOWING, "other", "犬") == [
+        "一つ書いてください。",
+        "次に、別の文を。",
+    ]
+    assert prompt.slot_values(task, KNOWING) == []
+
+
+@pytest.mark.parametrize("texts", [("一文だけ。",), ("一文。", "二文。", "三文。")])
+def test_a_shot_with_too_few_or_too_many_texts_is_an_error(texts: tuple[str, ...]) -> None:
+    with pytest.raises(ValueError, match="zip"):
+        prompt.messages(ASKED, [], [(ASKED, Example("gold-1", texts, "same"))], "system")
+    with pytest.raises(ValueError, match="zip"):
+        prompt.joined(Example("gold-1", texts, "same"), PAIR.inputs)
+
+
+def test_joint_instruction_lists_each_input_and_shows_the_json_form() -> None:
+    assert prompt.joint(ASKED, PAIR.inputs) == (
+        '次の文をすべて書き、{"sentence1": "...", "sentence2": "..."} '
+        "という形のJSONだけで答えてください。\n"
+        "- sentence1：一つ書いてください。\n"
+        "- sentence2：次に、同じ文を。"
+    )
+    with pytest.raises(ValueError, match="zip"):
+        prompt.joint(ASKED[:1], PAIR.inputs)
+
+
+def test_a_shot_of_a_joint_prompt_is_one_readable_json_object() -> None:
+    shot = prompt.joined(SHOT, PAIR.inputs)
+    text = '{"sentence1": "犬が走る。", "sentence2": "犬が駆ける。"}'
+    assert shot == Example("gold-7", (text,), "same")
+    assert json.loads(shot.texts[0]) == dict(zip(PAIR.inputs, SHOT.texts, strict=True))
+
+
+def test_joint_schema_requires_each_input_as_text_and_nothing_else() -> None:
+    assert prompt.joint_schema(PAIR.inputs) == {
+        "type": "object",
+        "properties": {"sentence1": {"type": "string"}, "sentence2": {"type": "string"}},
+        "required": ["sentence1", "sentence2"],
+        "additionalProperties": False,
+    }
