@@ -8,7 +8,7 @@ LLM prompted on gold rows that this script writes) and `sweep` (a Hydra multirun
 a new MLflow store). Two of them run at the same time. Each moment is drawn from the whole duration
 of the undisturbed job, imports and exit included. 70 % of the signals are SIGKILL, the others
 SIGTERM and SIGINT. After at most six kills the same command runs to its end in the same folder, and
-the next kills begin in a new one. After `--minutes` no new folder is begun.
+the next kills begin in a new one. A job begins no new folder after `--minutes`.
 
 Compared: bytes of tables, weights and predictions; entries of journals (none lost, none twice);
 MLflow runs (one FINISHED per job of the sweep and one for the sweep, none left RUNNING); temporary
@@ -230,12 +230,12 @@ def main() -> int:
     base = Path(tempfile.mkdtemp(prefix="japagen-kills-"))
     prepare(base)
     chosen = [job for job in jobs(base) if job.name in options.only]
-    end = time.monotonic() + 60 * options.minutes
 
     def work(n: int) -> int:
         job, began = chosen[n], time.monotonic()
         share = options.kills // len(chosen) + (n < options.kills % len(chosen))
-        count = disturb(job, base, share, random.Random(f"{options.seed} {job.name}"), end)
+        draw, end = random.Random(f"{options.seed} {job.name}"), began + 60 * options.minutes
+        count = disturb(job, base, share, draw, end)
         print(line(job, count, time.monotonic() - began), flush=True)
         return len(count.lost)
 
