@@ -6,6 +6,7 @@ import os
 import re
 import shlex
 import sqlite3
+import tempfile
 from contextlib import closing
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
@@ -59,12 +60,32 @@ def connect(uri: str, experiment: str) -> tuple[MlflowClient, str]:
         client = open_client(uri)
         return client, experiment_id(client, experiment, None)
     with FileLock(f"{path}.lock", timeout=120):  # else two first jobs would both create the tables
+        if not path.exists() or path.stat().st_size == 0:
+            create_store(path)
         with closing(sqlite3.connect(path, timeout=20)) as connection:
             # Tried first, because MLflow tries a file that it cannot write for 100 seconds.
             connection.execute("BEGIN IMMEDIATE")
         client = open_client(uri)
         folder = path.parent / "mlruns" / file_name(experiment)
         return client, experiment_id(client, experiment, folder.as_uri())
+
+
+def create_store(path: Path) -> None:
+    """Create an SQLite store with all of MLflow's tables: whole, or not at all.
+
+    MLflow creates the tables in many transactions and can't continue in a store where it was killed
+    between two of them. So it works in a temporary folder, and the result is copied and renamed.
+    """
+    part = path.with_name(f"{path.name}.part")
+    for name in (part.name, f"{part.name}-journal"):
+        part.with_name(name).unlink(missing_ok=True)
+    # MLflow keeps its connections open; some systems do not delete open files.
+    with tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as folder:
+        made = Path(folder) / "mlflow.db"
+        open_client(f"sqlite:///{made.as_posix()}").get_experiment_by_name("Default")
+        with closing(sqlite3.connect(made)) as whole, closing(sqlite3.connect(part)) as copy:
+            whole.backup(copy)
+    part.replace(path)
 
 
 def experiment_id(client: MlflowClient, name: str, artifacts: str | None) -> str:
