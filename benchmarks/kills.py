@@ -80,6 +80,7 @@ def entries(folder: Path) -> dict[str, object]:
     out: dict[str, object] = {}
     for path in folder.rglob("journal.jsonl"):
         rows = [json.loads(line) for line in path.read_bytes().splitlines()[1:]]
+        rows = [row for row in rows if "k" in row or "id" in row]  # not what a job spent
         keys = [(row.get("k", row.get("id")), row.get("attempt")) for row in rows]
         out[f"{path.relative_to(folder)}: twice"] = len(keys) - len(set(keys))
     return out

@@ -25,6 +25,7 @@ from japagen.evaluation.console import end, show
 from japagen.evaluation.score import Result, measure
 from japagen.gold import load
 from japagen.gold.example import Example
+from japagen.llm import question
 
 if TYPE_CHECKING:
     from japagen.student.saved import Opened
@@ -157,7 +158,7 @@ def prompting_result(asked: prompting.Prompting, rows: Sequence[Example], name: 
     empty = prompting.content_free_rows(asked.task) if asked.calibrate else []
     base = prior(answers.by_row, empty, asked.task)
     if empty and not base:
-        log.warning("question.calibrate has no effect: the engine gives no token probabilities")
+        log.warning(question.NO_PRIOR)
     predicted = predictions(answers.by_row, rows, asked.task, base)
     prompting.write(asked.folder(), predicted)
     unparsed = sum(row["predicted"] is None for row in predicted)

@@ -32,7 +32,7 @@ PATTERNS = tuple(
     for pattern in (
         rf"({PARAMETER})[^\s&#'\"<>]+",
         r"(://(?:[^/\s:@'\"?#]*:)?)[^/\s'\"?#]+(?=@)",
-        r"((?i:cookie)['\"]?\s*[:=]\s*['\"]?)[^\s'\"][^\r\n'\"]*",
+        r"((?i:cookie)['\"]?\s*[:=]\s*['\"]?\s*)[^\s'\"][^\r\n'\"]*",
         rf"({SECRET}['\"]?\s*[:=]\s*['\"]?(?i:(?:bearer|basic|token|digest|negotiate)\s+)?)"
         r"[^\s'\",&}]+",
         r"()\b(?:sk|pk|rk)-[\w-]{12,}",

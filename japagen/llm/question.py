@@ -20,6 +20,10 @@ FORMAT = 2
 TOP = 20  # first tokens whose probability is asked for; servers give no more
 ANSWER = "答え："
 CONTENT_FREE = ("", "該当なし", "［文章］")  # inputs without content, for calibration
+NO_PRIOR = (
+    "question.calibrate has no effect: the engine gives no token probabilities, or the first token "
+    "of an answer begins several labels"
+)
 
 Texts = Sequence[str]
 

@@ -18,6 +18,8 @@ FIRST_BLOCK = 16  # examples of each label in the first block of a plan with poo
 class Acceptor:
     """The state of a synthesis: a function of the journal's replies, not of their order of arrival.
 
+    Only after max_attempts was lowered does the order decide which example a spare reply becomes.
+
     Example k of the plan asks for the label `labels[k % len(labels)]`. It is decided only when all
     examples before it are. `keep(k, reply)` is called once for each accepted example.
 
@@ -143,6 +145,8 @@ class Acceptor:
             if k in self.claimed:
                 reply: Reply | None = self.claimed.pop(k)
                 if self.is_duplicate(reply):
+                    if k in self.ready:
+                        continue
                     self.attempts[k] = 0
                     self.draw(k)
                     return

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import gc
-import hashlib
-import json
 import logging
 import time
 from collections.abc import Sequence
@@ -165,42 +163,55 @@ class Synthesis:
     async def open_verifier(self, ask: Ask) -> Verifier | None:
         """Return the verifier of the dataset's filter; None without one or if it is not trusted."""
         rule, task = self.dataset.filter, self.dataset.task
-        if rule.method == "none" or self.measured.get("reliability") == NO_GOLD:
+        if rule.method == "none":
             return None
-        try:
-            gold = self.verification_gold()
-        except GoldMissing as missing:
-            if rule.method != "auto":
-                raise
-            self.record("reliability", NO_GOLD)
-            log.warning(
-                "filter=auto falls back to filter=none for the whole dataset, because there are no "
-                "gold rows to measure the verifier on: %s",
-                missing,
-            )
+        gold = self.verification_gold()
+        if gold is None:
             return None
         if rule.student:
             student = StudentVerifier(rule.student, task)
             return student if await self.is_trusted(student, gold.rows) else None
         chat, prior = self.dataset.llm.chat, ()
-        counted = verification.Counted(ask, self.measured.get("measuring_tokens", (0, 0)))
-        if self.dataset.calibrate:
-            prior = await self.once(
-                "prior", verification.content_free_prior(counted, task, chat, gold.shots)
-            )
-        measured = LLMVerifier(counted, task, chat, gold.shots, prior)
-        trusted = await self.is_trusted(measured, gold.rows)
-        if counted.tokens != self.measured.get("measuring_tokens", [0, 0]):
-            self.record("measuring_tokens", counted.tokens)
-            self.check_cost()
+        before = self.measured.get("measuring_tokens", [0, 0])
+        counted = verification.Counted(ask, before, self.check_cost)
+        self.measured["measuring_tokens"] = counted.tokens
+        try:
+            if self.dataset.calibrate:
+                prior = await self.once(
+                    "prior", verification.content_free_prior(counted, task, chat, gold.shots)
+                )
+            measured = LLMVerifier(counted, task, chat, gold.shots, prior)
+            trusted = await self.is_trusted(measured, gold.rows)
+        finally:
+            if counted.tokens != before:
+                self.record("measuring_tokens", counted.tokens)
         return LLMVerifier(ask, task, chat, gold.shots, prior) if trusted else None
 
-    def verification_gold(self) -> verification.GoldRows:
-        """Return the gold rows that the filter needs. Raises UserError if the shots are others."""
-        needs_rows = "reliability" not in self.measured
-        gold = verification.gold_rows(self.dataset, self.gold_dir, needs_rows)
-        if gold.shots:
-            digest = hashlib.sha256(json.dumps(gold.shots).encode()).hexdigest()[:16]
+    def verification_gold(self) -> verification.GoldRows | None:
+        """Return the gold rows that the filter needs; None with filter=auto and no gold.
+
+        Raises UserError if the shots have changed.
+        """
+        known = self.measured.get("reliability")
+        if known == NO_GOLD and self.state.tally.replies:
+            log.warning("filter=auto keeps to filter=none, with which this dataset was begun")
+            return None
+        try:
+            measuring = known in (None, NO_GOLD)
+            gold = verification.gold_rows(self.dataset, self.gold_dir, measuring)
+        except GoldMissing as missing:
+            if self.dataset.filter.method != "auto":
+                raise
+            log.warning(
+                "filter=auto falls back to filter=none for the whole dataset, because there are no "
+                "gold rows to measure the verifier on: %s",
+                missing,
+            )
+            self.record("reliability", NO_GOLD)
+            return None
+        if known == NO_GOLD:  # it has arrived before the first reply
+            del self.measured["reliability"]
+        if digest := gold.digest:
             if self.measured.get("verification_shots", digest) != digest:
                 raise UserError(
                     f"{self.journal.path.parent} was verified with other shots (filter.shots="
@@ -220,22 +231,8 @@ class Synthesis:
         if not rule.dev_rows:
             return True
         concurrency = self.dataset.llm.concurrency
-
-        async def ask() -> dict[str, Any]:
-            found = await reliability.measure(verifier, rows, rule, task, concurrency)
-            return {**found.report(), "trusted": found.trusted}
-
-        found = await self.once("reliability", ask())
-        trusted = bool(found["trusted"]) or rule.method != "auto"
-        say = log.info if found["trusted"] else log.warning
-        say(
-            "the verifier labels %d gold rows with a balanced accuracy of %.2f (recall: %s)%s",
-            found["rows"],
-            found["balanced_accuracy"],
-            ", ".join(f"{label} {share:.2f}" for label, share in found["recall"].items()),
-            "" if trusted else ": filter=auto falls back to filter=none",
-        )
-        return trusted
+        measuring = reliability.measure(verifier, rows, rule, task, concurrency)
+        return reliability.is_trusted(rule, await self.once("reliability", measuring))
 
     async def once(self, key: str, measuring: Any) -> Any:
         """Return what the journal has under `key`; if it has nothing, measure it and write it."""

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import functools
+import hashlib
+import json
 import logging
 import time
 from collections.abc import Awaitable, Callable, Sequence
@@ -97,13 +99,17 @@ class StudentVerifier:
 
 
 class Counted:
-    """Asks the LLM and counts the tokens: `tokens` of prompts and completions."""
+    """Asks the LLM and counts the tokens: `tokens` of prompts and completions.
 
-    def __init__(self, ask: Ask, tokens: Sequence[int] = (0, 0)) -> None:
-        self.ask, self.tokens = ask, list(tokens)
+    `check` is called before each question.
+    """
+
+    def __init__(self, ask: Ask, tokens: Sequence[int], check: Callable[[], None]) -> None:
+        self.ask, self.tokens, self.check = ask, list(tokens), check
 
     async def __call__(self, request: llm.Request) -> llm.Completion:
         """Return the LLM's reply."""
+        self.check()
         reply = await self.ask(request)
         self.tokens[0] += reply.prompt_tokens
         self.tokens[1] += reply.completion_tokens
@@ -116,6 +122,12 @@ class GoldRows:
 
     shots: Shots
     rows: Sequence[Example]
+
+    @property
+    def digest(self) -> str:
+        """16 hexadecimal digits of the shots, "" without any."""
+        text = json.dumps([[*texts, label] for texts, label in self.shots])
+        return hashlib.sha256(text.encode()).hexdigest()[:16] if self.shots else ""
 
 
 def gold_rows(dataset: Dataset, gold_dir: str | None, measuring: bool) -> GoldRows:
@@ -141,7 +153,7 @@ async def content_free_prior(ask: Ask, task: Task, chat: bool, shots: Shots) -> 
     found = [await verifier.verify(texts) for texts in question.content_free(task)]
     rows = [answer.probabilities for answer in found]
     if not all(rows):
-        log.warning("question.calibrate has no effect: the engine gives no token probabilities")
+        log.warning(question.NO_PRIOR)
         return ()
     return tuple(sum(column) / len(rows) for column in zip(*rows, strict=True))
 

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
 from japagen import generate, llm
@@ -33,6 +33,9 @@ OTHERS = b'7-e }x\xff"'  # bytes to replace one with; of numbers, white space, n
 
 
 @given(entries=ENTRIES)
+@example(
+    entries=[{"k": 1, "texts": ["一\n二", "\u2028"]}, {"k": 2, "texts": ["犬\ud83d", '\\"\x85']}]
+)
 @QUICK
 def test_a_journal_cut_at_any_byte_keeps_its_whole_lines(
     entries: list[dict[str, Any]], tmp_path: Path
