@@ -133,7 +133,7 @@ def ready_folder(ready: Path, folder: Path) -> None:
 def run(folder: Path, script: str, url: str, *words: str, **environment: str) -> tuple[int, str]:
     """The exit code and all output of a command with every secret planted."""
     found = {**VARIABLES, "LLM_ADDRESS": f"{url}?key={quote_plus(SECRETS['query'])}"}
-    done = start(folder, *script.split(), *words, **{**found, **environment})
+    done = start(folder, script, *words, **{**found, **environment})
     return done.returncode, done.stdout + done.stderr
 
 
