@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import signal
 import subprocess
@@ -28,6 +29,15 @@ from tests.toys import write_toys
 # A shell starts background jobs with SIGINT ignored, and child processes inherit that. The tests
 # stop child processes with SIGINT, so restore the handler.
 signal.signal(signal.SIGINT, signal.default_int_handler)
+
+# Property tests try the same examples in every run, so that no change is stopped by chance. To try
+# others: HYPOTHESIS_PROFILE=random. The environment of the vllm tests has no hypothesis.
+with contextlib.suppress(ImportError):
+    from hypothesis import settings
+
+    settings.register_profile("same", derandomize=True)
+    settings.register_profile("random")
+    settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "same"))
 
 Compose = Callable[..., DictConfig]
 

@@ -96,8 +96,8 @@ class Acceptor:
         self.tally.count(reply)
         self.out.discard(reply.k)
         relabelled = not reply.reason and reply.label != reply.asked
-        if reply.k < self.next:
-            return self.late(reply)
+        if reply.k < self.next or self.ready.get(reply.k) is not None:
+            return self.spare(reply)
         # A duplicate of an accepted example will still be one at its turn: draw again at once.
         reason = reply.reason or ("" if relabelled else self.seen.reason(reply.texts))
         if relabelled:
@@ -110,13 +110,18 @@ class Acceptor:
         self.decide()
         return "relabelled" if relabelled else reason
 
-    def late(self, reply: Reply) -> str:
-        """Use a reply to a decided example: an earlier job had a higher max_attempts."""
-        if reason := reply.reason or self.seen.reason(reply.texts):
-            self.tally.rejected[reply.asked][reason] += 1
-        else:
+    def spare(self, reply: Reply) -> str:
+        """Use a reply to an example that has one: an earlier job had another max_attempts."""
+        k = reply.k
+        if reply.reason:
+            self.tally.rejected[reply.asked][reply.reason] += 1
+        elif k < self.next:
             self.share(reply)
-        return reason
+        else:
+            self.relabelled[k].append(reply)
+        if k >= self.next:
+            self.attempts[k] = max(self.attempts.get(k, 0), reply.attempt + 1)
+        return reply.reason
 
     def reject(self, reply: Reply, reason: str) -> None:
         """Count a rejected reply and draw its example again."""
@@ -126,7 +131,7 @@ class Acceptor:
     def retry(self, reply: Reply) -> None:
         """Draw an example again, or note that its attempts are used up."""
         k = reply.k
-        self.attempts[k] = reply.attempt + 1
+        self.attempts[k] = max(self.attempts.get(k, 0), reply.attempt + 1)
         if self.attempts[k] >= self.max_attempts:
             self.ready[k] = None
         else:
@@ -147,7 +152,7 @@ class Acceptor:
                 if self.is_duplicate(reply):
                     if k in self.ready:
                         continue
-                    self.attempts[k] = 0
+                    self.attempts.setdefault(k, 0)
                     self.draw(k)
                     return
             elif k in self.ready:
