@@ -39,9 +39,6 @@ def make_trainer(
     `gold_last`: whether gold rows are trained on after the synthetic ones. `few`: whether the head
     is fitted first and the last weights are kept instead of the best (few_rows.applies).
     """
-    from lightning.fabric.utilities.exceptions import MisconfigurationException
-    from lightning.pytorch import Trainer as LightningTrainer
-
     from japagen.training import checkpoint, early_stopping, few_rows
 
     steps = math.ceil(batches / trainer.options.get("accumulate_grad_batches", 1))
@@ -64,7 +61,14 @@ def make_trainer(
         "use_distributed_sampler": False,
         **process.plugins(trainer.options),
     }
-    values = {**ours, **trainer.options, "precision": precision(trainer.options)}
+    return built({**ours, **trainer.options, "precision": precision(trainer.options)}, trainer)
+
+
+def built(values: Mapping[str, Any], trainer: Trainer) -> LightningTrainer:
+    """Return Lightning's trainer of these options. Raises UserError if it refuses them."""
+    from lightning.fabric.utilities.exceptions import MisconfigurationException
+    from lightning.pytorch import Trainer as LightningTrainer
+
     try:
         return LightningTrainer(**values)
     except (TypeError, ValueError, MisconfigurationException) as error:
