@@ -10,7 +10,7 @@ of the undisturbed job, imports and exit included. 70 % of the signals are SIGKI
 SIGTERM and SIGINT. After at most six kills the same command runs to its end in the same folder, and
 the next kills begin in a new one. A job begins no new folder after `--minutes`.
 
-Compared: bytes of tables, weights and predictions; entries of journals (none lost, none twice);
+Compared: bytes of tables, weights and predictions; entries of journals (none twice);
 MLflow runs (one FINISHED per job of the sweep and one for the sweep, none left RUNNING); temporary
 files (none left). Prints one line per job; the exit code is 1 if anything differs or a repeated
 command fails, and the folders then stay.

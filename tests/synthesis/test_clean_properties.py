@@ -71,7 +71,7 @@ RULES = st.builds(
 )
 
 
-def judge(reply: str, finish: str, rules: Clean, asked: str) -> None:
+def assert_judged(reply: str, finish: str, rules: Clean, asked: str) -> None:
     found = clean.clean(reply, finish, rules, asked)
     event(found.reason or "accepted")
     assert found.reason == "" or found.reason in clean.REASONS
@@ -103,14 +103,14 @@ def shows_all(text: str) -> bool:
 @given(TEXTS, FINISH, RULES, ASKED)
 @QUICK
 def test_any_reply_is_judged(reply: str, finish: str, rules: Clean, asked: str) -> None:
-    judge(reply, finish, rules, asked)
+    assert_judged(reply, finish, rules, asked)
 
 
 @pytest.mark.slow
 @given(TEXTS, FINISH, RULES, ASKED)
 @LONG
 def test_many_replies_are_judged(reply: str, finish: str, rules: Clean, asked: str) -> None:
-    judge(reply, finish, rules, asked)
+    assert_judged(reply, finish, rules, asked)
 
 
 @given(TEXTS)

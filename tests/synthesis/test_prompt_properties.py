@@ -1,4 +1,4 @@
-"""Prompts from any texts: everything is in them as it is, and no placeholder is left."""
+"""Prompts from any texts contain every text unchanged, and no unfilled `{label}` or `{slot}`."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from japagen.synthesis import prompt
 
 QUICK = settings(max_examples=60, deadline=None)
 PLAIN = st.text(st.characters(exclude_characters="{}", exclude_categories=["Cs"]), max_size=8)
-# Data is not wording: braces in it stay, also those that look like a placeholder.
+# Braces in data stay as they are, also `{label}` and `{slot}`: only the wording is a template.
 BRACES = st.sampled_from(["{label}", "{slot}", "{", "}", "{{", "{0}", "{x!r}", "%s", "\\1", "$x"])
 DATA = st.lists(BRACES | PLAIN, min_size=1, max_size=4).map("".join).filter(bool)
 KNOWING = Prompt(name="knowledge", knowledge=True)
@@ -52,9 +52,7 @@ def wording_of(task: Task, label: str) -> str:
 
 @given(tasks(), st.data())
 @QUICK
-def test_instructions_have_the_label_and_the_slot_and_no_placeholder(
-    task: Task, data: st.DataObject
-) -> None:
+def test_instructions_contain_the_label_and_the_slot_value(task: Task, data: st.DataObject) -> None:
     assert task.knowledge is not None
     for label in task.labels:
         slot = data.draw(st.sampled_from(task.knowledge.values))
@@ -68,7 +66,7 @@ def test_instructions_have_the_label_and_the_slot_and_no_placeholder(
 
 @given(tasks(), PLAIN)
 @QUICK
-def test_without_knowledge_no_placeholder_is_left(task: Task, slot: str) -> None:
+def test_without_knowledge_no_slot_is_left(task: Task, slot: str) -> None:
     zero = Prompt(name="zero_shot")
     for knowledge in (task.knowledge, None):
         task.knowledge = knowledge
