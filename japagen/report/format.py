@@ -7,7 +7,7 @@ import time
 
 from japagen.config.secret import hidden
 from japagen.report.row import fraction, row, size
-from japagen.report.table import Cell
+from japagen.report.table import LEVEL, Cell
 from japagen.tracking import Recorded
 
 MISSING = "—"
@@ -17,9 +17,14 @@ def p_value(cell: Cell) -> str:
     """The p-value of a cell, or ""."""
     if cell.p is None:
         return ""
-    name = "p(t)" if cell.how == "t-test" else "p"
-    shown = f"{name} < 0.001" if cell.p < 0.001 else f"{name} = {cell.p:.3f}"
-    return shown + (" †" if cell.p < 0.05 else "")
+    shown = "p < 0.001" if cell.p < 0.001 else f"p = {cell.p:.3f}"
+    return shown + (" †" if cell.p < LEVEL else "")
+
+
+def rows_per_label(cell: Cell) -> str:
+    """The training rows of each label, e.g. "×64"; "" for all of gold, and for prompting."""
+    known = size(cell.runs[0])
+    return "" if known is None else f"×{known:g}"
 
 
 def amount(number: float | None, unit: str = "") -> str:

@@ -69,7 +69,9 @@ def cell(column: Column, one: Row) -> str:
     if found is None:
         return format.MISSING
     mean = f"**{found.mean:.3f}**" if one == column.best else f"{found.mean:.3f}"
-    parts = [mean, format.spread(found.spread), f"(n={len(found.runs)})"]
+    mean += "°" if column.doubtful(found) else ""
+    number = " ".join(filter(None, [f"n={len(found.runs)}", format.rows_per_label(found)]))
+    parts = [mean, format.spread(found.spread), f"({number})"]
     return " ".join(filter(None, [*parts, plain(format.p_value(found))]))
 
 

@@ -40,6 +40,7 @@ def html(found: Summary, uri: str) -> str:
         row_of=row,
         seed_of=seed,
         amount_of_data=format.amount_of_data,
+        rows_per_label=format.rows_per_label,
         run_link=lambda run: format.link(uri, run),
     )
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import math
 import re
+from collections import defaultdict
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
@@ -20,16 +21,29 @@ ORDER = (
     r"^few gold",
     r"^gold",
 )
+# Options that change no score, or that stand elsewhere: in the method's name, the seed, the size.
+ALIKE = re.compile(
+    r"seed|dataset_seed|(data\.)?num_per_label|data\.(fraction|shots)|\w+_dir|mlflow_uri|logger.*|"
+    r"rerun|objective|export|dry_run|estimate|subject|limit|max_attempts|max_shortfall|"
+    r"llm\.(price_.*|concurrency|serve|licence|engine\..*|max_cost|_target_)|student\.(batch_size|path)|"
+    r"trainer|trainer\.(save_steps|compile|options\.(devices|accelerator|strategy|num_nodes|enable_.*))|"
+    r"llm|student|task|data|loss|filter|prompt|shots"
+)
+OPTIONS = "options"  # the tag that `told_apart` gives
 LARGEST = 1e300  # MLflow stores an infinite number as the largest float
 
 
 @dataclass(frozen=True)
 class Row:
-    """One line of the table: the method, its LLM and its student, "" where it has none."""
+    """One line of the table: the method, its LLM and its student, "" where it has none.
+
+    `options` are those by which runs of the same method differ, e.g. `student.learning_rate=3e-05`.
+    """
 
     method: str
     llm: str = ""
     student: str = ""
+    options: str = ""
 
 
 def usable(number: float) -> bool:
@@ -69,7 +83,38 @@ def row(run: Recorded) -> Row:
     gold = "gold" in value(run, "data")
     llm = run.tags.get("llm", "") if gold else value(run, "llm")
     student = "" if value(run, "subject") == "prompting" else value(run, "student")
-    return Row(run.tags.get("method") or "unnamed method", llm, student)
+    method = run.tags.get("method") or "unnamed method"
+    return Row(method, llm, student, run.tags.get(OPTIONS, ""))
+
+
+def told_apart(runs: Iterable[Recorded]) -> list[Recorded]:
+    """The runs, each with a tag for the options by which runs of the same method differ.
+
+    An option that a run does not name, because its version had none, tells nothing apart.
+    """
+    runs, values = list(runs), defaultdict[tuple[str, Row, str], set[str]](set)
+    for run in runs:
+        if has_score(run):
+            for key, text in run.params.items():
+                if not ALIKE.fullmatch(key):
+                    values[run.task, row(run), key].add(text)
+    differing = defaultdict[Row, set[str]](set)
+    for (_, one, key), found in values.items():
+        if len(found) > 1:
+            differing[one].add(key)
+    made = []
+    for run in runs:
+        keys = sorted(differing[row(run)]) if has_score(run) else []
+        words = " ".join(f"{key}={run.params[key]}" for key in keys if key in run.params)
+        made.append(dataclasses.replace(run, tags={**run.tags, OPTIONS: words}) if words else run)
+    return made
+
+
+def has_score(run: Recorded) -> bool:
+    """Whether the run has a place in the table."""
+    # The score of a saved student is that of its training, which is a run of its own.
+    again = value(run, "subject") == "student"
+    return run.status == "FINISHED" and in_table(run) and not again and "score" in run.metrics
 
 
 def size(run: Recorded) -> float | None:
@@ -99,9 +144,7 @@ def scored(runs: Iterable[Recorded]) -> list[Recorded]:
     """The finished runs with a score on gold; the newest of each repeated job."""
     newest: dict[tuple[object, ...], Recorded] = {}
     for run in sorted(runs, key=lambda run: run.began):
-        # The score of a saved student is that of its training, which is a run of its own.
-        again = value(run, "subject") == "student"
-        if run.status == "FINISHED" and in_table(run) and not again and "score" in run.metrics:
+        if has_score(run):
             newest[run.task, row(run), seed(run), size(run), fraction(run)] = run
     return list(newest.values())
 
@@ -118,10 +161,11 @@ def names(runs: Iterable[Recorded]) -> dict[Row, str]:
     rows = {row(run) for run in runs}
     llms, students = {one.llm for one in rows} - {""}, {one.student for one in rows} - {""}
     made = {}
-    for one in sorted(rows, key=lambda one: (rank(one.method), one.llm, one.student)):
+    for one in sorted(rows, key=lambda one: (rank(one.method), one.llm, one.student, one.options)):
         llm = f" · {one.llm}" if one.llm and len(llms) > 1 else ""
         student = f" → {one.student}" if one.student and len(students) > 1 else ""
-        made[one] = f"{one.method}{llm}{student}"
+        options = f" · {one.options}" if one.options else ""
+        made[one] = f"{one.method}{llm}{student}{options}"
     return made
 
 

@@ -1,10 +1,11 @@
-"""Tests of whether two methods differ: paired bootstrap, paired t-test, Holm's correction."""
+"""Tests of whether two methods differ: over gold rows and seeds, with Holm's correction."""
 
 from __future__ import annotations
 
 import contextlib
 import functools
 import math
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -17,21 +18,26 @@ if TYPE_CHECKING:
 RESAMPLES = 2000
 BLOCK = 4_000_000  # weights in memory at once, as floats
 HUGE = 1e100  # larger numbers overflow when they are squared
+SEEDS = 3  # fewer show too little of how much seeds differ
+
+Rows = Mapping[str, tuple[str, str]]  # row id -> (gold, predicted)
 
 
 @dataclass(frozen=True)
 class Resampled:
-    """Scores of one method on each resample of the gold rows `ids`, (RESAMPLES,).
+    """Scores of one method on the gold rows `ids`.
 
-    Methods with the same ids have the same resamples.
+    `resampled`: the mean over its runs on each resample of the rows, (RESAMPLES,), which are the
+    same for all methods. `seeds`: the score of each run on all rows.
     """
 
     ids: tuple[str, ...]
-    scores: Array
+    resampled: Array
+    seeds: tuple[float, ...]
 
 
-def resampled(metric: str, runs: Sequence[Mapping[str, tuple[str, str]]]) -> Resampled | None:
-    """The mean score over `runs` ({row id: (gold, predicted)}) on each resample.
+def resampled(metric: str, runs: Sequence[Rows]) -> Resampled | None:
+    """The scores of a method with `runs`, one for each seed.
 
     None if the runs have different rows, or the metric cannot be computed from them.
     """
@@ -40,66 +46,92 @@ def resampled(metric: str, runs: Sequence[Mapping[str, tuple[str, str]]]) -> Res
         return None
     import numpy as np
 
-    total = np.zeros(RESAMPLES)
+    total, seeds = np.zeros(RESAMPLES), list[float]()
     for run in runs:
         gold, predicted = zip(*(run[key] for key in ids), strict=True)
         one = score(metric, gold, predicted)
         if one is None:
             return None
-        total += one
-    return Resampled(ids, total / len(runs))
+        total += one[1:]
+        seeds.append(float(one[0]))
+    return Resampled(ids, total / len(runs), tuple(seeds))
 
 
-def bootstrap(one: Resampled | None, two: Resampled | None) -> float | None:
-    """The two-sided p-value of equal scores; None if one is missing or the rows differ."""
+def majority(metric: str, rows: Rows) -> Resampled | None:
+    """The scores of always predicting the most frequent gold label; None for a regression."""
+    if metric in ("spearman", "pearson") or not rows:
+        return None
+    label = Counter(gold for gold, _ in rows.values()).most_common(1)[0][0]
+    return resampled(metric, [{key: (gold, label) for key, (gold, _) in rows.items()}])
+
+
+def p_value(one: Resampled | None, two: Resampled | None) -> float | None:
+    """The two-sided p-value of equal scores; None if one is missing or the rows differ.
+
+    The squared standard error of the difference has two parts: the variance over resamples of the
+    gold rows (paired bootstrap), and of each method the variance over its seeds divided by their
+    number, which is what a hierarchical bootstrap resamples. Three resampled seeds would understate
+    it by a third, so it is computed. The degrees of freedom are those of Satterthwaite (1946).
+    A method with one run counts as one without seeds, such as prompting.
+    """
     if one is None or two is None or one.ids != two.ids:
         return None
-    difference = one.scores - two.scores
-    fewer = min(int((difference <= 0).sum()), int((difference >= 0).sum()))
-    # Both counts get one more, as in any Monte Carlo test: no number of resamples shows p = 0.
-    return min(1.0, 2 * (fewer + 1) / (RESAMPLES + 1))
-
-
-def t_test(one: Mapping[str, float], two: Mapping[str, float]) -> float | None:
-    """The paired p-value over common seeds; None for fewer than two or for equal differences."""
-    seeds = sorted(one.keys() & two.keys())
-    differences = [one[seed] - two[seed] for seed in seeds]
-    if len(seeds) < 2 or max(differences) - min(differences) < 1e-12:
-        return None
+    import numpy as np
     import scipy.stats
 
-    return float(scipy.stats.ttest_1samp(differences, 0.0).pvalue)
+    difference = float(np.mean(one.seeds) - np.mean(two.seeds))
+    parts = [(float(np.var(one.resampled - two.resampled, ddof=1)), max(1, len(one.ids) - 1))]
+    for seeds in (one.seeds, two.seeds):
+        if len(seeds) > 1:
+            parts.append((float(np.var(seeds, ddof=1)) / len(seeds), len(seeds) - 1))
+    squared = sum(variance for variance, _ in parts)
+    if squared < 1e-24:
+        # As in any Monte Carlo test, no number of resamples shows p = 0.
+        return 1.0 if abs(difference) < 1e-12 else 2 / (RESAMPLES + 1)
+    freedom = squared**2 / sum(variance**2 / degrees for variance, degrees in parts)
+    return float(2 * scipy.stats.t.sf(abs(difference) / math.sqrt(squared), freedom))
 
 
-def holm(values: Sequence[float]) -> list[float]:
-    """p-values corrected by Holm's step-down method, in the given order."""
+def holm(values: Sequence[float], number: int = 0) -> list[float]:
+    """p-values corrected by Holm's step-down method, in the given order.
+
+    `number`: how many comparisons there are if `values` are only those that were chosen to be shown
+    after looking at the scores.
+    """
     made, highest = [0.0] * len(values), 0.0
+    number = max(number, len(values))
     for step, place in enumerate(sorted(range(len(values)), key=lambda i: values[i])):
-        highest = max(highest, min(1.0, values[place] * (len(values) - step)))
+        highest = max(highest, min(1.0, values[place] * (number - step)))
         made[place] = highest
     return made
 
 
 @functools.lru_cache(maxsize=1)
 def resamples(rows: int) -> Array:
-    """How often each row is in each resample: (RESAMPLES, rows), the same at every call."""
+    """How often each row is in each sample: (1 + RESAMPLES, rows), the same at every call.
+
+    The first sample has each row once.
+    """
     import numpy as np
 
     random = np.random.default_rng(0)
-    made = np.empty((RESAMPLES, rows), dtype=np.uint8)
-    for one in made:
+    made = np.ones((1 + RESAMPLES, rows), dtype=np.uint8)
+    for one in made[1:]:
         one[:] = np.bincount(random.integers(rows, size=rows), minlength=rows)
     return made
 
 
 def score(metric: str, gold: Sequence[str], predicted: Sequence[str]) -> Array | None:
-    """The metric on each resample, (RESAMPLES,); None for an unknown metric or unusable numbers."""
+    """The metric on all rows and on each resample, (1 + RESAMPLES,).
+
+    None for an unknown metric or unusable numbers.
+    """
     import numpy as np
 
     weights = resamples(len(gold))
     step = max(1, BLOCK // len(gold))
     blocks = [
-        weights[start : start + step].astype(np.float64) for start in range(0, RESAMPLES, step)
+        weights[start : start + step].astype(np.float64) for start in range(0, len(weights), step)
     ]
     if metric in ("spearman", "pearson"):
         numbers = [parsed(side) for side in (gold, predicted)]

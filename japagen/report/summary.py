@@ -58,7 +58,7 @@ def summarise(
     time of the report in seconds since 1970. UserError if there is nothing to report.
     """
     raw, now = chosen(every, tasks), time.time() if at is None else at
-    used = [row.finite(run) for run in raw]
+    used = row.told_apart(row.finite(run) for run in raw)
     runs = row.scored(used)
     if not runs:
         raise UserError(
@@ -147,32 +147,26 @@ def models(labels: dict[Row, str]) -> str:
 def footnotes(summary: Summary) -> list[str]:
     """What the numbers of the main table mean."""
     cells = [cell for column in summary.columns for cell in column.cells.values()]
-    ways = {cell.how for cell in cells if cell.p is not None}
     against = f"“{summary.reference}”" if summary.reference else "the best method of the task"
     notes = [
         "Mean ± sample standard deviation over n seeds, on all gold test rows; "
-        "the best method of each task in bold."
+        "the best method of each task in bold, if it is above the majority class.",
     ]
-    if "bootstrap" in ways:
+    if any(cell.p is not None for cell in cells):
         notes.append(
-            f"p: two-sided paired bootstrap over the gold rows ({significance.RESAMPLES:,} "
-            f"resamples, scores averaged over seeds) against {against}."
+            f"p: two-sided test against {against}, over gold rows (paired bootstrap, "
+            f"{significance.RESAMPLES:,} resamples) and over seeds. None for fewer than "
+            f"{significance.SEEDS} seeds, and between synthetic datasets of different sizes. "
+            "Corrected for the number of comparisons in its column by Holm's method; † marks "
+            f"p < {table.LEVEL}."
         )
-    if "t-test" in ways:
-        notes.append(
-            f"p(t): paired t-test over common seeds against {against}, "
-            f"where a run has no {table.PREDICTIONS} for the bootstrap."
-        )
-    if ways:
-        notes.append(
-            "All p-values are corrected for the number of comparisons in their column by Holm's "
-            "method; † marks p < 0.05."
-        )
+    if any(column.doubtful(cell) for column in summary.columns for cell in column.cells.values()):
+        notes.append("°: not above the majority class, or not significantly by the same test.")
     if any(column.others for column in summary.columns):
         notes.append(
             "Where a method was run with several amounts of training data, the table has the "
             "largest; the curves have all."
         )
     if any(column.majority is not None for column in summary.columns):
-        notes.append("Majority: the accuracy of always predicting the most frequent gold label.")
+        notes.append("Majority: the score of always predicting the most frequent gold label.")
     return notes

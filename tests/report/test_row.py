@@ -68,3 +68,21 @@ def test_methods_are_ordered_with_numbers_as_numbers() -> None:
         "own prompt",
         "gold",
     ]
+
+
+def test_runs_with_other_options_are_rows_of_their_own() -> None:
+    store = Store()
+    for rate in ("0.0001", "3e-05"):
+        for seed in range(2):
+            params = {"student.learning_rate": rate, "trainer.max_epochs": 3, "mlflow_uri": rate}
+            store.train("jnli", "zero-shot", seed, 0.5, params=params)
+    store.train("jsts", "zero-shot", 0, 0.5, params={"student.learning_rate": "0.0001"})
+    store.train("jsts", "5-shot", 0, 0.5)
+    found = reported(store)
+    assert list(found.labels.values()) == [
+        "zero-shot · student.learning_rate=0.0001",
+        "zero-shot · student.learning_rate=3e-05",
+        "5-shot",
+    ]
+    assert [len(cell.runs) for cell in found.columns[0].cells.values()] == [2, 2]
+    assert found.counts["jnli"]["repeated"] == 0

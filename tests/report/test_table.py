@@ -5,9 +5,9 @@ from __future__ import annotations
 import pytest
 
 from japagen.config.error import UserError
-from japagen.report import markdown, page, significance, summary
+from japagen.report import markdown, page, summary
 from japagen.report.row import Row
-from tests.report.stores import Store, fill, reported
+from tests.report.stores import Store, fill, predicted, reported, scored
 
 
 def test_a_cell_is_the_mean_and_the_sample_deviation_over_seeds() -> None:
@@ -24,25 +24,51 @@ def test_a_cell_is_the_mean_and_the_sample_deviation_over_seeds() -> None:
     assert column.metric == "accuracy"
     assert list(found.labels.values()) == ["zero-shot", "gold"]
     assert "**0.900** (n=1)" in markdown.report(found, "", [])
-    assert "0.600 ± 0.100 (n=3)" in markdown.report(found, "", [])
+    assert "0.600 ± 0.100 (n=3 ×500)" in markdown.report(found, "", [])
 
 
-def test_without_predictions_seeds_are_compared_by_a_t_test() -> None:
+def test_fewer_than_three_seeds_have_no_p(full: summary.Summary) -> None:
     store = Store()
-    for seed, (low, high) in enumerate([(0.50, 0.60), (0.52, 0.63), (0.55, 0.64)]):
-        store.train("jnli", "zero-shot", seed, low)
-        store.train("jnli", "5-shot", seed, high)
-    store.train("jnli", "gold", 0, 0.1)
+    for method, target, seeds in (("zero-shot", 0.5, 3), ("5-shot", 0.95, 3), ("gold", 0.1, 2)):
+        for seed in range(seeds):
+            rows = predicted("jnli", target, seed)
+            store.train("jnli", method, seed, scored("jnli", rows), rows=rows)
+    cells = {row.method: cell for row, cell in reported(store).columns[0].cells.items()}
+    assert cells["gold"].p is None
+    assert cells["gold"].p_majority is None
+    assert cells["5-shot"].p is None  # the best, with which the others are compared
+    assert cells["zero-shot"].p is not None
+    assert cells["zero-shot"].p < 0.001
+
+
+def test_synthetic_datasets_of_different_sizes_are_not_compared() -> None:
+    store = Store()
+    for method, size in (("zero-shot", 500), ("5-shot", 50), ("gold", 500)):
+        for seed in range(3):
+            rows = predicted("jnli", 0.9 if method == "gold" else 0.5, seed)
+            params = {"num_per_label": size}
+            store.train("jnli", method, seed, scored("jnli", rows), rows=rows, params=params)
+    by_best = {row.method: cell.p for row, cell in reported(store).columns[0].cells.items()}
+    assert by_best["zero-shot"] is not None  # with gold
+    named = reported(store, reference="zero-shot").columns[0].cells
+    assert {row.method: cell.p for row, cell in named.items()}["5-shot"] is None
+
+
+def test_a_method_below_the_majority_class_is_never_best() -> None:
+    store = Store()
+    for seed in range(3):
+        for method, target in (("zero-shot", 0.1), ("knowledge", 0.2)):
+            rows = predicted("jnli", target, seed)
+            majority = {"majority/accuracy": 0.67}
+            score = scored("jnli", rows)
+            store.train("jnli", method, seed, score, rows=rows, metrics=majority)
     found = reported(store)
-    cells = {row.method: cell for row, cell in found.columns[0].cells.items()}
-    assert cells["zero-shot"].how == "t-test"
-    assert cells["zero-shot"].p == pytest.approx(
-        1 - 17.3205 / 302**0.5, abs=1e-5
-    )  # of t = 10 * 3 ** 0.5 with 2 degrees of freedom
-    assert cells["gold"].p is None  # one common seed
-    assert "paired t-test" in " ".join(summary.footnotes(found))
-    assert "p<sub>t</sub> = 0.003" in page.html(found, "")
-    assert significance.t_test({"0": 0.5, "1": 0.6}, {"0": 0.4, "1": 0.5}) is None
+    assert found.columns[0].best is None
+    text = markdown.report(found, "", [])
+    assert "**" not in text
+    assert text.count("° ±") == 2
+    assert "°: not above the majority class" in text
+    assert page.html(found, "").count("°</span>") == 2
 
 
 def test_a_reference_row_is_what_all_are_compared_with(full: summary.Summary) -> None:
@@ -58,6 +84,6 @@ def test_a_reference_row_is_what_all_are_compared_with(full: summary.Summary) ->
         reported(store, tasks=["jnl"])
 
 
-def test_the_majority_stands_where_the_metric_is_accuracy(full: summary.Summary) -> None:
-    assert [column.majority for column in full.columns] == [None, 0.55, None, 0.55]
-    assert "| majority | — | 0.550 | — | 0.550 |" in markdown.report(full, "", [])
+def test_the_majority_stands_where_the_metric_is_of_labels(full: summary.Summary) -> None:
+    assert [column.majority for column in full.columns] == [0.0, 0.55, None, 0.55]
+    assert "| majority | 0.000 | 0.550 | — | 0.550 |" in markdown.report(full, "", [])
