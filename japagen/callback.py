@@ -34,6 +34,7 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 
 BASIC = "hydra._internal.core_plugins.basic_sweeper.BasicSweeper"
+HEAD = ("job", "options", "ended", "score", "seconds")
 STYLES = {
     "no gold": "yellow",
     "done": "green",
@@ -120,7 +121,8 @@ class Sweep(Callback):
         bad = counts["failed"] + counts["stopped"]
         if self.uri:
             numbers = {"jobs": len(jobs), "jobs_failed": bad}
-            parent.close(folder, self.uri, "FAILED" if bad else "FINISHED", numbers)
+            status = "FAILED" if bad else "FINISHED"
+            parent.close(folder, self.uri, status, numbers, jobs_table(jobs))
         if self.lock is not None:
             self.lock.release()
         if jobs:
@@ -173,23 +175,42 @@ def state(job: Mapping[str, Any]) -> str:
     return "stopped" if job["status"] == "running" else str(job["status"])
 
 
+def cells(jobs: Sequence[Mapping[str, Any]]) -> list[tuple[str, ...]]:
+    """Number, options, how it ended, score and seconds of each job.
+
+    Options that all jobs have are left out.
+    """
+    shared = set[str]()
+    if len(jobs) > 1:
+        shared = set(jobs[0]["overrides"]).intersection(*(job["overrides"] for job in jobs))
+    made = list[tuple[str, ...]]()
+    for job in jobs:
+        score = f"{job['score']:.4f}" if "score" in job else ""
+        words = " ".join(hidden(word) for word in job["overrides"] if word not in shared)
+        error = f": {job['error']}" if "error" in job else ""
+        took = f"{job['ended'] - job['began']:.1f}" if "ended" in job else ""
+        made.append((str(job["num"]), words, state(job) + error, score, took))
+    return made
+
+
+def jobs_table(jobs: Sequence[Mapping[str, Any]]) -> str:
+    """The same as a Markdown table, for the run of the sweep."""
+    lines = ["| " + " | ".join(HEAD) + " |", "|" + "---|" * len(HEAD)]
+    for row in cells(jobs):
+        shown = (" ".join(text.replace("|", "\\|").split()) for text in row)
+        lines.append("| " + " | ".join(shown) + " |")
+    return "\n".join(lines) + "\n"
+
+
 def show(
     jobs: Sequence[Mapping[str, Any]], counts: Mapping[str, int], seconds: float, folder: Path
 ) -> None:
     """One line for each job: its options, how it ended, its score and its seconds."""
     from rich.table import Table
 
-    table = Table("job", "options", "ended", "score", "seconds")
-    shared = set[str]()
-    if len(jobs) > 1:
-        shared = set(jobs[0]["overrides"]).intersection(*(job["overrides"] for job in jobs))
-    for job in jobs:
-        score = f"{job['score']:.4f}" if "score" in job else ""
-        words = " ".join(hidden(word) for word in job["overrides"] if word not in shared)
-        error = f": {job['error']}" if "error" in job else ""
-        took = f"{job['ended'] - job['began']:.1f}" if "ended" in job else ""
-        cells = (str(job["num"]), words, state(job) + error, score, took)
-        table.add_row(*map(shown, cells), style=STYLES.get(state(job)))
+    table = Table(*HEAD)
+    for job, row in zip(jobs, cells(jobs), strict=True):
+        table.add_row(*map(shown, row), style=STYLES.get(state(job)))
     printable()
     console = plain_console(soft_wrap=not counts["failed"])
     console.print(table)

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import json
 import logging
-import tempfile
 import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -23,7 +21,7 @@ from japagen.evaluation import prompting
 from japagen.evaluation.answers import Answers, dollars, predictions, prior
 from japagen.evaluation.console import end, show
 from japagen.evaluation.score import Result, measure
-from japagen.gold import load
+from japagen.gold import load, mistakes
 from japagen.gold.example import Example
 from japagen.llm import question
 
@@ -220,11 +218,8 @@ def finish(
     track.metrics(result.metrics)
     track.tags(result.tags)
     track.dataset(table.rows(rows, task), f"{task.name} test", "gold", "evaluation")
-    with tempfile.TemporaryDirectory() as folder:
-        path = Path(folder) / prompting.PREDICTIONS
-        lines = (json.dumps(row, ensure_ascii=False) + "\n" for row in result.rows)
-        path.write_text("".join(lines), encoding="utf-8")
-        track.file(path)
+    track.text(mistakes.jsonl(result.rows, rows, task), prompting.PREDICTIONS)
+    track.text(mistakes.markdown(result.rows, rows, task), "errors.md")
     if task.kind == "classification":
         labels, predicted = ([row[key] for row in result.rows] for key in ("gold", "predicted"))
         track.figure(tracking.confusion(labels, predicted, task.labels), "confusion.png")

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import functools
-import json
 import logging
 import statistics
 from collections.abc import Callable, Mapping, Sequence
@@ -17,6 +16,7 @@ from japagen.config.check import check
 from japagen.config.schema import Student, TrainConfig
 from japagen.config.task import Task
 from japagen.dataset import table
+from japagen.gold import mistakes
 from japagen.gold.fetch import GoldMissing
 from japagen.job import sweep
 from japagen.student import export
@@ -211,8 +211,8 @@ def record(training: Training, parts: Parts, fitted: Fitted, track: tracking.Run
     """Send metrics, predictions, digests of the rows and the confusion matrix to tracking."""
     task, rows = training.task, fitted.rows
     track.metrics(fitted.measured)
-    lines = (json.dumps(row, ensure_ascii=False) + "\n" for row in rows)
-    track.text("".join(lines), "predictions.jsonl")
+    track.text(mistakes.jsonl(rows, parts.test, task), "predictions.jsonl")
+    track.text(mistakes.markdown(rows, parts.test, task), "errors.md")
     place = training.data.describe(training.dataset)
     for name, examples, source, context in (
         ("train", parts.train, place, "training"),

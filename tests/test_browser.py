@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import shutil
 import signal
 import socket
@@ -42,8 +43,8 @@ ROWS = [
     "gold",
 ]
 METHODS = {
-    "zero_shot": "jnli · zero_shot 0-shot · fake -> tiny · seed 0",
-    "knowledge": "jnli · knowledge 0-shot · fake -> tiny · seed 0",
+    "zero_shot": "zero-shot ×8 -> tiny · seed 0 · fake",
+    "knowledge": "knowledge ×8 -> tiny · seed 0 · fake",
 }
 
 
@@ -95,7 +96,11 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
         else few_rows(place / "gold")
     )
     for script in ("generate.py", "train.py", "evaluate.py"):
-        command(place, gold, str(ROOT / script), "experiment=smoke")
+        printed = command(place, gold, str(ROOT / script), "experiment=smoke")
+        if script == "train.py":
+            found = re.search(r"and +(http\S+viewStateShareKey=scores) ", printed)
+            assert found, printed
+            (place / "scores.txt").write_text(found[1])
     assert " methods, " in command(place, gold, "-m", "japagen.report")
     return place
 
@@ -181,6 +186,26 @@ def test_two_methods_are_compared_in_mlflow(ui: str, browser: Any, shots: Path) 
     words = page.text_content("body") or ""
     assert all(name in words for name in METHODS.values())
     assert page.get_by_text("score", exact=True).count()
+    page.close()
+
+
+def test_the_printed_address_opens_the_scores_the_best_first(
+    folder: Path, ui: str, browser: Any, shots: Path
+) -> None:
+    page = browser.new_page(viewport={"width": 1600, "height": 1000})
+    page.set_default_timeout(120_000)
+    address = (folder / "scores.txt").read_text()
+    page.goto(address.replace("http://127.0.0.1:5000", ui))
+    page.locator(".ag-row").first.wait_for()
+    page.get_by_role("link", name=METHODS["zero_shot"]).first.wait_for()
+    cells = page.locator(
+        '.ag-cell[col-id="metrics.`score`"], .ag-cell[col-id="$$$metric$$$-score"]'
+    )
+    page.wait_for_timeout(2000)
+    page.screenshot(path=shots / "mlflow-scores.png")
+    scores = [float(text) for text in cells.all_text_contents() if text.strip(" -")]
+    assert len(scores) >= 8
+    assert scores == sorted(scores, reverse=True)
     page.close()
 
 

@@ -15,6 +15,7 @@ from filelock import FileLock
 
 from japagen.config.schema import Config
 from japagen.config.secret import hidden
+from japagen.tracking.leaderboard import QUERY
 from japagen.tracking.safe import file_name
 
 if TYPE_CHECKING:
@@ -107,14 +108,21 @@ def experiment_id(client: MlflowClient, name: str, artifacts: str | None) -> str
 
 
 def page(uri: str, experiment: str, run: Named) -> str:
-    """The command or address that shows `run`; "" if it was not recorded."""
+    """The commands or addresses that show `run` and all scores of its experiment, a line each.
+
+    "" if it was not recorded.
+    """
+    if not run.id:
+        return ""
     place = f"#/experiments/{run.experiment}/runs/{run.id}"
     place = f"{place} (experiment {experiment}, run '{run.name}')"
+    scores = f"#/experiments/{run.experiment}/runs{QUERY} (all scores of {experiment})"
     path, shown = database(uri), hidden(uri.rstrip("/"))
-    if not run.id or shown.startswith("http"):
-        return f"{shown}/{place}" if run.id else ""
+    if shown.startswith("http"):
+        return f"{shown}/{place}\n{shown}/{scores}"
     # Plain `mlflow ui` opens ./mlflow.db, unless ./mlruns has runs of MLflow's old file store.
     plain = path == Path("mlflow.db").absolute() and not any(Path("mlruns").glob("*/meta.yaml"))
     store = shlex.quote(f"sqlite:///{path}" if path else shown)
     option = "" if plain else f" --backend-store-uri {store}"
-    return f"mlflow ui{option}  ->  http://127.0.0.1:5000/{place}"
+    server = "http://127.0.0.1:5000"  # where `mlflow ui` listens unless told otherwise
+    return f"mlflow ui{option}  ->  {server}/{place}\n  and  {server}/{scores}"

@@ -3,17 +3,25 @@
 from __future__ import annotations
 
 import dataclasses
+import math
 import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from hydra.core.hydra_config import HydraConfig
+
 from japagen.config.schema import Config, Data, Loss
 from japagen.config.secret import remember_all, without_secrets
+from japagen.job import sweep
 from japagen.tracking import name
 from japagen.tracking.connect import address
 
+# Options by which jobs of a sweep may differ although their method, LLM and student are the same.
+TELLING = re.compile(
+    r"(student|loss|trainer|data|filter|question|prompt|llm)\.(?!shots=|fraction=|name=)[\w.]+="
+)
 TEXTS = ("task.wording", "task.knowledge", "task.question", "task.gold")  # too long for params
 
 
@@ -54,10 +62,7 @@ def job_of(config: Config, stage: str) -> Job:
     plain = dataclasses.asdict(config)
     remember_all(plain)
     seed = getattr(config, "training_seed", config.seed)
-    synthetic = name.synthetic_source(
-        config.prompt.name, config.shots, config.filter.name, config.llm.name
-    )
-    shown = plain | {"synthetic": synthetic, "training_seed": seed, "stage": stage}
+    shown = plain | {"training_seed": seed, "stage": stage}
     data: Data | None = getattr(config, "data", None)
     loss: Loss | None = getattr(config, "loss", None)
     method = name.training_method(
@@ -71,7 +76,7 @@ def job_of(config: Config, stage: str) -> Job:
         stage=stage,
         experiment=config.task.name,
         uri=address(config.mlflow_uri),
-        name=run_name(shown, data),
+        name=run_name(shown, data, method),
         method=method,
         options=options,
         params=params(options, seed),
@@ -80,19 +85,40 @@ def job_of(config: Config, stage: str) -> Job:
     )
 
 
-def run_name(options: Mapping[str, Any], data: Data | None) -> str:
-    """A readable name, e.g. `jnli · knowledge 0-shot · gemma3_270m -> e5_small_ja · seed 1`."""
-    source, stage = options["synthetic"], options["stage"]
+def run_name(options: Mapping[str, Any], data: Data | None, method: str) -> str:
+    """A readable name, what tells runs apart first.
+
+    For example `zero-shot verified ×64 -> e5_small_ja · seed 1 · gemma3_270m`. The task is the name
+    of the experiment.
+    """
+    stage, subject = options["stage"], options.get("subject")
+    llm, limit = f" · {options['llm']['name']}", (options.get("data") or {}).get("num_per_label")
+    number = f" ×{min(limit or math.inf, options['num_per_label'])}"
+    if subject == "student":
+        source, llm = f"student {Path(options['student']['path'] or '').name}", ""
+    elif subject == "prompting":
+        source = method
+    else:
+        source = f"dataset {method}{number}" if subject else f"{method}{number}"
     if data is not None:
-        source = f"{name.training_source(data, source)} -> {options['student']['name']}"
-    kind = f" · {stage}" if stage in ("evaluate", "estimate") else ""
-    if subject := options.get("subject"):
-        kind = f"{kind} {subject}"
-        if subject == "prompting":
-            source = f"{options['shots']}-shot · {options['llm']['name']}"
-        elif subject == "student":
-            source = Path(options["student"]["path"] or "").name
-    return f"{options['task']['name']}{kind} · {source} · seed {options['training_seed']}"
+        gold = data.name in name.GOLD_ALONE
+        share = f" x{data.fraction:g}" if data.fraction != 1 else ""
+        source = f"{method if gold else source}{share} -> {options['student']['name']}"
+        llm = "" if gold else llm
+    seed = f"seed {options['training_seed']}"
+    if stage == "seeds":
+        seed = f"seeds {' '.join(map(str, options['seeds']))}"
+    parts = ["estimate"] if stage == "estimate" else []
+    return " · ".join([*parts, source, seed]) + llm + told_apart()
+
+
+def told_apart() -> str:
+    """The options of this job of a sweep that the rest of its run's name does not show."""
+    if sweep.state_folder() is None:
+        return ""
+    words = sweep.typed(HydraConfig.get().overrides.task)
+    shown = [word.lstrip("+") for word in words if TELLING.match(word.lstrip("+"))]
+    return "".join(f" · {word}" for word in shown)
 
 
 def params(options: Mapping[str, Any], seed: int) -> dict[str, object]:

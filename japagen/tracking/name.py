@@ -7,26 +7,10 @@ from japagen.config.schema import Data, Filter, Loss, Prompt
 GOLD_ALONE = ("gold", "few_gold")  # data without synthetic examples
 
 
-def synthetic_source(prompt: str, shots: int, kept: str, llm: str) -> str:
-    """Where synthetic examples come from, e.g. `zero_shot 0-shot basic · fake`."""
-    shown = "" if kept == "none" else f" {kept}"
-    return f"{prompt} {shots}-shot{shown} · {llm}"
-
-
 def shots_and_order(data: Data) -> tuple[str, str]:
     """The shots and the order of the rows in words; "" where a source has no such option."""
     order = getattr(data, "order", "together")
     return str(getattr(data, "shots", None) or ""), "" if order == "together" else order
-
-
-def training_source(data: Data, synthetic: str) -> str:
-    """What a student is trained on, e.g. `mixed 16 synthetic_first · zero_shot 0-shot · fake`."""
-    shots, order = shots_and_order(data)
-    share = f"x{data.fraction:g}" if data.fraction != 1 else ""
-    shown = " ".join(filter(None, [data.name, shots, order, share]))
-    if data.name in GOLD_ALONE:
-        return shown
-    return synthetic if shown == "synthetic" else f"{shown} · {synthetic}"
 
 
 def training_method(data: Data | None, loss: Loss | None, synthetic: str) -> str:

@@ -78,8 +78,8 @@ def late_tag(
     return {"mlflow.parentRunId": run}
 
 
-def close(folder: Path, uri: str, status: str, counts: Mapping[str, float]) -> None:
-    """End the sweep's runs with the numbers of its jobs.
+def close(folder: Path, uri: str, status: str, counts: Mapping[str, float], table: str) -> None:
+    """End the sweep's runs with the numbers of its jobs, and their table as jobs.md.
 
     Also ends the runs that an earlier start of the same sweep left RUNNING when it was killed, in
     experiments where this start had nothing to do. Nothing is created where there is no store.
@@ -95,6 +95,7 @@ def close(folder: Path, uri: str, status: str, counts: Mapping[str, float]) -> N
         for run in dict.fromkeys([*own, *unfinished(client, digest)]):
             for key, value in counts.items():
                 client.log_metric(run, key, value)
+            client.log_text(run, hidden(table), "jobs.md")
             client.set_terminated(run, status)
 
     attempt(Question(), uri, end)

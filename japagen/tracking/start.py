@@ -14,7 +14,7 @@ from japagen.config.schema import Config
 from japagen.config.secret import hidden
 from japagen.gold.fetch import GoldMissing
 from japagen.job import sweep
-from japagen.tracking import connect, parent
+from japagen.tracking import connect, leaderboard, parent, source
 from japagen.tracking.alive import close_ended, own_tags
 from japagen.tracking.attempt import Question, attempt
 from japagen.tracking.job import Job, job_of
@@ -84,7 +84,7 @@ def create(job: Job) -> Run:
     recorded, head, now = Run(hidden(job.name), job.uri), parent.known(), int(time.time() * 1000)
     # `key`: a run that was created although MLflow's answer got lost is found by it.
     own = {"stage": job.stage, "method": hidden(job.method), "key": uuid.uuid4().hex}
-    own |= {**own_tags(), **parent.tags(head)}
+    own |= {**own_tags(), **source.tags(), **parent.tags(head)}
     place = {"uri": job.uri, "experiment": job.experiment}
     recorded.unsent = Unsent(
         {**place, "name": recorded.name, "tags": own, "time": now, "sweep": head}
@@ -92,6 +92,7 @@ def create(job: Job) -> Run:
 
     def make() -> None:
         client, experiment = connect.connect(job.uri, job.experiment)
+        leaderboard.share(client, experiment)
         close_ended(client, experiment)
         tags = {**own, **parent.tag(client, experiment, head)}
         made = client.create_run(experiment, now, tags, recorded.name)

@@ -50,14 +50,15 @@ def test_a_later_start_ends_what_a_killed_one_left_in_other_experiments(folder: 
     _, living = start("jsts")
     _, other = start("jcola", sweep="other")
     sweep.write(folder / "parent-1.json", {"run": own})
-    parent.close(folder, URI, "FINISHED", {"jobs": 2})
+    parent.close(folder, URI, "FINISHED", {"jobs": 2}, "| job |\n")
     status = {run: client.get_run(run).info.status for run in (own, left, job, living, other)}
     assert list(status.values()) == ["FINISHED", "FINISHED", "KILLED", "RUNNING", "RUNNING"]
     assert client.get_run(left).data.metrics == {"jobs": 2.0}
+    assert [file.path for file in client.list_artifacts(own)] == ["jobs.md"]
 
 
 def test_no_store_is_created_at_the_end_of_a_sweep(folder: Path) -> None:
-    parent.close(folder, "sqlite:///none.db", "FINISHED", {"jobs": 2})
+    parent.close(folder, "sqlite:///none.db", "FINISHED", {"jobs": 2}, "")
     assert not Path("none.db").exists()
 
 

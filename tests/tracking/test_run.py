@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import base64
+import json
 import logging
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -33,6 +35,7 @@ from japagen.config.schema import (
     Trainer,
 )
 from japagen.config.task import Task, Wording
+from japagen.tracking import source
 from japagen.tracking.connect import connect, open_client
 from japagen.tracking.job import job_of
 from japagen.training.sources.few_gold import FewGold
@@ -146,7 +149,7 @@ def test_a_run_holds_what_the_job_says(folder: Path) -> None:
         run.figure(tracking.confusion(["a", "b"], ["a", "a"], ["a", "b"]), "confusion.png")
     found = stored(config, run)
     assert found.info.status == "FINISHED"
-    assert found.info.run_name == run.name == "jnli · zero_shot 0-shot · fake -> tiny · seed 3"
+    assert found.info.run_name == run.name == "zero-shot ×16 -> tiny · seed 3 · fake"
     expected = {
         "stage": "train",
         "task": "jnli",
@@ -322,7 +325,7 @@ def test_known_secrets_are_recorded_nowhere(folder: Path, monkeypatch: pytest.Mo
         run.dataset([], text, text, "generation")
         raise RuntimeError(text)
     found = stored(config, run)
-    assert found.info.run_name.startswith("jnli · zero_shot 0-shot · ***")
+    assert found.info.run_name == "zero-shot ×16 · seed 3 · ***"
     files = [path for path in artifacts(folder, run).rglob("*") if path.is_file()]
     assert len(files) == 4
     everything = str(found.to_dictionary()) + "".join(file.read_text() for file in files)
@@ -440,52 +443,52 @@ def test_an_experiment_deleted_in_the_ui_comes_back() -> None:
 @pytest.mark.parametrize(
     ("config", "stage", "name"),
     [
-        (made(), "generate", "jnli · zero_shot 0-shot · fake · seed 3"),
+        (made(), "generate", "zero-shot ×16 · seed 3 · fake"),
         (
             made(shots=5, filter=Filter(name="basic")),
             "generate",
-            "jnli · zero_shot 5-shot basic · fake · seed 3",
+            "5-shot basic ×16 · seed 3 · fake",
         ),
-        (made(TrainConfig, data=Data(name="gold")), "train", "jnli · gold -> tiny · seed 3"),
+        (made(TrainConfig, data=Data(name="gold")), "train", "gold -> tiny · seed 3"),
         (
             made(TrainConfig, data=FewGold(name="few_gold", shots=8)),
             "train",
-            "jnli · few_gold 8 -> tiny · seed 3",
+            "few gold 8 -> tiny · seed 3",
         ),
         (
             made(TrainConfig, data=Data(name="gold", fraction=0.1)),
             "train",
-            "jnli · gold x0.1 -> tiny · seed 3",
+            "gold x0.1 -> tiny · seed 3",
         ),
         (
             made(TrainConfig, data=Mixed(name="mixed", shots=8, order="synthetic_first")),
             "train",
-            "jnli · mixed 8 synthetic_first · zero_shot 0-shot · fake -> tiny · seed 3",
+            "mixed 8 synthetic_first zero-shot ×16 -> tiny · seed 3 · fake",
         ),
         (
             made(TrainConfig, data=Mixed(name="mixed")),
             "train",
-            "jnli · mixed · zero_shot 0-shot · fake -> tiny · seed 3",
+            "mixed zero-shot ×16 -> tiny · seed 3 · fake",
         ),
         (
             made(TrainConfig, data=Mixed(name="mixed", shots=8)),
             "train",
-            "jnli · mixed 8 · zero_shot 0-shot · fake -> tiny · seed 3",
+            "mixed 8 zero-shot ×16 -> tiny · seed 3 · fake",
         ),
         (
             made(EvaluateConfig, shots=5),
             "evaluate",
-            "jnli · evaluate prompting · 5-shot · fake · seed 3",
+            "prompting 5-shot · seed 3 · fake",
         ),
         (
             made(EvaluateConfig, subject="dataset"),
             "evaluate",
-            "jnli · evaluate dataset · zero_shot 0-shot · fake · seed 3",
+            "dataset zero-shot ×16 · seed 3 · fake",
         ),
         (
             made(EvaluateConfig, subject="student", student=Saved(path="students/a-b")),
             "evaluate",
-            "jnli · evaluate student · a-b · seed 3",
+            "student a-b · seed 3",
         ),
     ],
 )
@@ -536,19 +539,56 @@ def test_where_names_the_command_that_shows_the_run(
     run = tracking.Run("名前")
     run.id, run.experiment = "r1", "7"
     page = "#/experiments/7/runs/r1 (experiment jnli, run '名前')"
-    assert (
-        tracking.where(tracking.job_of(made(), ""), run)
-        == f"mlflow ui  ->  http://127.0.0.1:5000/{page}"
-    )
-    assert (
-        tracking.where(tracking.job_of(made(mlflow_uri="http://me:hush@host:80/"), ""), run)
-        == f"http://me:***@host:80/{page}"
-    )
+    view = "?workflowType=machine_learning&viewStateShareKey=scores"
+    scores = f"#/experiments/7/runs{view} (all scores of jnli)"
+    shown = tracking.where(tracking.job_of(made(), ""), run).splitlines()
+    assert shown[0] == f"mlflow ui  ->  http://127.0.0.1:5000/{page}"
+    assert shown[1] == f"  and  http://127.0.0.1:5000/{scores}"
+    remote = tracking.job_of(made(mlflow_uri="http://me:hush@host:80/"), "")
+    assert tracking.where(remote, run).splitlines() == [
+        f"http://me:***@host:80/{page}",
+        f"http://me:***@host:80/{scores}",
+    ]
     other = tracking.where(tracking.job_of(made(mlflow_uri="sqlite:///other.db"), ""), run)
     assert other.startswith(f"mlflow ui --backend-store-uri sqlite:///{tmp_path}/other.db  ->")
     (tmp_path / "mlruns" / "0").mkdir(parents=True)
     (tmp_path / "mlruns" / "0" / "meta.yaml").touch()
     assert "--backend-store-uri" in tracking.where(tracking.job_of(made(), ""), run)
+
+
+def test_an_experiment_has_the_view_of_its_scores(folder: Path) -> None:
+    config = made()
+    for _ in range(2):
+        with tracking.run(config, "generate", {}) as run:
+            pass
+    client, experiment = connect(config.mlflow_uri, config.task.name)
+    view = json.loads(client.get_experiment(experiment).tags["mlflow.sharedViewState.scores"])
+    assert (view["orderByKey"], view["orderByAsc"]) == ("metrics.`score`", False)
+    assert view["selectedColumns"][0] == "metrics.`score`"
+    assert run.lost == ""
+
+
+def test_a_run_says_who_started_it_and_from_which_code(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(sys, "argv", ["/somewhere/generate.py", "task=jnli"])
+    monkeypatch.setattr("japagen.tracking.source.user", lambda: "hanako")
+    source.commit.cache_clear()
+    with tracking.run(made(), "generate", {}) as run:
+        pass
+    tags = stored(made(), run).data.tags
+    assert tags["mlflow.user"] == "hanako"
+    assert tags["mlflow.source.name"] == "generate.py"
+    assert re.fullmatch(r"[0-9a-f]{40}", tags["mlflow.source.git.commit"])
+
+
+def test_code_outside_a_checkout_has_no_commit(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setattr("japagen.tracking.source.CONF", tmp_path / "conf")
+    source.commit.cache_clear()
+    assert source.commit() == ""
+    source.commit.cache_clear()
 
 
 def test_confusion_draws_counts_and_japanese_labels(tmp_path: Path) -> None:
