@@ -43,8 +43,8 @@ ROWS = [
     "gold",
 ]
 METHODS = {
-    "zero_shot": "zero-shot ×8 -> tiny · seed 0 · fake",
-    "knowledge": "knowledge ×8 -> tiny · seed 0 · fake",
+    "zero_shot": "zero-shot ×16 -> tiny · seed 0 · fake",
+    "knowledge": "knowledge ×16 -> tiny · seed 0 · fake",
 }
 
 

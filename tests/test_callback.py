@@ -40,7 +40,6 @@ def test_text_from_outside_is_never_markup(
         assert f"failed: bad {text}" in printed
 
 
-@pytest.mark.parametrize("encoding", ["ascii", "cp932", "utf-8"])
 def test_the_table_of_jobs_leaves_out_what_all_jobs_have() -> None:
     jobs = [
         {**job(number), "overrides": ["task=jnli", f"note=a|b\n{number}"]} for number in range(2)
@@ -50,6 +49,7 @@ def test_the_table_of_jobs_leaves_out_what_all_jobs_have() -> None:
     assert lines[2].startswith(r"| 0 | note=a\|b 0 | done |")
 
 
+@pytest.mark.parametrize("encoding", ["ascii", "cp932", "utf-8"])
 def test_a_console_without_the_characters_gets_the_table(
     tmp_path: Path, encoding: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -76,9 +76,10 @@ def head(config: DictConfig) -> dict[str, str]:
         for word in typed(config.hydra.overrides.task)
         if not word.startswith(("experiment=", "rerun="))
     ]
-    params = OmegaConf.to_container(config.hydra.sweeper, resolve=False)
+    sweeper = OmegaConf.to_container(config.hydra.sweeper, resolve=False)
+    params = sweeper.get("params") if isinstance(sweeper, dict) else {}
     known = json.dumps(
-        [config.hydra.job.name, experiment, sorted(words), params], sort_keys=True, default=str
+        [config.hydra.job.name, experiment, sorted(words), sweeper], sort_keys=True, default=str
     )
     name = " ".join(
         [str(config.hydra.job.name), "sweep ·", *([experiment] if experiment else []), *words]
@@ -87,7 +88,22 @@ def head(config: DictConfig) -> dict[str, str]:
         "name": name[:200],
         "experiment": experiment,
         "digest": hashlib.sha256(known.encode()).hexdigest()[:12],
+        "varied": " ".join(
+            varied([*words, *(f"{key}={one}" for key, one in (params or {}).items())])
+        ),
     }
+
+
+def varied(words: Iterable[str]) -> list[str]:
+    """The options to which the sweep gives several values: `a,b`, or a function as `range(3)`."""
+    found = []
+    for word in words:
+        key, _, value = word.lstrip("+").partition("=")
+        # A list, as in seeds=[0,1], is one value.
+        outside = re.sub(r"\[[^\]]*\]|\{[^}]*\}|\"[^\"]*\"|'[^']*'", "", value)
+        if re.search(r",|^\s*(choice|range|interval|glob|shuffle|sort)\(", outside):
+            found.append(key)
+    return found
 
 
 def read(path: Path) -> dict[str, Any]:

@@ -18,9 +18,10 @@ from japagen.job import sweep
 from japagen.tracking import name
 from japagen.tracking.connect import address
 
-# Options by which jobs of a sweep may differ although their method, LLM and student are the same.
-TELLING = re.compile(
-    r"(student|loss|trainer|data|filter|question|prompt|llm)\.(?!shots=|fraction=|name=)[\w.]+="
+# Options that a run's name shows anyway.
+IN_NAME = (
+    *("task", "prompt", "shots", "filter", "llm", "student", "loss", "seed", "seeds"),
+    *("num_per_label", "data", "data.shots", "data.fraction", "data.num_per_label"),
 )
 TEXTS = ("task.wording", "task.knowledge", "task.question", "task.gold")  # too long for params
 
@@ -113,12 +114,14 @@ def run_name(options: Mapping[str, Any], data: Data | None, method: str) -> str:
 
 
 def told_apart() -> str:
-    """The options of this job of a sweep that the rest of its run's name does not show."""
-    if sweep.state_folder() is None:
+    """The options that this job's sweep varies and the rest of its run's name does not show."""
+    folder = sweep.state_folder()
+    if folder is None:
         return ""
-    words = sweep.typed(HydraConfig.get().overrides.task)
-    shown = [word.lstrip("+") for word in words if TELLING.match(word.lstrip("+"))]
-    return "".join(f" · {word}" for word in shown)
+    varied = str(sweep.read(folder / sweep.HEAD).get("varied", "")).split()
+    words = [word.lstrip("+") for word in sweep.typed(HydraConfig.get().overrides.task)]
+    keys = [key for key in varied if key not in IN_NAME]
+    return "".join(f" · {word}" for word in words if word.partition("=")[0] in keys)
 
 
 def params(options: Mapping[str, Any], seed: int) -> dict[str, object]:

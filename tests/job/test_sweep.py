@@ -18,6 +18,7 @@ import yaml
 from hydra.core.override_parser.overrides_parser import OverridesParser
 
 from japagen.config.schema import CONF
+from japagen.job.sweep import varied
 from tests.conftest import Compose
 from tests.tracking.test_run import ROOT
 
@@ -297,3 +298,16 @@ def test_the_smoke_table_leaves_out_what_a_command_does_not_know(folder: Path) -
         "zero-shot",
         "knowledge",
     }
+
+
+@pytest.mark.parametrize(
+    ("words", "keys"),
+    [
+        (["task=jnli,jsts", "seed=0"], ["task"]),
+        (["seeds=[0,1]", "+llm.engine={a: 1, b: 2}", "note='a,b'"], []),
+        (["seed=range(3)", "student.learning_rate=1e-4, 3e-5"], ["seed", "student.learning_rate"]),
+        (["seeds=[0,1],[2]"], ["seeds"]),
+    ],
+)
+def test_varied_options_are_those_with_several_values(words: list[str], keys: list[str]) -> None:
+    assert varied(words) == keys
