@@ -30,7 +30,8 @@ from typing import Any
 from hydra import compose, initialize_config_dir
 from omegaconf import DictConfig
 
-from japagen import generate, llm
+from japagen import llm
+from japagen.command import generate
 from japagen.config import schema
 from japagen.config.check import check
 from japagen.config.schema import GenerateConfig

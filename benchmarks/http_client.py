@@ -33,7 +33,8 @@ import aiohttp
 from hydra import compose, initialize_config_dir
 from omegaconf import DictConfig
 
-from japagen import generate, llm
+from japagen import llm
+from japagen.command import generate
 from japagen.config import schema
 from japagen.llm.fake import sentence
 

@@ -26,7 +26,7 @@ from pathlib import Path
 from hydra import compose, initialize_config_dir
 from omegaconf import DictConfig
 
-from japagen import generate
+from japagen.command import generate
 from japagen.config import schema
 from japagen.dataset.reply import Reply
 from japagen.synthesis.loop import Synthesis

@@ -64,7 +64,7 @@ def run(name: str, program: str) -> None:
 def generate(cfg: DictConfig) -> None:
     """Write a synthetic dataset."""
     with job():
-        from japagen.generate import run
+        from japagen.command.generate import run
 
         run(cfg)
 
@@ -72,7 +72,7 @@ def generate(cfg: DictConfig) -> None:
 def train(cfg: DictConfig) -> float | None:
     """Train a student; its score."""
     with job():
-        from japagen.train import run
+        from japagen.command.train import run
 
         return run(cfg)
     return None
@@ -81,7 +81,7 @@ def train(cfg: DictConfig) -> float | None:
 def evaluate(cfg: DictConfig) -> float | None:
     """Evaluate an LLM, a student or a dataset; its score."""
     with job():
-        from japagen.evaluate import run
+        from japagen.command.evaluate import run
 
         return run(cfg)
     return None

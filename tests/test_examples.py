@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from japagen import train
+from japagen.command import train
 from tests.conftest import Compose
 from tests.documents import ROOT, text
 from tests.toys import FAST, saved, sentences, write_toys
@@ -72,7 +72,7 @@ def test_the_example_of_the_page_trains(
     search = f"hydra.searchpath=[file://{tmp_path}/conf]"
     cfg = composed("train", *words, f"{group}={name}", search, TRUST)
     if group == "data":
-        from japagen import generate
+        from japagen.command import generate
 
         generate.run(composed("generate", "task=jcola", "num_per_label=16"))
         cfg = composed("train", *words, f"{group}={name}", search, TRUST)

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from japagen import generate
+from japagen.command import generate
 from japagen.config.check import check
 from japagen.config.schema import GenerateConfig
 from japagen.dataset import identity

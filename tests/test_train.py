@@ -15,7 +15,8 @@ import pytest
 import torch
 from transformers import pipeline
 
-from japagen import tracking, train
+from japagen import tracking
+from japagen.command import train
 from japagen.config.error import UserError
 from japagen.config.schema import CONF, Trainer
 from japagen.gold.example import Example

@@ -12,7 +12,8 @@ import pytest
 from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
-from japagen import generate, llm
+from japagen import llm
+from japagen.command import generate
 from japagen.config.check import check
 from japagen.config.schema import GenerateConfig
 from japagen.dataset import identity, table

@@ -7,7 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from japagen import evaluate, llm
+from japagen import llm
+from japagen.command import evaluate
 from japagen.llm import fake
 from tests.conftest import Compose
 from tests.toys import write_toys

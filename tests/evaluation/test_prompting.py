@@ -12,7 +12,8 @@ from typing import Any
 import pytest
 from omegaconf import DictConfig
 
-from japagen import evaluate, llm
+from japagen import llm
+from japagen.command import evaluate
 from japagen.config.check import check
 from japagen.config.error import UserError
 from japagen.config.schema import CONF, EvaluateConfig

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from japagen import evaluate, generate, train
+from japagen.command import evaluate, generate, train
 from japagen.config.check import check
 from japagen.config.error import UserError
 from japagen.config.schema import EvaluateConfig

@@ -14,7 +14,8 @@ from typing import Any
 import pytest
 from aiohttp import web
 
-from japagen import generate, llm
+from japagen import llm
+from japagen.command import generate
 from japagen.config.error import UserError
 from japagen.config.schema import LLM
 from japagen.config.secret import hidden

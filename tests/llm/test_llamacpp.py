@@ -11,7 +11,8 @@ from typing import Any
 
 import pytest
 
-from japagen import generate, llm
+from japagen import llm
+from japagen.command import generate
 from japagen.config.check import check
 from japagen.config.error import UserError
 from japagen.config.schema import LLM, GenerateConfig

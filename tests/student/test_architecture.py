@@ -9,7 +9,7 @@ import pytest
 import transformers
 import yaml
 
-from japagen import train
+from japagen.command import train
 from japagen.config import component
 from japagen.config.schema import CONF
 from japagen.dataset import identity

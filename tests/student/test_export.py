@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from japagen import train
+from japagen.command import train
 from japagen.config.error import UserError
 from japagen.config.schema import Student
 from japagen.config.task import Task

@@ -8,7 +8,8 @@ from typing import Any
 
 import pytest
 
-from japagen import evaluate, tracking, train
+from japagen import tracking
+from japagen.command import evaluate, train
 from japagen.config.error import UserError
 from japagen.student import saved
 from tests.conftest import Compose

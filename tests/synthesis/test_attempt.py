@@ -8,7 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from japagen import generate, llm
+from japagen import llm
+from japagen.command import generate
 from japagen.config.check import check
 from japagen.config.error import UserError
 from japagen.config.schema import CONF, GenerateConfig

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 import torch
 
-from japagen import generate
+from japagen.command import generate
 from japagen.config.check import check
 from japagen.config.error import UserError
 from japagen.config.schema import GenerateConfig

@@ -14,7 +14,7 @@ from typing import Any
 
 import pytest
 
-from japagen import train
+from japagen.command import train
 from japagen.tracking.model import describe, upload
 from tests.conftest import Compose
 from tests.toys import FAST, saved, sentences

@@ -7,7 +7,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from japagen import train
+from japagen.command import train
 from japagen.config.check import check
 from japagen.config.error import UserError
 from japagen.config.schema import TrainConfig

@@ -7,7 +7,7 @@ import pytest
 from lightning.fabric.utilities import rank_zero
 from lightning.pytorch import Trainer
 
-from japagen import train
+from japagen.command import train
 from japagen.training import process
 from tests.conftest import Compose
 from tests.toys import saved

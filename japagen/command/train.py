@@ -7,16 +7,16 @@ import logging
 import statistics
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from omegaconf import DictConfig
 
 from japagen import tracking
+from japagen.command import record
 from japagen.config.check import check
 from japagen.config.schema import Student, TrainConfig
 from japagen.config.task import Task
-from japagen.dataset import table
-from japagen.gold import mistakes
 from japagen.gold.fetch import GoldMissing
 from japagen.job import sweep
 from japagen.student import export
@@ -35,6 +35,8 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 
+Tell = Callable[[Path, Mapping[str, float]], None]
+
 
 @dataclass(frozen=True)
 class Output:
@@ -44,6 +46,7 @@ class Output:
     model; `upload`: and send it. `objective`: the score that is returned, test or valid. `method`:
     the name of its row in tables of results. `rerun`: train again what a sweep finds finished.
     `where`: how to open a run; `earlier`: the metrics of a finished run of the same job, or None.
+    `tell`: is called with the folder and the metrics of a saved student.
     """
 
     first: bool
@@ -55,13 +58,14 @@ class Output:
     rerun: bool
     where: Callable[[tracking.Run], str]
     earlier: Callable[[str], dict[str, float] | None]
+    tell: Tell
 
 
-def run(cfg: DictConfig) -> float:
+def run(cfg: DictConfig, tell: Tell = lambda folder, metrics: None) -> float:
     """Train the student that `cfg` names, score it and save it; return the task's metric.
 
     With several seeds the mean over the seeds. With objective=valid the score is that of the
-    validation rows.
+    validation rows. `tell` is called with the folder and the metrics of each saved student.
     """
     config = check(cfg, TrainConfig)
     with quiet():
@@ -72,17 +76,20 @@ def run(cfg: DictConfig) -> float:
             # Of several processes that train together only the first one records.
             config = replace(config, logger=replace(config.logger, name="none"))
         load = functools.cache(lambda: ready(config.student, config.task))
-        about = functools.cache(lambda: dataset_tags(config))
+        about = functools.cache(lambda: record.dataset_tags(config))
         seeds = config.seeds or [config.seed]
         if len(seeds) == 1:
-            return one(config, load, about)
+            return one(config, load, about, tell)
         with tracking.run(config, "seeds", about()) as track:
             tags = {**about(), **({"mlflow.parentRunId": track.id} if track.id else {})}
-            scores = [one(replace(config, seeds=[seed]), load, lambda: tags) for seed in seeds]
+            each = (replace(config, seeds=[seed]) for seed in seeds)
+            scores = [one(single, load, lambda: tags, tell) for single in each]
             return summary(config.task, seeds, scores, track, first)
 
 
-def one(config: TrainConfig, load: Load, about: Callable[[], Mapping[str, str]]) -> float:
+def one(
+    config: TrainConfig, load: Load, about: Callable[[], Mapping[str, str]], tell: Tell
+) -> float:
     """Train with the one seed that `config` names; `about` returns the tags of its run."""
     from japagen.training import split
     from japagen.training.console import announce
@@ -97,7 +104,7 @@ def one(config: TrainConfig, load: Load, about: Callable[[], Mapping[str, str]])
             raise
     name = identity.name(training, [*parts.train, *parts.valid])
     job = identity.fingerprint(name, parts.test, bool(parts.no_gold))
-    output = output_of(config)
+    output = output_of(config, tell)
     with sweep.exclusive(job):
         if (score := done_before(training, name, job, output)) is not None:
             return score
@@ -106,7 +113,7 @@ def one(config: TrainConfig, load: Load, about: Callable[[], Mapping[str, str]])
             return work(training, parts, name, load, output, track)
 
 
-def output_of(config: TrainConfig) -> Output:
+def output_of(config: TrainConfig, tell: Tell) -> Output:
     """Return what the options say about the result of a job."""
     return Output(
         first=process.is_first(config.trainer.options),
@@ -118,6 +125,7 @@ def output_of(config: TrainConfig) -> Output:
         rerun=config.rerun,
         where=lambda track: tracking.where(tracking.job_of(config, ""), track),
         earlier=lambda job: tracking.earlier(tracking.job_of(config, "train"), job),
+        tell=tell,
     )
 
 
@@ -198,31 +206,14 @@ def finish(
 
     folder, held_out = training.folder / name, bool(parts.no_gold)
     track.tags({"folder": str(folder.absolute())})
-    record(training, parts, fitted, track)
+    record.results(training, parts, fitted, track)
     if output.export:
         track.metrics(export.onnx(folder, training.student, parts.test))
     if output.upload:
         track.model(folder)
+    output.tell(folder, fitted.measured)
     part = prefix(training.trainer, held_out)
     show(training, parts, fitted.measured, part, folder, output.where(track))
-
-
-def record(training: Training, parts: Parts, fitted: Fitted, track: tracking.Run) -> None:
-    """Send metrics, predictions, digests of the rows and the confusion matrix to tracking."""
-    task, rows = training.task, fitted.rows
-    track.metrics(fitted.measured)
-    track.text(mistakes.jsonl(rows, parts.test, task), "predictions.jsonl")
-    track.text(mistakes.markdown(rows, parts.test, task), "errors.md")
-    place = training.data.describe(training.dataset)
-    for name, examples, source, context in (
-        ("train", parts.train, place, "training"),
-        ("valid", parts.valid, place, "training"),
-        ("test", parts.test, place if parts.no_gold else "gold", "evaluation"),
-    ):
-        track.dataset(list(table.rows(examples, task)), f"{task.name} {name}", source, context)
-    if task.kind == "classification":
-        gold, predicted = [row["gold"] for row in rows], [row["predicted"] for row in rows]
-        track.figure(tracking.confusion(gold, predicted, task.labels), "confusion.png")
 
 
 def summary(
@@ -236,15 +227,3 @@ def summary(
     if first:
         show_seeds(task, seeds, scores, mean, deviation)
     return mean
-
-
-def dataset_tags(config: TrainConfig) -> dict[str, str]:
-    """Return the tags that connect a run to the run that made its dataset."""
-    training = identity.of(config)
-    if not training.synthetic:
-        return {}
-    made = training.dataset.fingerprint
-    return {
-        "fingerprint": made,
-        "generating_run": tracking.latest(tracking.job_of(config, "generate"), made),
-    }

@@ -1,0 +1,1 @@
+"""What the commands generate, train and evaluate do."""

@@ -1,0 +1,180 @@
+"""JapaGen from Python: the commands `generate` and `train` as functions, and saved students.
+
+    import japagen
+
+    dataset = japagen.generate(task="jnli", num_per_label=16)
+    student = japagen.train(task="jnli", num_per_label=16)
+    student.predict([("犬が走る。", "動物がいる。")])
+
+Options are those of the commands: as keywords, or as typed there, "student.learning_rate=3e-05".
+"""
+
+from __future__ import annotations
+
+import functools
+import json
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from hydra import compose, initialize_config_dir
+from hydra.core.global_hydra import GlobalHydra
+from omegaconf import DictConfig
+
+from japagen.config import schema
+from japagen.config.check import check
+from japagen.config.error import UserError
+from japagen.config.schema import Config, GenerateConfig, TrainConfig
+from japagen.job.command import problems
+
+if TYPE_CHECKING:
+    import pandas
+
+    from japagen.student.saved import Served
+
+BATCH = 32  # texts that predict labels at once
+
+
+@dataclass(frozen=True)
+class SyntheticDataset:
+    """A dataset on disk. `path`: its folder; `manifest`: counts, rejections, tokens, versions."""
+
+    path: Path
+    manifest: Mapping[str, Any] = field(repr=False)
+
+    def __len__(self) -> int:
+        """Return the number of rows."""
+        return int(self.manifest["accepted"])
+
+    def to_datasets(self) -> Any:
+        """Return the rows as a `datasets.Dataset`, with the columns' types of the dataset card."""
+        import datasets
+
+        return datasets.load_dataset(str(self.path), split="train")
+
+    def to_pandas(self) -> pandas.DataFrame:
+        """Return the rows as a data frame."""
+        import pandas as pd
+
+        with (self.path / "train.jsonl").open(encoding="utf-8") as lines:
+            return pd.DataFrame([json.loads(line) for line in lines])
+
+
+@dataclass(frozen=True)
+class TrainedStudent:
+    """A saved student. `path`: its folder; `scores`: metrics of its training by name.
+
+    `scores` has `test/...` on gold rows, or `heldout/...` on synthetic rows where there is no gold.
+    It is empty for a student that was only opened.
+    """
+
+    path: Path
+    scores: Mapping[str, float] = field(default_factory=dict)
+
+    @functools.cached_property
+    def opened(self) -> Served:
+        """Return the model and its tokenizer, loaded once."""
+        from japagen.student.saved import _load_pyfunc
+
+        return _load_pyfunc(str(self.path))
+
+    def predict(self, texts: Iterable[str | Sequence[str]]) -> list[str] | list[float]:
+        """Return the label of each text, for a regression a number.
+
+        A task with two inputs takes a pair of texts for each.
+        """
+        from pandas import DataFrame
+
+        inputs = self.opened.task.inputs
+        rows = list(checked(texts, inputs))
+        if not rows:
+            return []
+        found = self.opened.predict(DataFrame(rows, columns=inputs))
+        return list(found["predicted"])
+
+
+def generate(*overrides: str, **options: Any) -> SyntheticDataset:
+    """Write a synthetic dataset, or resume it; a finished one is only opened.
+
+    Raises UserError for wrong options, and if too many examples are missing.
+    """
+    from japagen.command import generate as command
+    from japagen.dataset import identity
+    from japagen.dataset.table import MANIFEST
+
+    cfg = config_of("generate", GenerateConfig, overrides, options)
+    config = check(cfg, GenerateConfig)
+    if config.dry_run or config.estimate:
+        raise UserError("dry_run and estimate write no dataset; type them on the command line")
+    command.run(cfg)
+    folder = identity.of(config).folder.absolute()
+    return SyntheticDataset(folder, json.loads((folder / MANIFEST).read_text(encoding="utf-8")))
+
+
+def train(*overrides: str, **options: Any) -> TrainedStudent:
+    """Train a student on the rows that the options name, score it on gold and save it.
+
+    Raises UserError for wrong options, and if the dataset is not there.
+    """
+    from japagen.command import train as command
+
+    cfg = config_of("train", TrainConfig, overrides, options)
+    if cfg.seeds:
+        raise UserError("seeds trains several students; call train(..., seed=N) for each seed")
+    made = list[TrainedStudent]()
+    command.run(
+        cfg, lambda folder, scores: made.append(TrainedStudent(folder.absolute(), dict(scores)))
+    )
+    return made[-1]
+
+
+def load_student(folder: str | Path) -> TrainedStudent:
+    """Open a student that `train` saved in `folder`."""
+    from japagen.student import saved
+
+    return TrainedStudent(saved.find(str(folder), lambda _: ""))
+
+
+def config_of(
+    name: str, kind: type[Config], overrides: Sequence[str], options: Mapping[str, Any]
+) -> DictConfig:
+    """Return the config of the command `name`, as Hydra composes it on the command line."""
+    words = [*overrides, *(f"{key}={written(value)}" for key, value in options.items())]
+    if lines := list(problems(words, kind)):
+        raise UserError("\n".join(lines))
+    schema.register(kind)
+    # A notebook may have left Hydra initialised.
+    GlobalHydra.instance().clear()
+    with initialize_config_dir(str(schema.CONF), version_base="1.3"):
+        return compose(name, overrides=words)
+
+
+def written(value: object) -> str:
+    """Return a value in Hydra's grammar."""
+    if value is None:
+        return "null"
+    if isinstance(value, (list, tuple)):
+        return f"[{','.join(map(written, value))}]"
+    if isinstance(value, Mapping):
+        return "{" + ",".join(f"{key}:{written(one)}" for key, one in value.items()) + "}"
+    if isinstance(value, Path) or (isinstance(value, str) and not is_plain(value)):
+        return json.dumps(str(value), ensure_ascii=False)
+    return str(value).lower() if isinstance(value, bool) else str(value)
+
+
+def is_plain(text: str) -> bool:
+    """Whether Hydra reads `text` as a string without quotes."""
+    return text.isascii() and text.replace("_", "").replace("/", "").replace(".", "").isalnum()
+
+
+def checked(texts: Iterable[str | Sequence[str]], inputs: Sequence[str]) -> Iterator[Sequence[str]]:
+    """Yield a tuple of texts for each row; UserError for one that has another number."""
+    for number, row in enumerate(texts):
+        parts = (row,) if isinstance(row, str) else tuple(row)
+        if len(parts) != len(inputs):
+            raise UserError(
+                f"row {number} has {len(parts)} texts; the student's task has "
+                f"{len(inputs)}: {', '.join(inputs)}"
+            )
+        yield parts

@@ -1,0 +1,101 @@
+"""The functions for notebooks: the same configs, datasets and students as the commands."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import pytest
+
+import japagen
+from japagen import notebook
+from japagen.config.error import UserError
+from japagen.config.schema import GenerateConfig
+
+
+@pytest.fixture
+def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.delenv("JAPAGEN_DATA", raising=False)
+    monkeypatch.setenv("JAPAGEN_CACHE", str(tmp_path / "cache"))
+    return tmp_path
+
+
+@pytest.mark.parametrize(
+    ("value", "text"),
+    [
+        (3, "3"),
+        (1e-4, "0.0001"),
+        (True, "true"),
+        (None, "null"),
+        ("jnli", "jnli"),
+        ("a,b", '"a,b"'),
+        ("日本", '"日本"'),
+        ('"', '"\\""'),
+        ([0, "x y"], '[0,"x y"]'),
+        ({"a": 1}, "{a:1}"),
+    ],
+)
+def test_values_are_written_in_hydra_s_grammar(value: object, text: str) -> None:
+    assert notebook.written(value) == text
+
+
+def test_options_reach_the_config(folder: Path) -> None:
+    options = {"task": "jcola", "num_per_label": 4, "synthetic_dir": folder / "my data"}
+    cfg = notebook.config_of("generate", GenerateConfig, ["llm=fake"], options)
+    assert (cfg.task.name, cfg.llm.name, cfg.num_per_label) == ("jcola", "fake", 4)
+    assert cfg.synthetic_dir == str(folder / "my data")
+
+
+def test_wrong_options_are_errors_with_a_suggestion(folder: Path) -> None:
+    with pytest.raises(UserError, match="did you mean 'jnli'"):
+        japagen.generate(task="jnil")
+    with pytest.raises(UserError, match="num_per_label"):
+        japagen.generate(num_per_labl=3)
+    with pytest.raises(UserError, match="call train"):
+        japagen.train(task="jnli", seeds=[0, 1])
+    with pytest.raises(UserError, match="command line"):
+        japagen.generate(task="jnli", llm="fake", dry_run=True)
+    with pytest.raises(UserError, match="is no folder"):
+        japagen.load_student("students/none")
+    with pytest.raises(AttributeError, match="nothing"):
+        _ = japagen.nothing  # type: ignore[attr-defined]
+
+
+def test_generate_train_and_predict(folder: Path) -> None:
+    dataset = japagen.generate(task="jnli", llm="fake", num_per_label=4, logger="none")
+    assert len(dataset) == 12
+    assert dataset.path.is_relative_to(folder)
+    assert dataset.manifest["accepted"] == 12
+    frame = dataset.to_pandas()
+    assert list(frame.columns) == ["id", "sentence1", "sentence2", "label"]
+    assert frame["label"].value_counts().to_dict() == {
+        "entailment": 4,
+        "contradiction": 4,
+        "neutral": 4,
+    }
+    assert len(dataset.to_datasets()) == 12
+    again = japagen.generate(task="jnli", llm="fake", num_per_label=4, logger="none")
+    assert again.path == dataset.path
+
+    student = japagen.train(
+        "trainer.max_epochs=1",
+        "trainer.min_steps=1",
+        task="jnli",
+        llm="fake",
+        num_per_label=4,
+        student="tiny",
+        trainer="cpu",
+        logger="none",
+    )
+    assert 0 <= student.scores["heldout/accuracy"] <= 1
+    pairs = [("犬が走る。", "動物が走る。"), ("雨だ。", "晴れだ。")]
+    labels = student.predict(pairs)
+    assert set(labels) <= {"entailment", "contradiction", "neutral"}
+    opened = japagen.load_student(student.path)
+    assert opened.predict(pairs) == labels
+    assert opened.scores == {}
+    assert opened.predict([]) == []
+    with pytest.raises(UserError, match="row 1 has 1 texts; the student's task has 2"):
+        opened.predict([("犬", "猫"), "犬"])
+    assert not os.path.exists(folder / "mlflow.db")
