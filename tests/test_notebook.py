@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from pathlib import Path
 
 import pytest
@@ -98,4 +97,4 @@ def test_generate_train_and_predict(folder: Path) -> None:
     assert opened.predict([]) == []
     with pytest.raises(UserError, match="row 1 has 1 texts; the student's task has 2"):
         opened.predict([("犬", "猫"), "犬"])
-    assert not os.path.exists(folder / "mlflow.db")
+    assert not (folder / "mlflow.db").exists()

@@ -145,7 +145,7 @@ def gold_rows(
 ) -> tuple[list[Example], str]:
     """(gold test rows, the prefix of their metrics: `test` for all rows, else `partial`)."""
     every = load.load(task, "test", gold_dir)
-    rows = prompting.sample_rows(every, limit, seed)
+    rows = load.sample(every, limit, seed)
     return rows, "test" if len(rows) == len(every) else "partial"
 
 

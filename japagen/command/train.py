@@ -148,7 +148,7 @@ def score_keys(objective: str, task: Task) -> list[str]:
     """Return the metrics that may be the score of a job, the first one that exists counts."""
     if objective == "valid":
         return ["valid/best"]
-    return [f"{part}/{task.metric}" for part in ("test", "heldout", "debug")]
+    return [f"{part}/{task.metric}" for part in ("test", "partial", "heldout", "debug")]
 
 
 def ready(student: Student, task: Task) -> tuple[Pretrained, Tokens]:
@@ -204,7 +204,7 @@ def finish(
     from japagen.training.console import show
     from japagen.training.score import prefix
 
-    folder, held_out = training.folder / name, bool(parts.no_gold)
+    folder = training.folder / name
     track.tags({"folder": str(folder.absolute())})
     record.results(training, parts, fitted, track)
     if output.export:
@@ -212,7 +212,7 @@ def finish(
     if output.upload:
         track.model(folder)
     output.tell(folder, fitted.measured)
-    part = prefix(training.trainer, held_out)
+    part = prefix(training.trainer, parts)
     show(training, parts, fitted.measured, part, folder, output.where(track))
 
 

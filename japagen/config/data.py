@@ -19,6 +19,8 @@ class Data:
     larger one, and the validation rows are the same for all.
     `near_duplicate`: remove training rows that are at least this similar to a gold test row
     (0 to 1); 0 removes only rows with the same text.
+    `test_limit`: score on this many gold test rows, drawn by seed, for a quick look: the metrics
+    are called partial/..., and there is no score; null for all.
     """
 
     name: str = MISSING
@@ -27,3 +29,4 @@ class Data:
     num_per_label: int | None = limited(None, least=2)
     fraction: float = limited(1.0, above=0, most=1)
     near_duplicate: float = limited(0.9, least=0, most=1)
+    test_limit: int | None = limited(None, least=1)

@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import json
 import logging
-import random
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -62,13 +61,6 @@ class Prompting:
         fingerprint = digest(self.identity())
         name = f"{self.llm.name}-{self.shots}shot-seed{self.seed}-{fingerprint}"
         return Path(self.answer_dir) / self.task.name / name
-
-
-def sample_rows(rows: Sequence[Example], limit: int | None, seed: int) -> list[Example]:
-    """At most `limit` rows drawn with `seed`, in their order; a higher limit keeps these rows."""
-    places = list(range(len(rows)))
-    random.Random(seed).shuffle(places)
-    return [rows[place] for place in sorted(places[:limit])]
 
 
 def draw_shots(asked: Prompting) -> Shots:

@@ -217,3 +217,10 @@ def draw_shots(
     for label, pool in pools.items():
         random.Random(f"{seed} {label}").shuffle(pool)
     return {label: pool[:shots] for label, pool in pools.items()}
+
+
+def sample(rows: Sequence[Example], limit: int | None, seed: int) -> list[Example]:
+    """Return at most `limit` rows drawn by seed, in their order; a higher limit keeps these."""
+    places = list(range(len(rows)))
+    random.Random(seed).shuffle(places)
+    return [rows[place] for place in sorted(places[:limit])]

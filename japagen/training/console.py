@@ -69,6 +69,10 @@ def show(
     if parts.no_gold:
         note = "This score is NOT on gold rows but on synthetic rows kept for it."
         console.print(f"{note} {parts.no_gold}")
+    if parts.partial:
+        number = len(parts.test)
+        note = f"This score is on {number} gold rows (data.test_limit)."
+        console.print(f"{note} Without the option it is on all, and enters the report.")
     console.print(f"student: {folder}")
     if where:
         console.print(f"run: {where}")

@@ -69,7 +69,7 @@ def fit(
         rows = score.predictions(trainer, module, loader)
         # In batches on this device, including the time to load the best checkpoint.
         each = 1000 * (time.perf_counter() - began) / max(1, len(rows))
-    name = score.prefix(training.trainer, bool(parts.no_gold))
+    name = score.prefix(training.trainer, parts)
     measured = {
         **score.measure(training.task, name, rows),
         **parts.overlap,

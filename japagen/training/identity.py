@@ -67,9 +67,11 @@ def name(training: Training, rows: Sequence[Example] = ()) -> str:
     `rows`: those the student is trained on and its checkpoint is chosen with.
     """
     task, dataset = training.task, training.dataset
+    data = asdict(training.data)
+    del data["test_limit"]  # on how many rows a student is scored changes nothing of it
     named = [
         asdict(training.student),
-        asdict(training.data),
+        data,
         asdict(training.loss),
         asdict(training.trainer),
         [task.inputs, task.labels, task.kind, task.metric],

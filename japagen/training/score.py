@@ -15,19 +15,19 @@ if TYPE_CHECKING:
 
     from japagen.training.data import DataModule
     from japagen.training.module import Module
+    from japagen.training.split import Parts
 
 # A row of predictions.jsonl: id, gold, predicted and, for labels, probability.
 Rows = Sequence[Mapping[str, Any]]
 
 
-def prefix(trainer: Trainer, held_out: bool) -> str:
-    """Return the first part of the names of test metrics.
-
-    "test" is all gold test rows. `held_out`: whether the test rows are not gold.
-    """
+def prefix(trainer: Trainer, parts: Parts) -> str:
+    """Return the first part of the names of test metrics; "test" is all gold test rows."""
     if trainer.options.get("fast_dev_run"):
         return "debug"
-    return "heldout" if held_out else "test"
+    if parts.no_gold:
+        return "heldout"
+    return "partial" if parts.partial else "test"
 
 
 def predictions(
@@ -53,6 +53,7 @@ def measure(task: Task, name: str, rows: Rows) -> dict[str, float]:
     found = metric.scores(task, gold, [str(row["predicted"]) for row in rows])
     measured = {f"{name}/{key}": value for key, value in found.items()}
     if task.kind == "classification":
-        majority = "heldout/majority_accuracy" if name == "heldout" else "majority/accuracy"
+        is_part = name in ("heldout", "partial")
+        majority = f"{name}/majority_accuracy" if is_part else "majority/accuracy"
         measured[majority] = metric.majority(gold)
     return measured if name != "test" else {**measured, "score": found[task.metric]}

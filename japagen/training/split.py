@@ -29,6 +29,7 @@ class Parts:
 
     `no_gold`: why `test` is held out of the training rows; empty if it is gold.
     `overlap`: metrics of the rows left out because they are too similar to test rows.
+    `partial`: whether `test` is only a part of the gold test rows.
     """
 
     train: list[TrainingRow]
@@ -36,6 +37,7 @@ class Parts:
     test: list[Example]
     no_gold: str = ""
     overlap: dict[str, float] = field(default_factory=dict)
+    partial: bool = False
 
 
 def read(training: Training) -> Parts:
@@ -62,7 +64,8 @@ def read(training: Training) -> Parts:
         pools["synthetic"], test = split(pools["synthetic"], data, task, seed, "test")
     train, valid = train_and_valid(pools, data, task, seed)
     check_labels(train, data, task)
-    return Parts(train, valid, test, no_gold, overlap)
+    scored = test if no_gold else load.sample(test, data.test_limit, seed)
+    return Parts(train, valid, scored, no_gold, overlap, len(scored) < len(test))
 
 
 def without_leakage(

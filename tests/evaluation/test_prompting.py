@@ -18,6 +18,7 @@ from japagen.config.check import check
 from japagen.config.error import UserError
 from japagen.config.schema import CONF, EvaluateConfig
 from japagen.evaluation import prompting
+from japagen.gold import load
 from japagen.gold.example import Example
 from japagen.llm.retry import Retry
 from tests.conftest import Compose
@@ -312,10 +313,10 @@ def test_without_gold_the_way_to_it_is_named(composed: Compose) -> None:
 
 def test_a_higher_limit_keeps_the_rows_of_a_lower_one() -> None:
     rows = [Example(str(n), ("文",), "a") for n in range(50)]
-    few, more = prompting.sample_rows(rows, 5, 3), prompting.sample_rows(rows, 20, 3)
+    few, more = load.sample(rows, 5, 3), load.sample(rows, 20, 3)
     assert all(row in more for row in few)
     assert more == sorted(more, key=lambda row: int(row.id))
-    assert prompting.sample_rows(rows, None, 3) == rows
+    assert load.sample(rows, None, 3) == rows
 
 
 @pytest.mark.slow

@@ -28,6 +28,17 @@ def test_valid_is_a_share_of_every_label_and_apart_from_train(make: Make, pools:
     assert split.read(make()) == parts
 
 
+def test_a_limit_takes_a_part_of_the_test_rows_by_seed(make: Make, pools: Pools) -> None:
+    pools |= {"train": rows(BOTH), "test": named("test", {"acceptable": 30})}
+    parts = split.read(make("data.test_limit=10"))
+    assert (len(parts.test), parts.partial) == (10, True)
+    assert ids(parts.test) < ids(split.read(make("data.test_limit=20")).test)
+    assert not split.read(make("data.test_limit=30")).partial
+    whole = split.read(make())
+    assert (len(whole.test), whole.partial) == (30, False)
+    assert whole.train == parts.train
+
+
 def test_without_gold_a_part_of_the_synthetic_rows_is_held_out(make: Make, pools: Pools) -> None:
     pools["train"] = rows(BOTH)
     parts = split.read(make())
