@@ -79,7 +79,8 @@ def work(config: GenerateConfig, dataset: Dataset) -> None:
             limits = Limits(attempts(config.max_attempts, dataset), sample)
             manifest, is_new = synthesise(made, limits, config.max_shortfall, config.gold_dir)
         else:
-            log.info("%s is complete; nothing was generated", dataset.folder)
+            number = dataset.num_per_label
+            log.info("%s already has %d per label; nothing generated", dataset.folder, number)
         if manifest is None:
             return
         accepted, samples = record(dataset, manifest, track, is_new)
@@ -170,6 +171,7 @@ def write(
         synthesis = Synthesis(made, limits, journal, state, gold_dir)
         synthesis.resume()
         before = state.accepted
+        console.announce(dataset, before)
         synthesis.run()
         seconds = synthesis.seconds
         if limits.sample is not None:

@@ -46,7 +46,8 @@ class Output:
     model; `upload`: and send it. `objective`: the score that is returned, test or valid. `method`:
     the name of its row in tables of results. `rerun`: train again what a sweep finds finished.
     `where`: how to open a run; `earlier`: the metrics of a finished run of the same job, or None.
-    `tell`: is called with the folder and the metrics of a saved student.
+    `tell`: is called with the folder and the metrics of a saved student. `baselines`: the scores of
+    prompting that are on record.
     """
 
     first: bool
@@ -59,6 +60,7 @@ class Output:
     where: Callable[[tracking.Run], str]
     earlier: Callable[[str], dict[str, float] | None]
     tell: Tell
+    baselines: Callable[[], dict[str, float]]
 
 
 def run(cfg: DictConfig, tell: Tell = lambda folder, metrics: None) -> float:
@@ -126,6 +128,7 @@ def output_of(config: TrainConfig, tell: Tell) -> Output:
         where=lambda track: tracking.where(tracking.job_of(config, ""), track),
         earlier=lambda job: tracking.earlier(tracking.job_of(config, "train"), job),
         tell=tell,
+        baselines=lambda: tracking.baselines(tracking.job_of(config, "train")),
     )
 
 
@@ -213,7 +216,8 @@ def finish(
         track.model(folder)
     output.tell(folder, fitted.measured)
     part = prefix(training.trainer, parts)
-    show(training, parts, fitted.measured, part, folder, output.where(track))
+    others = output.baselines() if part == "test" else {}
+    show(training, parts, fitted.measured, part, others, folder, output.where(track))
 
 
 def summary(

@@ -39,7 +39,8 @@ class Dataset:
     """A synthetic dataset as one job names it: made once from the config, then handed on instead.
 
     `identity`: everything that changes the text; `fingerprint`: ten hexadecimal digits of it.
-    `command`: the generate.py command that makes the dataset.
+    `command`: the generate.py command that makes the dataset, `next_command` the train.py command
+    that trains on it.
     """
 
     task: Task
@@ -55,6 +56,7 @@ class Dataset:
     fingerprint: str
     identity: Mapping[str, Any]
     command: str
+    next_command: str
 
     @property
     def size(self) -> int:
@@ -91,7 +93,8 @@ def of(config: Config) -> Dataset:
         folder=Path(config.synthetic_dir) / config.task.name / f"{name}-{digest(named)}",
         fingerprint=digest(named),
         identity=named,
-        command=generate_command(names, numbers),
+        command=typed_command("generate", names, numbers),
+        next_command=typed_command("train", names, numbers),
     )
 
 
@@ -139,8 +142,8 @@ def digest(named: Mapping[str, Any]) -> str:
     return hashlib.sha256(text.encode()).hexdigest()[:10]
 
 
-def generate_command(names: Mapping[str, str], numbers: Mapping[str, int]) -> str:
-    """Return the generate command, quoted for a shell, with the overrides of this job it knows.
+def typed_command(job: str, names: Mapping[str, str], numbers: Mapping[str, int]) -> str:
+    """Return the command `job`, quoted for a shell, with the overrides that all commands know.
 
     `names`: of the groups that identify a dataset. `numbers`: shots, seed and num_per_label.
     """
@@ -151,7 +154,7 @@ def generate_command(names: Mapping[str, str], numbers: Mapping[str, int]) -> st
         is_given = any(other.startswith(f"{key}=") for other in overrides)
         if "=" in override and key.split(".")[0] in known and not is_given:
             overrides.append(override)
-    program = ["japagen", "generate"] if INSTALLED else ["python", "generate.py"]
+    program = ["japagen", job] if INSTALLED else ["python", f"{job}.py"]
     return shlex.join([*program, *config_dir_flag(), *overrides])
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import logging
 import os
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -15,6 +16,8 @@ from japagen.embedded import assemble
 from japagen.llm import reply
 from japagen.llm.chat import SystemRole
 from japagen.llm.engine import Completion, EngineError, Request, limit
+
+log = logging.getLogger(__name__)
 
 
 class LlamaCpp:
@@ -119,6 +122,7 @@ def start(path: Path, llm: LLM) -> Any:
     for key, value in llm.engine.items():
         set_param(params, key, value)
     params.n_ctx *= llm.concurrency
+    log.info("loading %s (%.1f GB)", path.stem, path.stat().st_size / 1e9)
     try:
         return xllamacpp.Server(params)
     except Exception as error:

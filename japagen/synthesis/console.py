@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import asyncio
+import logging
+import sys
 import time
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
@@ -23,6 +26,8 @@ from japagen.synthesis.acceptance import Acceptor
 from japagen.synthesis.counts import counts_text
 from japagen.synthesis.plan import Plan
 from japagen.synthesis.prompt import instructions
+
+log = logging.getLogger(__name__)
 
 SAMPLES = 2  # of each label
 
@@ -47,10 +52,33 @@ def prompts(plan: Plan) -> None:
     console.print("dry_run: no LLM was called, nothing was written.")
 
 
+def announce(dataset: Dataset, accepted: int) -> None:
+    """Log what will be written before the LLM, which may take minutes to load, writes anything."""
+    there = f"; {accepted} are there already" if accepted else ""
+    log.info(
+        "%s: %d examples (%d per label) by %s, prompt %s, filter %s%s. "
+        "`estimate=true` says how long this takes.",
+        dataset.task.name,
+        dataset.size,
+        dataset.num_per_label,
+        dataset.llm.name,
+        dataset.prompt.name,
+        dataset.filter.name,
+        there,
+    )
+
+
+def pace(per_second: float) -> str:
+    """Return how fast examples come: "2.30/s", or "33 s each" where they are slow."""
+    if 0 < per_second < 0.5:
+        return f"{1 / per_second:.0f} s each"
+    return f"{per_second:.2f}/s"
+
+
 class Progress:
     """A bar with accepted, rejected by reason, examples per second and time left.
 
-    Without a terminal: a line every 30 seconds.
+    Without a terminal: a line every 30 seconds. While it is shown, log lines are printed above it.
     """
 
     def __init__(self, size: int) -> None:
@@ -59,18 +87,27 @@ class Progress:
             TextColumn("accepted"),
             BarColumn(),
             MofNCompleteColumn(),
-            TextColumn("{task.fields[speed]:.2f}/s"),
+            TextColumn("{task.fields[speed]}"),
             TimeRemainingColumn(),
             TextColumn("{task.fields[rejected]}", style="dim", markup=False),
             console=self.console,
             disable=not self.console.is_terminal,
         )
-        self.task = self.bar.add_task("accepted", total=size, speed=0.0, rejected="")
+        self.task = self.bar.add_task("accepted", total=size, speed="", rejected="")
         self.begin = self.logged = self.shown = time.monotonic()
         self.before: int | None = None
+        self.size, self.accepted = size, 0
+        self.moved: list[tuple[logging.StreamHandler[Any], Any]] = []
 
     def __enter__(self) -> Progress:
+        streams = {sys.stdout, sys.stderr}
         self.bar.start()
+        # On a terminal the bar has replaced sys.stdout and sys.stderr by now; handlers kept the
+        # streams of before, and would print into the bar.
+        for handler in logging.getLogger().handlers if not self.bar.disable else ():
+            if isinstance(handler, logging.StreamHandler) and handler.stream in streams:
+                self.moved.append((handler, handler.stream))
+                handler.setStream(sys.stdout)
         return self
 
     def __exit__(
@@ -79,23 +116,29 @@ class Progress:
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
+        for handler, stream in self.moved:
+            handler.setStream(stream)
         self.bar.stop()
+        if kind is not None and issubclass(kind, (KeyboardInterrupt, asyncio.CancelledError)):
+            self.console.print(
+                f"Stopped at {self.accepted} of {self.size}; repeat the command to continue."
+            )
 
     def update(self, state: Acceptor) -> None:
         """Show `state`, at most ten times a second."""
-        now = time.monotonic()
+        now, self.accepted = time.monotonic(), state.accepted
         if self.before is None:
             self.before = state.accepted
         if now - self.shown < 0.1 and not state.done:
             return
         self.shown = now
-        speed = (state.accepted - self.before) / max(now - self.begin, 1e-9)
+        speed = pace((state.accepted - self.before) / max(now - self.begin, 1e-9))
         reasons = counts_text(sum(state.tally.rejected.values(), Counter()))
         rejected = f"rejected: {reasons}"
         self.bar.update(self.task, completed=state.accepted, speed=speed, rejected=rejected)
         if self.bar.disable and (now - self.logged > 30 or state.done):
             self.logged = now
-            line = f"accepted {state.accepted}/{state.size}, {speed:.2f}/s, {rejected}"
+            line = f"accepted {state.accepted}/{state.size}, {speed}, {rejected}"
             self.console.print(line)
 
 
@@ -148,6 +191,7 @@ def generated(
     console.print(f"dataset: {dataset.folder}", soft_wrap=True)
     if where:
         console.print(f"run: {where}", soft_wrap=True)
+    console.print(f"next: {dataset.next_command}", soft_wrap=True)
 
 
 def estimated(llm: LLM, sample: Sequence[estimate.Drawn], state: Acceptor, seconds: float) -> None:

@@ -7,12 +7,13 @@ from japagen.tracking.model import describe
 from japagen.tracking.past import Recorded, folder_of, recorded
 from japagen.tracking.run import Run
 from japagen.tracking.safe import printable
-from japagen.tracking.start import earlier, latest, run, where
+from japagen.tracking.start import baselines, earlier, latest, run, where
 
 __all__ = [
     "Recorded",
     "Run",
     "address",
+    "baselines",
     "confusion",
     "describe",
     "earlier",

@@ -59,6 +59,23 @@ def earlier(job: Job, key: str) -> dict[str, float] | None:
     return dict(found.data.metrics) if found else None
 
 
+def baselines(job: Job) -> dict[str, float]:
+    """The newest score of each way of prompting an LLM in the job's experiment, by its name."""
+    if not job.recorded:
+        return {}
+    wanted = "tags.stage = 'evaluate' and tags.subject = 'prompting' and metrics.score > -2"
+    wanted = f"{wanted} and attributes.status = 'FINISHED'"
+
+    def search() -> dict[str, float]:
+        client, experiment = connect.connect(job.uri, job.experiment)
+        order = ["start_time ASC"]
+        found = client.search_runs([experiment], wanted, max_results=1000, order_by=order)
+        runs = [(run.data.tags, float(run.data.metrics["score"])) for run in found]
+        return {f"{tags.get('llm', '')} {tags['method']}": score for tags, score in runs}
+
+    return attempt(Question(), job.uri, search) or {}
+
+
 def where(job: Job, run: connect.Named) -> str:
     """The command or address that shows `run`; "" if it was not recorded."""
     return connect.page(job.uri, job.experiment, run)

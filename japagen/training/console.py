@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -44,12 +44,14 @@ def show(
     parts: Parts,
     measured: Mapping[str, float],
     prefix: str,
+    others: Mapping[str, float],
     folder: Path,
     where: str,
 ) -> None:
     """Print the end of a job: scores, what they are measured on, the student's folder, the run.
 
-    `prefix`: of the test metrics; `where`: how to open the run, or "".
+    `prefix`: of the test metrics; `others`: scores of prompting by its name; `where`: how to open
+    the run, or "".
     """
     from rich.table import Table
     from rich.text import Text
@@ -57,25 +59,60 @@ def show(
     task = training.task
     title = f"{task.name}, {training.student.name} on {training.data.name}"
     table = Table("", "", title=Text(title), show_header=False)
+    main = f"{prefix}/{task.metric}"
+    table.add_row(Text(main), f"{measured[main]:.4f}", style="bold")
+    for text, style in verdicts(task, measured, prefix, others):
+        table.add_row("", Text(text, style))
+    for name in sorted(measured):
+        if name.startswith((prefix, "majority")) and name != main:
+            table.add_row(Text(name), f"{measured[name]:.4f}")
     for name, rows in (("train", parts.train), ("valid", parts.valid), ("test", parts.test)):
         table.add_row(f"{name} rows", str(len(rows)))
-    for name in sorted(measured):
-        if name.startswith((prefix, "majority")):
-            style = "bold" if name.endswith(f"/{task.metric}") else ""
-            table.add_row(Text(name), f"{measured[name]:.4f}", style=style)
     table.add_row("seconds", f"{measured['train/seconds']:.0f}")
     console = plain_console(soft_wrap=True)
     console.print(table)
-    if parts.no_gold:
-        note = "This score is NOT on gold rows but on synthetic rows kept for it."
-        console.print(f"{note} {parts.no_gold}")
-    if parts.partial:
-        number = len(parts.test)
-        note = f"This score is on {number} gold rows (data.test_limit)."
-        console.print(f"{note} Without the option it is on all, and enters the report.")
+    for note in notes(parts):
+        console.print(note)
     console.print(f"student: {folder}")
     if where:
         console.print(f"run: {where}")
+
+
+def notes(parts: Parts) -> Iterator[str]:
+    """Yield what must be known of a score that is not on all gold rows."""
+    if parts.no_gold:
+        yield "This score is NOT on gold rows but on synthetic rows kept for it."
+        yield parts.no_gold
+    if parts.partial:
+        yield (
+            f"This score is on {len(parts.test)} gold rows (data.test_limit). "
+            "Without the option it is on all, and enters the report."
+        )
+
+
+def verdicts(
+    task: Task, measured: Mapping[str, float], prefix: str, others: Mapping[str, float]
+) -> Iterator[tuple[str, str]]:
+    """Yield (whether the score is above a baseline, its colour) for each baseline that is known.
+
+    One run of one seed: a difference smaller than that between seeds means nothing.
+    """
+    score = measured[f"{prefix}/{task.metric}"]
+    known = dict(others)
+    if task.metric == "accuracy":
+        shares = [
+            measured[key]
+            for key in measured
+            if key.startswith((prefix, "majority"))
+            and key.endswith(("majority/accuracy", "majority_accuracy"))
+        ]
+        known = {"the majority class": shares[0], **known} if shares else known
+    elif task.metric == "mcc":
+        known = {"the majority class": 0.0, **known}
+    for name, other in known.items():
+        above = score > other
+        shown = f"{'above' if above else 'NOT above'} {name}: {other:.4f}"
+        yield shown, "green" if above else "red"
 
 
 def show_seeds(

@@ -12,6 +12,7 @@ import subprocess
 import sys
 import time
 import warnings
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -630,3 +631,17 @@ def test_logger_option_is_the_only_switch() -> None:
     with tracking.run(made(logger=Logger(name="none")), "train", {}) as run:
         run.figure(tracking.confusion(["a"], ["b"], ["a", "b"]), "confusion.png")
     assert run.id == ""
+
+
+def test_the_baselines_of_a_task_are_its_newest_prompting_scores(folder: Path) -> None:
+    config = made(EvaluateConfig)
+    for score in (0.4, 0.5):
+        with tracking.run(config, "evaluate", {}) as run:
+            run.metrics({"score": score})
+    with tracking.run(made(EvaluateConfig, shots=4), "evaluate", {}) as run:
+        run.metrics({"partial/accuracy": 0.9})
+    with tracking.run(made(EvaluateConfig, subject="dataset"), "evaluate", {}) as run:
+        run.metrics({"score": 0.8})
+    job = job_of(made(TrainConfig), "train")
+    assert tracking.baselines(job) == {"fake prompting 0-shot": 0.5}
+    assert tracking.baselines(replace(job, recorded=False)) == {}
