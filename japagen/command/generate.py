@@ -12,13 +12,13 @@ from japagen import tracking
 from japagen.config.check import check
 from japagen.config.error import UserError
 from japagen.config.schema import GenerateConfig
-from japagen.dataset import hub, identity, table
+from japagen.dataset import identity, table
 from japagen.dataset.identity import Dataset
 from japagen.dataset.journal import JOURNAL, Journal, shots_head
 from japagen.dataset.manifest import finish
 from japagen.dataset.reply import Reply
-from japagen.dataset.table import MANIFEST, TABLE, Soft, asked, read_manifest, rows
-from japagen.job import sweep
+from japagen.dataset.table import MANIFEST, TABLE, UPLOADED, Soft, asked, read_manifest, rows
+from japagen.job import hub, sweep
 from japagen.synthesis import console, plan
 from japagen.synthesis.acceptance import Acceptor
 from japagen.synthesis.counts import counts_text
@@ -38,6 +38,7 @@ def run(cfg: DictConfig) -> None:
     if config.dry_run:
         console.prompts(plan.make(dataset, config.gold_dir))
         return
+    hub.check(config.push_to_hub)
     with sweep.exclusive(f"{dataset.task.name}-{dataset.fingerprint}"):
         if not done_before(config, dataset):
             work(config, dataset)
@@ -85,7 +86,7 @@ def work(config: GenerateConfig, dataset: Dataset) -> None:
             return
         accepted, samples = record(dataset, manifest, track, is_new)
         if config.push_to_hub:
-            hub.push(dataset.folder, config.push_to_hub)
+            hub.push(dataset.folder, config.push_to_hub, "dataset", UPLOADED)
         where = tracking.where(tracking.job_of(config, ""), track)
         console.generated(dataset, samples, accepted, manifest, where)
 

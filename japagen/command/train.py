@@ -18,7 +18,7 @@ from japagen.config.check import check
 from japagen.config.schema import Student, TrainConfig
 from japagen.config.task import Task
 from japagen.gold.fetch import GoldMissing
-from japagen.job import sweep
+from japagen.job import hub, sweep
 from japagen.student import export
 from japagen.training import identity, process
 from japagen.training.identity import Training
@@ -47,7 +47,7 @@ class Output:
     the name of its row in tables of results. `rerun`: train again what a sweep finds finished.
     `where`: how to open a run; `earlier`: the metrics of a finished run of the same job, or None.
     `tell`: is called with the folder and the metrics of a saved student. `baselines`: the scores of
-    prompting that are on record.
+    prompting that are on record. `hub`: the hub's repository to upload to.
     """
 
     first: bool
@@ -60,6 +60,7 @@ class Output:
     where: Callable[[tracking.Run], str]
     earlier: Callable[[str], dict[str, float] | None]
     tell: Tell
+    hub: str | None
     baselines: Callable[[], dict[str, float]]
 
 
@@ -70,6 +71,7 @@ def run(cfg: DictConfig, tell: Tell = lambda folder, metrics: None) -> float:
     validation rows. `tell` is called with the folder and the metrics of each saved student.
     """
     config = check(cfg, TrainConfig)
+    hub.check(config.push_to_hub)
     with quiet():
         check_options(config.trainer.options)
     with quiet(), process.rank(config.trainer.options):
@@ -128,6 +130,7 @@ def output_of(config: TrainConfig, tell: Tell) -> Output:
         where=lambda track: tracking.where(tracking.job_of(config, ""), track),
         earlier=lambda job: tracking.earlier(tracking.job_of(config, "train"), job),
         tell=tell,
+        hub=config.push_to_hub,
         baselines=lambda: tracking.baselines(tracking.job_of(config, "train")),
     )
 
@@ -173,7 +176,7 @@ def work(
     """Train, score, save and record one student; return its score."""
     from lightning.pytorch import seed_everything
 
-    from japagen.training import folder, save
+    from japagen.training import folder, model_card, save
     from japagen.training.fit import fit
 
     if output.export:
@@ -187,7 +190,8 @@ def work(
         if not output.first:
             return score
         new, card = part / folder.NEW, save.card(training, output.method)
-        save.write(new, fitted.module, loaded.tokenizer, fitted.rows, card)
+        readme = model_card.markdown(training, fitted.measured, parts.no_gold)
+        save.write(new, fitted.module, loaded.tokenizer, fitted.rows, card, readme)
         if output.mlflow:
             save.describe(new, training.task)
         save.publish(part, training.folder / name)
@@ -205,6 +209,7 @@ def finish(
 ) -> None:
     """Record a saved student, export it if that is asked for, and print its scores."""
     from japagen.training.console import show
+    from japagen.training.model_card import uploaded
     from japagen.training.score import prefix
 
     folder = training.folder / name
@@ -214,6 +219,8 @@ def finish(
         track.metrics(export.onnx(folder, training.student, parts.test))
     if output.upload:
         track.model(folder)
+    if output.hub:
+        hub.push(folder, output.hub, "model", uploaded())
     output.tell(folder, fitted.measured)
     part = prefix(training.trainer, parts)
     others = output.baselines() if part == "test" else {}

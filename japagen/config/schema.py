@@ -128,6 +128,7 @@ class TrainConfig(Config):
     )
     export: str | None = option(None, "onnx: also write model.onnx beside the student's weights")
     objective: str = option("test", "score that train.py returns to a search: test or valid")
+    push_to_hub: str | None = option(None, "name of a private hub model to upload to, user/name")
 
     @property
     def training_seed(self) -> int:

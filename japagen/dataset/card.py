@@ -2,43 +2,115 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import json
+from collections.abc import Iterable, Mapping
 from typing import Any
 
+from japagen.config.task import Task
 from japagen.dataset.identity import Dataset
 from japagen.dataset.table import TABLE
 
+# Upper limits of the hub's size categories.
+SIZES = ((1_000, "n<1K"), (10_000, "1K<n<10K"), (100_000, "10K<n<100K"), (1_000_000, "100K<n<1M"))
+LARGEST = "1M<n<10M"
+PAPER = "https://arxiv.org/abs/2412.06738"
 
-def card(dataset: Dataset, manifest: Mapping[str, Any]) -> str:
-    """Return a dataset card; its header lets datasets.load_dataset open the folder."""
+
+def card(dataset: Dataset, manifest: Mapping[str, Any], examples: Iterable[str]) -> str:
+    """Return a dataset card; its header lets datasets.load_dataset open the folder.
+
+    `examples`: lines of the table to show.
+    """
     task, llm = dataset.task, dataset.llm
-    kind = "sentence-similarity" if task.kind == "regression" else "text-classification"
-    split = f"[{{split: train, path: {TABLE}}}]"
     return "\n".join(
         [
-            "---",
-            "language: ja",
-            f"task_categories: [{kind}]",
-            "tags: [synthetic, japagen]",
-            f"configs: [{{config_name: default, data_files: {split}}}]",
-            "---",
+            *header(task, int(manifest["accepted"])),
             f"# {task.name}, written by {llm.name}",
             "",
             "Synthetic Japanese text: no person wrote or checked it. Made by JapaGen with:",
             "",
             f"    {dataset.command}",
             "",
+            "Load it, with the folder or its name on the hub:",
+            "",
+            "```python",
+            "from datasets import load_dataset",
+            'rows = load_dataset("FOLDER", split="train")',
+            "```",
+            "",
+            *columns(task),
+            "",
             f"LLM: `{llm.model}`, licence: {llm.licence}. Its terms may limit the use of texts.",
             f"Prompt: {dataset.prompt.name}, {dataset.shots} shots, seed {dataset.seed}. "
             f"Label filter: {dataset.filter.name}. Fingerprint: {dataset.fingerprint}.",
             f"Replies: {manifest['replies']}, accepted: {manifest['accepted']}.",
             "",
+            "## Examples",
+            "",
+            "The first rows, not picked by hand:",
+            "",
+            "```json",
+            *(line.replace("```", "` ` `") for line in examples),
+            "```",
+            "",
+            "## Rejected replies",
+            "",
             "| label | rejected replies by reason |",
             "|---|---|",
             *(f"| {label} | {counts_of(manifest, label)} |" for label in task.labels),
             "",
+            "## Limits",
+            "",
+            "The texts repeat what the LLM prefers to write, and may be wrong, offensive or copies "
+            "of what it was trained on. Labels are those asked for, or those that a label filter "
+            "gave, not those of a person. Score a model trained on it on gold data.",
+            "",
+            "## Citation",
+            "",
+            f"The method is that of JAPAGEN ({PAPER}).",
+            "",
         ]
     )
+
+
+def header(task: Task, number: int) -> list[str]:
+    """Return the YAML that the hub and `datasets` read: kind, size, columns, files."""
+    kind = "sentence-similarity" if task.kind == "regression" else "text-classification"
+    size = next((name for limit, name in SIZES if number < limit), LARGEST)
+    lines = [
+        "---",
+        "language: ja",
+        # The licence of the LLM is named in the text; the hub's list has no word for its terms.
+        "license: other",
+        f"task_categories: [{kind}]",
+        f"size_categories: [{size}]",
+        "tags: [synthetic, japagen]",
+        f"configs: [{{config_name: default, data_files: [{{split: train, path: {TABLE}}}]}}]",
+        "dataset_info:",
+        "  features:",
+        "  - {name: id, dtype: string}",
+        *(f"  - {{name: {quoted(name)}, dtype: string}}" for name in task.inputs),
+    ]
+    if task.kind == "regression":
+        lines.append("  - {name: label, dtype: float64}")
+    else:
+        lines += ["  - name: label", "    dtype:", "      class_label:", "        names:"]
+        lines += [f"          '{n}': {quoted(label)}" for n, label in enumerate(task.labels)]
+    return [*lines, "---"]
+
+
+def quoted(text: str) -> str:
+    """Return a text as YAML reads it, whatever its characters."""
+    return json.dumps(text, ensure_ascii=False)
+
+
+def columns(task: Task) -> list[str]:
+    """Return what the columns hold."""
+    texts = ", ".join(f"`{name}`" for name in task.inputs)
+    if task.kind == "regression":
+        return [f"Columns: `id`, {texts}, and `label`, a number."]
+    labels = ", ".join(task.labels)
+    return [f"Columns: `id`, {texts}, and `label`, a class of: {labels}."]
 
 
 def counts_of(manifest: Mapping[str, Any], label: str) -> str:

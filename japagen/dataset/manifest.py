@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import importlib.metadata
+import itertools
 import json
 import os
 import platform
@@ -15,6 +16,8 @@ from japagen import __version__, files
 from japagen.dataset.card import card
 from japagen.dataset.identity import Dataset
 from japagen.dataset.table import CARD, MANIFEST, SEAL, TABLE, checksum, seal
+
+EXAMPLES = 5  # rows on the card
 
 
 def finish(dataset: Dataset, table: IO[str], report: Mapping[str, Any]) -> dict[str, Any]:
@@ -36,7 +39,9 @@ def finish(dataset: Dataset, table: IO[str], report: Mapping[str, Any]) -> dict[
         "versions": versions(),
         "identity": dict(dataset.identity),
     }
-    files.write_whole(path / CARD, card(dataset, manifest))
+    with (path / TABLE).open(encoding="utf-8") as lines:
+        examples = [line.rstrip("\n") for line in itertools.islice(lines, EXAMPLES)]
+    files.write_whole(path / CARD, card(dataset, manifest, examples))
     text = json.dumps({**manifest, SEAL: seal(manifest)}, ensure_ascii=False, indent=2)
     files.write_whole(path / MANIFEST, text + "\n")
     return manifest

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from collections.abc import Mapping
 from dataclasses import asdict
 from pathlib import Path
@@ -13,6 +14,7 @@ from japagen.config.task import Task
 from japagen.student.card import CARD
 from japagen.training.folder import NEW, OLD
 from japagen.training.identity import Training
+from japagen.training.model_card import README
 from japagen.training.score import Rows
 
 if TYPE_CHECKING:
@@ -30,15 +32,29 @@ def write(
     tokenizer: PreTrainedTokenizerBase,
     rows: Rows,
     card: Mapping[str, Any],
+    readme: str,
 ) -> None:
-    """Write a student into `folder`: what transformers opens, predictions.jsonl, japagen.json."""
+    """Write a student into `folder`: what transformers opens, predictions.jsonl, and its cards.
+
+    `card`: japagen.json, `readme`: README.md.
+    """
     module.finished().save_pretrained(folder)
+    for path in folder.glob("*.safetensors"):  # which are written readable for their owner alone
+        path.chmod(0o666 & ~umask())
+    (folder / README).write_text(readme, encoding="utf-8")
     tokenizer.save_pretrained(folder)
     (folder / CARD).write_text(
         json.dumps(card, ensure_ascii=False, indent=2) + "\n", encoding="utf-8"
     )
     lines = (json.dumps(row, ensure_ascii=False) + "\n" for row in rows)
     (folder / PREDICTIONS).write_text("".join(lines), encoding="utf-8")
+
+
+def umask() -> int:
+    """Return which permissions new files of this process lack."""
+    current = os.umask(0o022)
+    os.umask(current)
+    return current
 
 
 def publish(part: Path, folder: Path) -> Path:

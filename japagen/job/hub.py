@@ -1,0 +1,61 @@
+"""Upload of a finished dataset or student to the Hugging Face hub."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Sequence
+from pathlib import Path
+
+from japagen.config.error import UserError
+from japagen.config.secret import hidden
+
+log = logging.getLogger(__name__)
+
+LOGIN = "run `hf auth login`, or set HF_TOKEN"
+
+
+def check(name: str | None) -> None:
+    """Raise UserError if an upload to `name` cannot succeed, before work is spent; None: no upload.
+
+    Only what is certain counts: without a network the upload may still work when the work is done.
+    """
+    if not name:
+        return
+    from huggingface_hub import HfApi, get_token
+    from huggingface_hub.errors import HfHubHTTPError, HFValidationError
+    from huggingface_hub.utils import validate_repo_id  # type: ignore[attr-defined]
+
+    try:
+        validate_repo_id(name)
+    except HFValidationError as error:
+        raise UserError(f"push_to_hub={name}: {error}; allowed: USER/NAME") from None
+    if not get_token():
+        raise UserError(f"push_to_hub={name}: there is no token of the hub; {LOGIN}")
+    try:
+        HfApi().whoami()
+    except HfHubHTTPError as error:
+        if error.response is not None and error.response.status_code in (401, 403):
+            raise UserError(f"push_to_hub={name}: the hub refuses the token; {LOGIN}") from None
+    except OSError as error:
+        log.warning("push_to_hub=%s: the hub does not answer yet (%s)", name, hidden(error)[:200])
+
+
+def push(folder: Path, name: str, kind: str, files: Sequence[str]) -> None:
+    """Upload `files` of `folder` as the private repository `name`; files there stay.
+
+    `kind`: dataset or model. Raises UserError if the upload fails.
+    """
+    from huggingface_hub import HfApi
+    from huggingface_hub.errors import HfHubHTTPError
+
+    try:
+        HfApi().create_repo(name, repo_type=kind, private=True, exist_ok=True)
+        HfApi().upload_folder(
+            repo_id=name, repo_type=kind, folder_path=folder, allow_patterns=list(files)
+        )
+    except (HfHubHTTPError, OSError, ValueError) as error:
+        raise UserError(
+            f"push_to_hub={name} failed: {error}\n"
+            f"The {kind} in {folder} is complete. Run `hf auth login`, then repeat the command."
+        ) from error
+    log.info("uploaded to the hub as the private %s %s", kind, name)
