@@ -115,13 +115,14 @@ def generate(*overrides: str, **options: Any) -> SyntheticDataset:
 def train(*overrides: str, **options: Any) -> TrainedStudent:
     """Train a student on the rows that the options name, score it on gold and save it.
 
+    `seed` is also the seed of the dataset; `seeds=[1]` trains with seed 1 on the same dataset.
     Raises UserError for wrong options, and if the dataset is not there.
     """
     from japagen.command import train as command
 
     cfg = config_of("train", TrainConfig, overrides, options)
-    if cfg.seeds:
-        raise UserError("seeds trains several students; call train(..., seed=N) for each seed")
+    if cfg.seeds and len(cfg.seeds) > 1:
+        raise UserError("seeds trains several students; call train(..., seeds=[N]) for each seed")
     made = list[TrainedStudent]()
     command.run(
         cfg, lambda folder, scores: made.append(TrainedStudent(folder.absolute(), dict(scores)))

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import json
 import logging
 from collections.abc import Sequence
@@ -18,6 +17,7 @@ from japagen.dataset.journal import JOURNAL, Journal, shots_head
 from japagen.evaluation.answers import Answers, Collector
 from japagen.gold import load
 from japagen.gold.example import Example
+from japagen.job import loop
 from japagen.llm import Request, question
 from japagen.llm.dispatch import in_flight
 from japagen.llm.retry import Retry
@@ -108,7 +108,7 @@ def run(asked: Prompting, rows: Sequence[Example]) -> Answers:
             )
         if missing:
             collector = Collector(journal, answers, asked.llm, len(missing))
-            asyncio.run(ask_all(missing, requests(asked, missing, shots), collector))
+            loop.run(ask_all(missing, requests(asked, missing, shots), collector))
         return answers
 
 

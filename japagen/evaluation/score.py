@@ -43,7 +43,8 @@ def measure(task: Task, rows: Rows, name: str) -> dict[str, float]:
         measured[key] = metric.majority(gold)
     measured |= shares("predicted", [value for value in predicted if value], task, len(rows))
     measured |= shares("gold", gold, task, len(rows))
-    return {**measured, "score": scores[task.metric]} if name == "test" else measured
+    # Rounded, because MLflow's tables show all digits.
+    return {**measured, "score": round(scores[task.metric], 4)} if name == "test" else measured
 
 
 def shares(kind: str, values: Sequence[str], task: Task, number: int) -> dict[str, float]:

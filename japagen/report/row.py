@@ -87,6 +87,17 @@ def row(run: Recorded) -> Row:
     return Row(method, llm, student, run.tags.get(OPTIONS, ""))
 
 
+def matters(run: Recorded, key: str) -> bool:
+    """Whether the param `key` can change the score of the run."""
+    if ALIKE.fullmatch(key):
+        return False
+    if value(run, "subject") == "prompting":
+        return key.startswith(("llm.", "question.", "task.")) or key in ("shots_scope", "max_chars")
+    if value(run, "data") in ("gold", "few_gold"):
+        return key.startswith(("student.", "loss.", "trainer.", "data.", "task."))
+    return True
+
+
 def told_apart(runs: Iterable[Recorded]) -> list[Recorded]:
     """The runs, each with a tag for the options by which runs of the same method differ.
 
@@ -96,7 +107,7 @@ def told_apart(runs: Iterable[Recorded]) -> list[Recorded]:
     for run in runs:
         if has_score(run):
             for key, text in run.params.items():
-                if not ALIKE.fullmatch(key):
+                if matters(run, key):
                     values[run.task, row(run), key].add(text)
     differing = defaultdict[Row, set[str]](set)
     for (_, one, key), found in values.items():

@@ -17,6 +17,7 @@ from japagen.dataset.journal import Journal
 from japagen.dataset.reply import Reply
 from japagen.gold.example import Example
 from japagen.gold.fetch import GoldMissing
+from japagen.job import loop
 from japagen.llm.dispatch import in_flight
 from japagen.llm.retry import Retry
 from japagen.synthesis import estimate, reliability, verification
@@ -102,7 +103,7 @@ class Synthesis:
         # Objects from imports stay alive: take them out of the garbage collector's way.
         gc.freeze()
         try:
-            asyncio.run(self.draw_all())
+            loop.run(self.draw_all())
         finally:
             gc.unfreeze()
 

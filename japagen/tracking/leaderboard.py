@@ -38,7 +38,7 @@ VIEW = {
     "modelVersionFilter": "All Runs",
     "selectedColumns": COLUMNS,
     "columnOrder": COLUMNS,
-    "columnWidths": {},
+    "columnWidths": {"attributes.`Run Name`": 420},
     "runsExpanded": {},
     "runsPinned": [],
     "runsHidden": [],

@@ -56,4 +56,5 @@ def measure(task: Task, name: str, rows: Rows) -> dict[str, float]:
         is_part = name in ("heldout", "partial")
         majority = f"{name}/majority_accuracy" if is_part else "majority/accuracy"
         measured[majority] = metric.majority(gold)
-    return measured if name != "test" else {**measured, "score": found[task.metric]}
+    # Rounded, because MLflow's tables show all digits.
+    return measured if name != "test" else {**measured, "score": round(found[task.metric], 4)}

@@ -70,6 +70,17 @@ def test_methods_are_ordered_with_numbers_as_numbers() -> None:
     ]
 
 
+def test_options_that_a_method_does_not_use_tell_nothing_apart() -> None:
+    store = Store()
+    for name, rate in (("zero_shot", "0.1"), ("knowledge", "0.2")):
+        params = {"prompt.knowledge": name, "llm.sampling.temperature": rate}
+        store.train("jnli", "gold", 0 if rate == "0.1" else 1, 0.5, params=params)
+        tags = {"stage": "evaluate", "subject": "prompting", "method": "prompting 0-shot"}
+        given = {"seed": 0, "student.batch_size": rate, "filter.shots": rate, "prompt.joint": rate}
+        store.add("jnli", tags, {"score": 0.5}, given)
+    assert list(reported(store).labels.values()) == ["prompting 0-shot", "gold"]
+
+
 def test_runs_with_other_options_are_rows_of_their_own() -> None:
     store = Store()
     for rate in ("0.0001", "3e-05"):
