@@ -45,11 +45,25 @@ def installed(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder / "site"
 
 
+NOTEBOOK = """
+import japagen
+options = dict(task="jcola", llm="fake", num_per_label=6, logger="none")
+dataset = japagen.generate(**options)
+student = japagen.train("trainer.max_epochs=1", "trainer.min_steps=1", **options,
+                        gold_dir="none", student="tiny", trainer="cpu")
+assert set(student.predict(["犬が走る。"])) <= {"acceptable", "unacceptable"}
+print(["rows", len(dataset)])
+"""
+
+
 @pytest.mark.slow
 def test_an_installed_wheel_works_in_an_empty_folder(installed: Path, tmp_path: Path) -> None:
     def run(*words: str) -> str:
+        return python(str(installed / "bin" / "japagen"), *words)
+
+    def python(*words: str) -> str:
         done = subprocess.run(
-            [sys.executable, str(installed / "bin" / "japagen"), *words],
+            [sys.executable, *words],
             cwd=tmp_path,
             env={**os.environ, "PYTHONPATH": str(installed), "JAPAGEN_CACHE": str(tmp_path / "c")},
             capture_output=True,
@@ -72,5 +86,6 @@ def test_an_installed_wheel_works_in_an_empty_folder(installed: Path, tmp_path: 
         "trainer.min_steps=1",
     ]
     assert "student: students/" in run("train", *fake, *student)
+    assert "['rows', 12]" in python("-c", NOTEBOOK)
     (card,) = tmp_path.glob("synthetic/jnli/*/README.md")
     assert "    japagen generate task=jnli " in card.read_text(encoding="utf-8")
