@@ -76,8 +76,10 @@ class TrainedStudent:
     def opened(self) -> Served:
         """Return the model and its tokenizer, loaded once."""
         from japagen.student.saved import _load_pyfunc
+        from japagen.training.quiet import quiet
 
-        return _load_pyfunc(str(self.path))
+        with quiet():
+            return _load_pyfunc(str(self.path))
 
     def predict(self, texts: Iterable[str | Sequence[str]]) -> list[str] | list[float]:
         """Return the label of each text, for a regression a number.
