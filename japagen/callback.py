@@ -25,6 +25,7 @@ from japagen.config.secret import hidden, remember_all
 from japagen.gold.fetch import GoldMissing
 from japagen.job import sweep
 from japagen.job.console import plain_console, printable, shown
+from japagen.job.typed import typed
 from japagen.tracking import address, parent
 from japagen.tracking.alive import own_tags
 
@@ -75,7 +76,7 @@ class Sweep(Callback):
     def on_job_start(self, config: DictConfig, *, task_function: TaskFunction, **_: Any) -> None:
         """Note that a job runs, possibly in another process than the sweep's."""
         if config.hydra.mode == RunMode.MULTIRUN:
-            words = sweep.typed(config.hydra.overrides.task)
+            words = typed(config.hydra.overrides.task)
             sweep.note(
                 num=config.hydra.job.num, overrides=words, status="running", began=time.time()
             )

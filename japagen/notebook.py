@@ -27,6 +27,7 @@ from japagen.config.check import check
 from japagen.config.error import UserError
 from japagen.config.schema import Config, GenerateConfig, TrainConfig
 from japagen.job.command import problems
+from japagen.job.typed import CALL
 
 if TYPE_CHECKING:
     import pandas
@@ -96,16 +97,19 @@ class TrainedStudent:
         return list(found["predicted"])
 
 
-def generate(*overrides: str, **options: Any) -> SyntheticDataset:
+def generate(
+    *overrides: str, config_dir: str | Path | None = None, **options: Any
+) -> SyntheticDataset:
     """Write a synthetic dataset, or resume it; a finished one is only opened.
 
+    `config_dir`: a folder with YAMLs of yours, as --config-dir on the command line.
     Raises UserError for wrong options, and if too many examples are missing.
     """
     from japagen.command import generate as command
     from japagen.dataset import identity
     from japagen.dataset.table import MANIFEST
 
-    cfg = config_of("generate", GenerateConfig, overrides, options)
+    cfg = config_of("generate", GenerateConfig, overrides, options, config_dir)
     config = check(cfg, GenerateConfig)
     if config.dry_run or config.estimate:
         raise UserError("dry_run and estimate write no dataset; type them on the command line")
@@ -114,15 +118,16 @@ def generate(*overrides: str, **options: Any) -> SyntheticDataset:
     return SyntheticDataset(folder, json.loads((folder / MANIFEST).read_text(encoding="utf-8")))
 
 
-def train(*overrides: str, **options: Any) -> TrainedStudent:
+def train(*overrides: str, config_dir: str | Path | None = None, **options: Any) -> TrainedStudent:
     """Train a student on the rows that the options name, score it on gold and save it.
 
+    `config_dir`: a folder with YAMLs of yours, as --config-dir on the command line.
     `seed` is also the seed of the dataset; `seeds=[1]` trains with seed 1 on the same dataset.
     Raises UserError for wrong options, and if the dataset is not there.
     """
     from japagen.command import train as command
 
-    cfg = config_of("train", TrainConfig, overrides, options)
+    cfg = config_of("train", TrainConfig, overrides, options, config_dir)
     if cfg.seeds and len(cfg.seeds) > 1:
         raise UserError("seeds trains several students; call train(..., seeds=[N]) for each seed")
     made = list[TrainedStudent]()
@@ -140,17 +145,25 @@ def load_student(folder: str | Path) -> TrainedStudent:
 
 
 def config_of(
-    name: str, kind: type[Config], overrides: Sequence[str], options: Mapping[str, Any]
+    name: str,
+    kind: type[Config],
+    overrides: Sequence[str],
+    options: Mapping[str, Any],
+    config_dir: str | Path | None = None,
 ) -> DictConfig:
     """Return the config of the command `name`, as Hydra composes it on the command line."""
     words = [*overrides, *(f"{key}={written(value)}" for key, value in options.items())]
-    if lines := list(problems(words, kind)):
+    folder = str(Path(config_dir).expanduser().absolute()) if config_dir else ""
+    if lines := list(problems([*words, *([f"--config-dir={folder}"] if folder else [])], kind)):
         raise UserError("\n".join(lines))
     schema.register(kind)
     # A notebook may have left Hydra initialised.
     GlobalHydra.instance().clear()
     with initialize_config_dir(str(schema.CONF), version_base="1.3"):
-        return compose(name, overrides=words)
+        outside = [f"hydra.searchpath=[file://{folder}]"] if folder else []
+        made = compose(name, overrides=[*outside, *words])
+    CALL.set((tuple(words), folder))  # for the commands that are printed and stored
+    return made
 
 
 def written(value: object) -> str:

@@ -8,8 +8,10 @@ import pytest
 
 import japagen
 from japagen import notebook
+from japagen.config.check import check
 from japagen.config.error import UserError
-from japagen.config.schema import GenerateConfig
+from japagen.config.schema import CONF, GenerateConfig
+from japagen.dataset import identity
 
 
 @pytest.fixture
@@ -44,6 +46,29 @@ def test_options_reach_the_config(folder: Path) -> None:
     cfg = notebook.config_of("generate", GenerateConfig, ["llm=fake"], options)
     assert (cfg.task.name, cfg.llm.name, cfg.num_per_label) == ("jcola", "fake", 4)
     assert cfg.synthetic_dir == str(folder / "my data")
+
+
+def test_the_command_that_makes_a_dataset_has_all_options_of_the_call(folder: Path) -> None:
+    words = ["+llm.sampling.temperature=0.5"]
+    cfg = notebook.config_of("generate", GenerateConfig, words, {"task": "jcola", "llm": "fake"})
+    command = identity.of(check(cfg, GenerateConfig)).command
+    assert "llm.sampling.temperature=0.5" in command
+    assert "task=jcola llm=fake" in command
+
+
+def test_a_task_from_outside(folder: Path) -> None:
+    (folder / "mine" / "task").mkdir(parents=True)
+    text = (CONF / "task" / "jcola.yaml").read_text(encoding="utf-8")
+    (folder / "mine" / "task" / "own.yaml").write_text(
+        text.replace("name: jcola", "name: own"), encoding="utf-8"
+    )
+    options = {"task": "own", "llm": "fake"}
+    cfg = notebook.config_of("generate", GenerateConfig, [], options, folder / "mine")
+    assert cfg.task.name == "own"
+    command = identity.of(check(cfg, GenerateConfig)).command
+    assert f"--config-dir {folder}/mine" in command
+    with pytest.raises(UserError, match="task=own is unknown"):
+        notebook.config_of("generate", GenerateConfig, [], options)
 
 
 def test_wrong_options_are_errors_with_a_suggestion(folder: Path) -> None:

@@ -218,7 +218,7 @@ def finish(
     track.metrics(result.metrics)
     track.tags(result.tags)
     track.dataset(table.rows(rows, task), f"{task.name} test", "gold", "evaluation")
-    track.text(mistakes.jsonl(result.rows, rows, task), prompting.PREDICTIONS)
+    track.rows(mistakes.with_texts(result.rows, rows, task), prompting.PREDICTIONS)
     track.text(mistakes.markdown(result.rows, rows, task), "errors.md")
     if task.kind == "classification":
         labels, predicted = ([row[key] for row in result.rows] for key in ("gold", "predicted"))

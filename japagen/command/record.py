@@ -20,7 +20,7 @@ def results(training: Training, parts: Parts, fitted: Fitted, track: tracking.Ru
     """Send metrics, predictions, digests of the rows and the confusion matrix to tracking."""
     task, rows = training.task, fitted.rows
     track.metrics(fitted.measured)
-    track.text(mistakes.jsonl(rows, parts.test, task), "predictions.jsonl")
+    track.rows(mistakes.with_texts(rows, parts.test, task), "predictions.jsonl")
     track.text(mistakes.markdown(rows, parts.test, task), "errors.md")
     place = training.data.describe(training.dataset)
     for name, examples, source, context in (

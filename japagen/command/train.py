@@ -219,12 +219,12 @@ def finish(
         track.metrics(export.onnx(folder, training.student, parts.test))
     if output.upload:
         track.model(folder)
-    if output.hub:
-        hub.push(folder, output.hub, "model", uploaded())
     output.tell(folder, fitted.measured)
     part = prefix(training.trainer, parts)
     others = output.baselines() if part == "test" else {}
     show(training, parts, fitted.measured, part, others, folder, output.where(track))
+    if output.hub:
+        hub.push(folder, output.hub, "model", uploaded())
 
 
 def summary(

@@ -11,8 +11,11 @@ NAME = re.compile(r"[^\W_][\w.+-]*|_[\w.+-]*")
 LONGEST = 80  # bytes in UTF-8; several names together form one folder name of at most 255 bytes
 # Windows keeps these for devices, with any ending.
 DEVICE = re.compile(r"(?i)(con|prn|aux|nul|com\d|lpt\d)(\..*)?")
-# Columns that every table has beside the task's inputs.
-RESERVED = ("id", "label", "labels", "source", "idx", "input_ids", "attention_mask")
+# Columns that tables, tokenized rows and predictions have beside the task's inputs.
+RESERVED = (
+    *("id", "label", "labels", "source", "idx", "input_ids", "attention_mask"),
+    *("gold", "predicted", "probability"),
+)
 
 
 def folder_name_problems(key: str, value: str) -> Iterator[str]:

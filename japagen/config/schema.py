@@ -150,6 +150,8 @@ class TrainConfig(Config):
                 f"seeds is {seeds}; allowed: different numbers from 0 to {LARGEST_SEED}, "
                 "e.g. seeds=[0,1,2]"
             )
+        if self.push_to_hub and len(seeds) > 1:
+            yield "push_to_hub uploads one student; allowed: one seed, e.g. seeds=[0]"
         if self.export not in (None, "onnx"):
             yield f"export is '{self.export}'; allowed: onnx"
 

@@ -14,7 +14,7 @@ from hydra.core.hydra_config import HydraConfig
 
 from japagen.config.schema import INSTALLED, LLM, Config, Filter, Prompt, QuestionOptions
 from japagen.config.task import Task
-from japagen.job.sweep import typed
+from japagen.job.typed import config_dir_flag, task_overrides
 
 # Raise it when a change to the code gives other text, or other labels, for the same options. The
 # fingerprint then differs, so that old replies are never mixed with new ones.
@@ -169,20 +169,3 @@ def group_overrides(names: Mapping[str, str]) -> list[str]:
         if choice != "none":
             found.append(f"{group}={choice}")
     return found
-
-
-def task_overrides() -> list[str]:
-    """The overrides of this job as typed; none outside a Hydra job."""
-    return typed(HydraConfig.get().overrides.task) if HydraConfig.initialized() else []
-
-
-def config_dir_flag() -> list[str]:
-    """--config-dir as it was typed, so that the command finds a task from outside."""
-    if not HydraConfig.initialized():
-        return []
-    return [
-        word
-        for source in HydraConfig.get().runtime.config_sources
-        if source.provider == "command-line"
-        for word in ("--config-dir", source.path)
-    ]

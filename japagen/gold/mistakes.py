@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
@@ -15,13 +14,6 @@ LONGEST = 300  # characters of a text on the page
 
 # id, gold, predicted (None for an answer that names no label) and, for labels, probability
 Rows = Sequence[Mapping[str, Any]]
-
-
-def jsonl(rows: Rows, examples: Iterable[Example], task: Task) -> str:
-    """Return predictions.jsonl: the rows with the texts of their examples."""
-    return "".join(
-        json.dumps(row, ensure_ascii=False) + "\n" for row in with_texts(rows, examples, task)
-    )
 
 
 def markdown(rows: Rows, examples: Iterable[Example], task: Task) -> str:

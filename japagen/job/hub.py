@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import logging
+import shlex
 from collections.abc import Sequence
 from pathlib import Path
 
 from japagen.config.error import UserError
 from japagen.config.secret import hidden
+from japagen.job import sweep
 
 log = logging.getLogger(__name__)
 
@@ -21,6 +23,11 @@ def check(name: str | None) -> None:
     """
     if not name:
         return
+    if sweep.state_folder() is not None:
+        raise UserError(
+            f"push_to_hub={name}: the jobs of a sweep would overwrite each other there; "
+            "run the one to upload alone, without -m"
+        )
     from huggingface_hub import HfApi, get_token
     from huggingface_hub.errors import HfHubHTTPError, HFValidationError
     from huggingface_hub.utils import validate_repo_id  # type: ignore[attr-defined]
@@ -36,7 +43,7 @@ def check(name: str | None) -> None:
     except HfHubHTTPError as error:
         if error.response is not None and error.response.status_code in (401, 403):
             raise UserError(f"push_to_hub={name}: the hub refuses the token; {LOGIN}") from None
-    except OSError as error:
+    except Exception as error:  # of the HTTP library, which differs between versions of the hub's
         log.warning("push_to_hub=%s: the hub does not answer yet (%s)", name, hidden(error)[:200])
 
 
@@ -46,16 +53,17 @@ def push(folder: Path, name: str, kind: str, files: Sequence[str]) -> None:
     `kind`: dataset or model. Raises UserError if the upload fails.
     """
     from huggingface_hub import HfApi
-    from huggingface_hub.errors import HfHubHTTPError
 
     try:
         HfApi().create_repo(name, repo_type=kind, private=True, exist_ok=True)
         HfApi().upload_folder(
             repo_id=name, repo_type=kind, folder_path=folder, allow_patterns=list(files)
         )
-    except (HfHubHTTPError, OSError, ValueError) as error:
+    except Exception as error:  # of the hub and of the HTTP library
+        left_out = "--exclude predictions.jsonl --exclude 'journal.jsonl*'"
         raise UserError(
-            f"push_to_hub={name} failed: {error}\n"
-            f"The {kind} in {folder} is complete. Run `hf auth login`, then repeat the command."
+            f"push_to_hub={name} failed: {hidden(error)}\n"
+            f"The {kind} in {folder} is complete. To upload it, {LOGIN}, and type:\n"
+            f"  hf upload {name} {shlex.quote(str(folder))} --repo-type {kind} --private {left_out}"
         ) from error
     log.info("uploaded to the hub as the private %s %s", kind, name)

@@ -14,10 +14,10 @@ from typing import TYPE_CHECKING, Any
 
 from hydra.core.hydra_config import HydraConfig
 from hydra.types import RunMode
-from omegaconf import DictConfig, ListConfig, OmegaConf
+from omegaconf import DictConfig, OmegaConf
 
 from japagen.config.error import UserError
-from japagen.config.secret import hidden_values
+from japagen.job.typed import typed
 
 if TYPE_CHECKING:
     from filelock import FileLock
@@ -55,16 +55,6 @@ def begin(config: DictConfig, process: Mapping[str, str]) -> tuple[Path, FileLoc
         ) from None
     write(path / HEAD, {**head(config), **process})
     return path, lock
-
-
-def typed(overrides: Iterable[object]) -> list[str]:
-    """The overrides as typed, to be stored or printed.
-
-    References such as ${oc.env:NAME} stay references, because their values may be secrets.
-    """
-    if isinstance(overrides, ListConfig):
-        overrides = OmegaConf.to_container(overrides, resolve=False)  # type: ignore[assignment]
-    return [hidden_values(str(word)) for word in overrides]
 
 
 def head(config: DictConfig) -> dict[str, str]:

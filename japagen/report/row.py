@@ -24,8 +24,8 @@ ORDER = (
 # Options that change no score, or that stand elsewhere: in the method's name, the seed, the size.
 ALIKE = re.compile(
     r"seed|dataset_seed|(data\.)?num_per_label|data\.(fraction|shots)|\w+_dir|mlflow_uri|logger.*|"
-    r"rerun|objective|export|dry_run|estimate|subject|limit|max_attempts|max_shortfall|"
-    r"llm\.(price_.*|concurrency|serve|licence|engine\..*|max_cost|_target_)|student\.(batch_size|path)|"
+    r"push_to_hub|filter\.(min_confirmed|check_after)|rerun|objective|export|dry_run|estimate|subject|limit|max_attempts|max_shortfall|"
+    r"llm\.(price_.*|concurrency|serve|licence|base_url|api_key_env|engine\..*|max_cost|_target_)|student\.(batch_size|path)|"
     r"trainer|trainer\.(save_steps|compile|options\.(devices|accelerator|strategy|num_nodes|enable_.*))|"
     r"llm|student|task|data|loss|filter|prompt|shots"
 )

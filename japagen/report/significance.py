@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 RESAMPLES = 2000
 BLOCK = 4_000_000  # weights in memory at once, as floats
 HUGE = 1e100  # larger numbers overflow when they are squared
+UNREAD = ""  # an answer that names no label
 SEEDS = 3  # fewer show too little of how much seeds differ
 
 Rows = Mapping[str, tuple[str, str]]  # row id -> (gold, predicted)
@@ -28,7 +29,8 @@ class Resampled:
     """Scores of one method on the gold rows `ids`.
 
     `resampled`: the mean over its runs on each resample of the rows, (RESAMPLES,), which are the
-    same for all methods. `seeds`: the score of each run on all rows.
+    same for all methods. `seeds`: the score of each run on all rows; where the runs have several
+    datasets, of each dataset the mean, because runs of one dataset are not independent.
     """
 
     ids: tuple[str, ...]
@@ -36,8 +38,8 @@ class Resampled:
     seeds: tuple[float, ...]
 
 
-def resampled(metric: str, runs: Sequence[Rows]) -> Resampled | None:
-    """The scores of a method with `runs`, one for each seed.
+def resampled(metric: str, runs: Sequence[Rows], datasets: Sequence[str] = ()) -> Resampled | None:
+    """The scores of a method with `runs`, one for each seed; `datasets`: the dataset of each.
 
     None if the runs have different rows, or the metric cannot be computed from them.
     """
@@ -54,6 +56,11 @@ def resampled(metric: str, runs: Sequence[Rows]) -> Resampled | None:
             return None
         total += one[1:]
         seeds.append(float(one[0]))
+    groups: dict[str, list[float]] = {}
+    for dataset, one_score in zip(datasets, seeds, strict=False):
+        groups.setdefault(dataset, []).append(one_score)
+    if len(groups) > 1:
+        seeds = [float(np.mean(scores)) for scores in groups.values()]
     return Resampled(ids, total / len(runs), tuple(seeds))
 
 
@@ -168,6 +175,9 @@ def agreement(metric: str, weights: Array, gold: Array, predicted: Array) -> Arr
     actual, said = weights @ is_gold, weights @ is_predicted
     right = weights @ (is_gold & is_predicted)
     if metric == "macro_f1":
+        # An answer that names no label is wrong, and no label of its own.
+        kept = labels != UNREAD
+        actual, said, right = actual[:, kept], said[:, kept], right[:, kept]
         f1 = np.divide(2 * right, actual + said, out=np.zeros_like(right), where=actual + said > 0)
         return np.asarray(f1.sum(1) / (actual + said > 0).sum(1))
     rows = float(len(gold))

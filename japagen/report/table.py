@@ -109,7 +109,7 @@ def compare(column: Column, chosen: bool) -> None:
     """
     rows = {key: [predictions(run) for run in cell.runs] for key, cell in column.cells.items()}
     drawn = {
-        key: significance.resampled(column.metric, found)
+        key: significance.resampled(column.metric, found, datasets(column.cells[key]))
         for key, found in rows.items()
         if len(found) >= significance.SEEDS or deterministic(column.cells[key])
     }
@@ -118,6 +118,9 @@ def compare(column: Column, chosen: bool) -> None:
         for key, one in drawn.items()
         if one is not None
     }
+    for one in usual.values():
+        if column.majority is None and one is not None:
+            column.majority = one.seeds[0]
     against = drawn.get(column.reference) if column.reference else None
     tested: list[tuple[Cell, bool, float]] = []
     for key, one in drawn.items():
@@ -136,6 +139,13 @@ def compare(column: Column, chosen: bool) -> None:
             cell.p_majority = p
         else:
             cell.p = p
+    if column.best is not None and column.doubtful(column.cells[column.best]):
+        column.best = None
+
+
+def datasets(cell: Cell) -> list[str]:
+    """The synthetic dataset of each run; runs without one have each their own name."""
+    return [run.tags.get("fingerprint") or run.id for run in cell.runs]
 
 
 def deterministic(cell: Cell) -> bool:
@@ -156,6 +166,12 @@ def predictions(run: Recorded) -> significance.Rows:
     try:
         lines = (run.read(PREDICTIONS) or "").split("\n")
         rows = [json.loads(line) for line in lines if line.strip()]
-        return {str(row["id"]): (str(row["gold"]), str(row["predicted"])) for row in rows}
+        return {
+            str(row["id"]): (
+                str(row["gold"]),
+                significance.UNREAD if row["predicted"] is None else str(row["predicted"]),
+            )
+            for row in rows
+        }
     except (ValueError, KeyError, TypeError, RecursionError):
         return {}

@@ -10,11 +10,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from hydra.core.hydra_config import HydraConfig
-
 from japagen.config.schema import Config, Data, Loss
 from japagen.config.secret import remember_all, without_secrets
 from japagen.job import sweep
+from japagen.job.typed import task_overrides
 from japagen.tracking import name
 from japagen.tracking.connect import address
 
@@ -23,6 +22,7 @@ IN_NAME = (
     *("task", "prompt", "shots", "filter", "llm", "student", "loss", "seed", "seeds"),
     *("num_per_label", "data", "data.shots", "data.fraction", "data.num_per_label"),
 )
+LONGEST = 240  # characters of a name; MLflow's databases take 250
 TEXTS = ("task.wording", "task.knowledge", "task.question", "task.gold")  # too long for params
 
 
@@ -104,13 +104,18 @@ def run_name(options: Mapping[str, Any], data: Data | None, method: str) -> str:
     if data is not None:
         gold = data.name in name.GOLD_ALONE
         share = f" x{data.fraction:g}" if data.fraction != 1 else ""
-        source = f"{method if gold else source}{share} -> {options['student']['name']}"
+        limited = f" ×{limit}" if limit else ""
+        source = f"{method}{limited}" if gold else source
+        source = f"{source}{share} -> {options['student']['name']}"
         llm = "" if gold else llm
     seed = f"seed {options['training_seed']}"
+    if data is not None and data.name not in name.GOLD_ALONE:
+        other = options["seed"] != options["training_seed"]
+        seed += f" dataset {options['seed']}" if other else ""
     if stage == "seeds":
         seed = f"seeds {' '.join(map(str, options['seeds']))}"
     parts = ["estimate"] if stage == "estimate" else []
-    return " · ".join([*parts, source, seed]) + llm + told_apart()
+    return (" · ".join([*parts, source, seed]) + llm + told_apart())[:LONGEST]
 
 
 def told_apart() -> str:
@@ -119,7 +124,7 @@ def told_apart() -> str:
     if folder is None:
         return ""
     varied = str(sweep.read(folder / sweep.HEAD).get("varied", "")).split()
-    words = [word.lstrip("+") for word in sweep.typed(HydraConfig.get().overrides.task)]
+    words = [word.lstrip("+") for word in task_overrides()]
     keys = [key for key in varied if key not in IN_NAME]
     return "".join(f" · {word}" for word in words if word.partition("=")[0] in keys)
 

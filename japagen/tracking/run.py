@@ -67,6 +67,24 @@ class Run:
             path.write_text(safe.encodable(hidden(text)), encoding="utf-8")
             self.file(path, str(Path(name).parent).strip("."))
 
+    def rows(self, rows: Iterable[Mapping[str, Any]], name: str) -> None:
+        """Record rows as the artifact `name`, one JSON object a line.
+
+        Secrets are hidden in each value: in a whole line, that could break the JSON.
+        """
+        if self.unsent is None:
+            return
+        with tempfile.TemporaryDirectory() as folder:
+            path = Path(folder) / name
+            with path.open("w", encoding="utf-8") as lines:
+                for row in rows:
+                    shown = {
+                        key: safe.encodable(hidden(value)) if isinstance(value, str) else value
+                        for key, value in row.items()
+                    }
+                    lines.write(json.dumps(shown, ensure_ascii=False) + "\n")
+            self.file(path)
+
     def file(self, path: Path, folder: str = "") -> None:
         """Record a copy of the file `path` as an artifact in `folder`, without known secrets."""
         if self.unsent is None:

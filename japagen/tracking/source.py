@@ -14,7 +14,7 @@ from hydra.core.hydra_config import HydraConfig
 from japagen import __version__
 from japagen.config.schema import CONF
 from japagen.config.secret import hidden
-from japagen.job.sweep import typed
+from japagen.job.typed import config_dir_flag, task_overrides
 
 
 def tags() -> dict[str, str]:
@@ -38,7 +38,7 @@ def typed_command(program: str) -> str:
     hydra = HydraConfig.get()
     is_script = program.endswith(".py") and program != "__main__.py"
     start = ["python", program] if is_script else ["japagen", str(hydra.job.name)]
-    return hidden(shlex.join([*start, *typed(hydra.overrides.task)]))
+    return hidden(shlex.join([*start, *config_dir_flag(), *task_overrides()]))
 
 
 def user() -> str:

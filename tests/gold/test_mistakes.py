@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import json
-
 from japagen.config.task import Task
 from japagen.gold import mistakes
 from japagen.gold.example import Example
@@ -46,4 +44,4 @@ def test_no_more_than_fifty_are_shown_and_long_texts_are_cut() -> None:
 
 def test_predictions_have_their_texts() -> None:
     rows = [{"id": "1", "gold": "a", "predicted": "b", "probability": 0.5}]
-    assert json.loads(mistakes.jsonl(rows, EXAMPLES, TASK)) == {**rows[0], "text": "文1|<b>"}
+    assert list(mistakes.with_texts(rows, EXAMPLES, TASK)) == [{**rows[0], "text": "文1|<b>"}]

@@ -59,6 +59,25 @@ def test_a_hub_that_does_not_answer_may_answer_later(monkeypatch: pytest.MonkeyP
         hub.check("me/x")
 
 
+def test_a_sweep_would_overwrite_its_own_upload(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setattr("japagen.job.sweep.state_folder", lambda: tmp_path)
+    with pytest.raises(UserError, match="without -m"):
+        hub.check("me/x")
+
+
+def test_a_failed_upload_says_how_to_repeat_it(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    def unreachable(*_given: object, **_named: object) -> None:
+        raise RuntimeError("connection refused")
+
+    monkeypatch.setattr(huggingface_hub.HfApi, "create_repo", unreachable)
+    with pytest.raises(UserError, match=r"hf upload me/x .* --repo-type model"):
+        hub.push(tmp_path / "my student", "me/x", "model", [])
+
+
 def test_only_the_named_files_are_sent(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     sent: dict[str, Any] = {}
     monkeypatch.setattr(huggingface_hub.HfApi, "create_repo", lambda *_a, **_k: None)

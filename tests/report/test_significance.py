@@ -85,6 +85,33 @@ def test_seeds_that_differ_much_show_no_difference() -> None:
     assert p > 0.3
 
 
+def test_runs_of_one_dataset_are_not_independent() -> None:
+    runs = [
+        pairs(predicted("jnli", share, seed)) for seed, share in enumerate([0.5, 0.5, 0.7, 0.7])
+    ]
+    found = significance.resampled("accuracy", runs, ["x", "x", "y", "y"])
+    each = significance.resampled("accuracy", runs)
+    one = significance.resampled("accuracy", runs, ["x"] * 4)
+    assert found is not None
+    assert each is not None
+    assert one is not None
+    assert found.seeds == (
+        pytest.approx(np.mean(each.seeds[:2])),
+        pytest.approx(np.mean(each.seeds[2:])),
+    )
+    assert one.seeds == each.seeds  # it can say nothing of other datasets
+
+
+def test_an_answer_without_a_label_is_wrong_and_no_label_of_its_own() -> None:
+    from japagen import metric
+
+    gold = ["a", "b"] * 10
+    said = ["a", "b"] * 8 + ["", "", "a", "a"]
+    found = significance.score("macro_f1", gold, said)
+    assert found is not None
+    assert found[0] == pytest.approx(metric.macro_f1(gold, said, ["a", "b"]))
+
+
 def test_the_majority_class_is_a_method_without_seeds() -> None:
     rows = {"1": ("a", "b"), "2": ("a", "a"), "3": ("b", "b")}
     found = significance.majority("accuracy", rows)

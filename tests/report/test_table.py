@@ -54,6 +54,35 @@ def test_synthetic_datasets_of_different_sizes_are_not_compared() -> None:
     assert {row.method: cell.p for row, cell in named.items()}["5-shot"] is None
 
 
+def test_a_method_that_may_be_chance_is_not_best(full: summary.Summary) -> None:
+    store = Store()
+    for seed, target in enumerate((0.1, 0.2, 0.9)):
+        rows = predicted("jnli", target, seed)
+        majority = {"majority/accuracy": 0.6}
+        store.train("jnli", "zero-shot", seed, scored("jnli", rows), rows=rows, metrics=majority)
+    (column,) = reported(store).columns
+    (cell,) = column.cells.values()
+    assert cell.mean > 0.6
+    assert cell.p_majority is not None
+    assert cell.p_majority > 0.05
+    assert column.best is None
+
+
+def test_below_the_majority_by_macro_f1_is_never_best() -> None:
+    store = Store()
+    for seed in range(3):
+        rows = [
+            {"id": str(n), "gold": "a" if n % 5 else "b", "predicted": "ab"[n % 3 == seed]}
+            for n in range(300)
+        ]
+        store.train(
+            "天気 <b>", "zero-shot", seed, 0.3, rows=rows, params={"task.metric": "macro_f1"}
+        )
+    (column,) = reported(store).columns
+    assert column.majority == pytest.approx(0.444, abs=0.001)
+    assert column.best is None
+
+
 def test_a_method_below_the_majority_class_is_never_best() -> None:
     store = Store()
     for seed in range(3):

@@ -526,6 +526,20 @@ def test_few_gold_rows_are_a_method_of_their_number() -> None:
 
 
 @pytest.mark.usefixtures("folder")
+@pytest.mark.parametrize(
+    "text", ['token="abc"', 'Password: "x"', "cookie: a=b", 'https://a.b/?key="x"', "\ud800"]
+)
+def test_rows_stay_json_when_a_text_looks_like_a_secret(folder: Path, text: str) -> None:
+    config = made()
+    with tracking.run(config, "evaluate", {}) as run:
+        run.rows(
+            [{"id": "1", "gold": "a", "predicted": None, "text": f"前 {text} 後"}], "rows.jsonl"
+        )
+    written = (artifacts(folder, run) / "rows.jsonl").read_text(encoding="utf-8")
+    assert json.loads(written)["gold"] == "a"
+    assert "abc" not in written
+
+
 def test_gold_training_is_not_grouped_by_llm() -> None:
     config = made(TrainConfig, data=Data(name="gold"))
     with tracking.run(config, "train", {}) as run:
