@@ -13,27 +13,23 @@ from japagen.dataset.table import TABLE
 # Upper limits of the hub's size categories.
 SIZES = ((1_000, "n<1K"), (10_000, "1K<n<10K"), (100_000, "10K<n<100K"), (1_000_000, "100K<n<1M"))
 LARGEST = "1M<n<10M"
-LOADING = [
-    "Load it, with the folder or its name on the hub:",
-    "",
-    "```python",
-    "from datasets import load_dataset",
-    'rows = load_dataset("FOLDER", split="train")',
-    "```",
-    "",
-]
-ABOUT = [
-    "## Limits",
-    "",
-    "The texts repeat what the LLM prefers to write, and may be wrong, offensive or copies of what it was",
-    "trained on. Labels are those asked for, or those that a label filter gave, not those of a person.",
-    "Score a model trained on it on gold data.",
-    "",
-    "## Citation",
-    "",
-    "The method is that of JAPAGEN (https://arxiv.org/abs/2412.06738).",
-    "",
-]
+LOADING = """Load it, with the folder or its name on the hub:
+
+```python
+from datasets import load_dataset
+rows = load_dataset("FOLDER", split="train")
+```
+"""
+ABOUT = """## Limits
+
+The texts repeat what the LLM prefers to write, and may be wrong, offensive or copies of what it was
+trained on. Labels are those asked for, or those that a label filter gave, not those of a person.
+Score a model trained on it on gold data.
+
+## Citation
+
+The method is that of JAPAGEN (https://arxiv.org/abs/2412.06738).
+"""
 
 
 def card(dataset: Dataset, manifest: Mapping[str, Any], examples: Iterable[str]) -> str:
@@ -51,7 +47,7 @@ def card(dataset: Dataset, manifest: Mapping[str, Any], examples: Iterable[str])
             "",
             f"    {dataset.command}",
             "",
-            *LOADING,
+            LOADING,
             *columns(task),
             "",
             f"LLM: `{llm.model}`, licence: {llm.licence}. Its terms may limit the use of texts.",
@@ -73,7 +69,7 @@ def card(dataset: Dataset, manifest: Mapping[str, Any], examples: Iterable[str])
             "|---|---|",
             *(f"| {label} | {counts_of(manifest, label)} |" for label in task.labels),
             "",
-            *ABOUT,
+            ABOUT,
         ]
     )
 
