@@ -15,6 +15,7 @@ TAG = (
 # A page named without `workflowType` opens MLflow's page for traces of LLM applications.
 QUERY = f"?workflowType=machine_learning&viewStateShareKey={NAME}"
 
+NAMES = "attributes.`Run Name`"
 COLUMNS = [
     "metrics.`score`",
     "metrics.`majority/accuracy`",
@@ -37,8 +38,9 @@ VIEW = {
     "datasetsFilter": [],
     "modelVersionFilter": "All Runs",
     "selectedColumns": COLUMNS,
-    "columnOrder": COLUMNS,
-    "columnWidths": {"attributes.`Run Name`": 420},
+    # MLflow reads widths of the columns in this order alone.
+    "columnOrder": [NAMES, "runDateAndNestInfo", *COLUMNS],
+    "columnWidths": {NAMES: 340},
     "runsExpanded": {},
     "runsPinned": [],
     "runsHidden": [],
