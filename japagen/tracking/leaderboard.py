@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 from typing import TYPE_CHECKING
 
@@ -56,7 +57,13 @@ VIEW = {
 
 
 def share(client: MlflowClient, experiment: str) -> None:
-    """Give the experiment the view, unless it has it. MLflow's page opens it with QUERY."""
+    """Give the experiment the view, unless it has it. MLflow's page opens it with QUERY.
+
+    A server that refuses the tag, for example to users who may not edit experiments, has no view.
+    """
+    from mlflow.exceptions import MlflowException
+
     text = json.dumps(VIEW)
     if client.get_experiment(experiment).tags.get(TAG) != text:
-        client.set_experiment_tag(experiment, TAG, text)
+        with contextlib.suppress(MlflowException):
+            client.set_experiment_tag(experiment, TAG, text)

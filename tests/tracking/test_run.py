@@ -17,6 +17,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from mlflow import MlflowClient
+from mlflow.exceptions import MlflowException
 
 from japagen import tracking
 from japagen.config.schema import (
@@ -581,6 +583,19 @@ def test_an_experiment_has_the_view_of_its_scores(folder: Path) -> None:
     assert (view["orderByKey"], view["orderByAsc"]) == ("metrics.`score`", False)
     assert view["selectedColumns"][0] == "metrics.`score`"
     assert run.lost == ""
+
+
+def test_a_server_that_refuses_the_view_takes_the_run(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(*_given: object) -> None:
+        raise MlflowException("permission denied")
+
+    monkeypatch.setattr(MlflowClient, "set_experiment_tag", refuse)
+    with tracking.run(made(), "generate", {}) as run:
+        run.metrics({"kept": 1.0})
+    assert run.lost == ""
+    assert stored(made(), run).data.metrics["kept"] == 1.0
 
 
 def test_a_run_says_who_started_it_and_from_which_code(
