@@ -84,10 +84,16 @@ class Echo(Loopback):
         await self.runner.cleanup()
         app = web.Application()
         app.router.add_post("/v1/chat/completions", self.answer)
+        app.router.add_get("/api/whoami-v2", self.known)
         app.router.add_route("*", "/{path:.*}", self.refuse)
         self.runner = web.AppRunner(app, shutdown_timeout=0.1)
         await self.runner.setup()
         await web.TCPSite(self.runner, "127.0.0.1", self.port, reuse_address=True).start()
+
+    async def known(self, request: web.Request) -> web.Response:
+        """Say that the hub knows the token."""
+        self.headers.append(dict(request.headers))
+        return web.json_response({"name": "me", "said": echoed(request)})
 
     async def refuse(self, request: web.Request) -> web.Response:
         """Refuse a request of MLflow or of the hub."""

@@ -38,6 +38,7 @@ def check(name: str | None) -> None:
         raise UserError(f"push_to_hub={name}: {error}; allowed: USER/NAME") from None
     if not get_token():
         raise UserError(f"push_to_hub={name}: there is no token of the hub; {LOGIN}")
+    quiet()
     try:
         HfApi().whoami()
     except HfHubHTTPError as error:
@@ -47,6 +48,12 @@ def check(name: str | None) -> None:
         log.warning("push_to_hub=%s: the hub does not answer yet (%s)", name, hidden(error)[:200])
 
 
+def quiet() -> None:
+    """Drop the line that the hub's HTTP library logs for each request."""
+    for name in ("httpx", "httpx2"):
+        logging.getLogger(name).setLevel(logging.WARNING)
+
+
 def push(folder: Path, name: str, kind: str, files: Sequence[str]) -> None:
     """Upload `files` of `folder` as the private repository `name`; files there stay.
 
@@ -54,6 +61,7 @@ def push(folder: Path, name: str, kind: str, files: Sequence[str]) -> None:
     """
     from huggingface_hub import HfApi
 
+    quiet()
     try:
         HfApi().create_repo(name, repo_type=kind, private=True, exist_ok=True)
         HfApi().upload_folder(
