@@ -17,8 +17,6 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from mlflow import MlflowClient
-from mlflow.exceptions import MlflowException
 
 from japagen import tracking
 from japagen.config.schema import (
@@ -588,6 +586,9 @@ def test_an_experiment_has_the_view_of_its_scores(folder: Path) -> None:
 def test_a_server_that_refuses_the_view_takes_the_run(
     folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    from mlflow import MlflowClient
+    from mlflow.exceptions import MlflowException
+
     def refuse(*_given: object) -> None:
         raise MlflowException("permission denied")
 
