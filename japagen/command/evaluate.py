@@ -59,14 +59,7 @@ def evaluate_prompting(config: EvaluateConfig) -> float:
     with tracking.run(config, "evaluate", {}) as track:
         rows, name = gold_rows(config.task, config.gold_dir, config.limit, config.seed)
         result = prompting_result(asked, rows, name)
-        return finish(
-            config.task,
-            result,
-            rows,
-            name,
-            track,
-            tracking.where(tracking.job_of(config, ""), track),
-        )
+        return finish(config, result, rows, name, track)
 
 
 def evaluate_student(config: EvaluateConfig) -> float:
@@ -90,14 +83,7 @@ def evaluate_student(config: EvaluateConfig) -> float:
         tags = {**student_tags(opened.card, opened.folder), "device": saved.devices()[-1]}
         title = f"{config.task.name}, student {tags['student']}"
         result = Result(title, predicted, metrics, tags, [f"student: {opened.folder}"])
-        return finish(
-            config.task,
-            result,
-            rows,
-            name,
-            track,
-            tracking.where(tracking.job_of(config, ""), track),
-        )
+        return finish(config, result, rows, name, track)
 
 
 def evaluate_dataset(config: EvaluateConfig) -> float:
@@ -206,14 +192,14 @@ def student_tags(card: dict[str, Any], folder: Path) -> dict[str, str]:
 
 
 def finish(
-    task: Task,
+    config: EvaluateConfig,
     result: Result,
     rows: Sequence[Example],
     name: str,
     track: tracking.Run,
-    where: str,
 ) -> float:
     """Record and print metrics, predictions and the confusion matrix; returns the task's metric."""
+    task = config.task
     result.metrics.update(measure(task, result.rows, name))
     track.metrics(result.metrics)
     track.tags(result.tags)
@@ -223,5 +209,5 @@ def finish(
     if task.kind == "classification":
         labels, predicted = ([row[key] for row in result.rows] for key in ("gold", "predicted"))
         track.figure(tracking.confusion(labels, predicted, task.labels), "confusion.png")
-    show(task, result, name, where)
+    show(task, result, name, tracking.where(tracking.job_of(config, ""), track))
     return result.metrics[f"{name}/{task.metric}"]

@@ -29,7 +29,7 @@ ALIKE = re.compile(
     r"trainer|trainer\.(save_steps|compile|options\.(devices|accelerator|strategy|num_nodes|enable_.*))|"
     r"llm|student|task|data|loss|filter|prompt|shots"
 )
-OPTIONS = "options"  # the tag that `told_apart` gives
+OPTIONS = "options"  # the tag that `with_differing_options` gives
 LARGEST = 1e300  # MLflow stores an infinite number as the largest float
 
 
@@ -98,7 +98,7 @@ def matters(run: Recorded, key: str) -> bool:
     return True
 
 
-def told_apart(runs: Iterable[Recorded]) -> list[Recorded]:
+def with_differing_options(runs: Iterable[Recorded]) -> list[Recorded]:
     """The runs, each with a tag for the options by which runs of the same method differ.
 
     An option that a run does not name, because its version had none, tells nothing apart.

@@ -58,7 +58,7 @@ def summarise(
     time of the report in seconds since 1970. UserError if there is nothing to report.
     """
     raw, now = chosen(every, tasks), time.time() if at is None else at
-    used = row.told_apart(row.finite(run) for run in raw)
+    used = row.with_differing_options(row.finite(run) for run in raw)
     runs = row.scored(used)
     if not runs:
         raise UserError(

@@ -124,5 +124,5 @@ def page(uri: str, experiment: str, run: Named) -> str:
     plain = path == Path("mlflow.db").absolute() and not any(Path("mlruns").glob("*/meta.yaml"))
     store = shlex.quote(f"sqlite:///{path}" if path else shown)
     option = "" if plain else f" --backend-store-uri {store}"
-    server = "http://127.0.0.1:5000"  # where `mlflow ui` listens unless told otherwise
+    server = "http://127.0.0.1:5000"  # where `mlflow ui` listens by default
     return f"mlflow ui{option}  ->  {server}/{place}\n  and  {server}/{scores}"

@@ -115,10 +115,10 @@ def run_name(options: Mapping[str, Any], data: Data | None, method: str) -> str:
     if stage == "seeds":
         seed = f"seeds {' '.join(map(str, options['seeds']))}"
     parts = ["estimate"] if stage == "estimate" else []
-    return (" · ".join([*parts, source, seed]) + llm + told_apart())[:LONGEST]
+    return (" · ".join([*parts, source, seed]) + llm + varied_options())[:LONGEST]
 
 
-def told_apart() -> str:
+def varied_options() -> str:
     """The options that this job's sweep varies and the rest of its run's name does not show."""
     folder = sweep.state_folder()
     if folder is None:

@@ -23,9 +23,12 @@ def refused(status: int) -> Any:
 
 
 def test_without_an_upload_nothing_is_asked(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(huggingface_hub, "get_token", lambda: pytest.fail("asked"))
+    asked = list[str]()
+    monkeypatch.setattr(huggingface_hub, "get_token", lambda: asked.append("token"))
+    monkeypatch.setattr(huggingface_hub.HfApi, "whoami", lambda _self: asked.append("whoami"))
     hub.check(None)
     hub.check("")
+    assert asked == []
 
 
 def test_a_missing_token_is_one_line(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -49,14 +52,18 @@ def test_a_refused_token(status: int, monkeypatch: pytest.MonkeyPatch) -> None:
         hub.check("me/x")
 
 
-def test_a_hub_that_does_not_answer_may_answer_later(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_hub_that_does_not_answer_may_answer_later(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
     def offline(_self: object) -> None:
-        raise OSError("no network")
+        raise RuntimeError("no network")  # the HTTP libraries' errors have no common class
 
     monkeypatch.setattr(huggingface_hub, "get_token", lambda: "t")
     for whoami in (offline, refused(500)):
+        caplog.clear()
         monkeypatch.setattr(huggingface_hub.HfApi, "whoami", whoami)
         hub.check("me/x")
+        assert "push_to_hub=me/x: the hub does not answer yet" in caplog.text
 
 
 def test_a_sweep_would_overwrite_its_own_upload(

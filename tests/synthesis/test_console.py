@@ -27,7 +27,7 @@ def acceptor() -> Acceptor:
 @pytest.mark.parametrize(
     ("speed", "text"), [(0.03, "33 s each"), (0.49, "2 s each"), (2.3, "2.30/s"), (0.0, "0.00/s")]
 )
-def test_a_slow_pace_is_told_in_seconds(speed: float, text: str) -> None:
+def test_a_slow_pace_is_shown_in_seconds(speed: float, text: str) -> None:
     assert console.pace(speed) == text
 
 
