@@ -19,8 +19,8 @@ class Data:
     larger one, and the validation rows are the same for all.
     `near_duplicate`: remove training rows that are at least this similar to a gold test row
     (0 to 1); 0 removes only rows with the same text.
-    `test_limit`: score on this many gold test rows, drawn by seed, for a quick estimate: the metrics
-    are called partial/..., and there is no score; null for all.
+    `test_limit`: score on this many gold test rows, drawn by seed, for a quick estimate. The
+    metrics are called partial/..., and there is no score; null for all.
     """
 
     name: str = MISSING
