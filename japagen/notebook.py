@@ -32,9 +32,7 @@ from japagen.job.typed import CALL
 if TYPE_CHECKING:
     import pandas
 
-    from japagen.student.saved import Served
-
-BATCH = 32  # texts that predict labels at once
+    from japagen.student.predictor import Predictor
 
 
 @dataclass(frozen=True)
@@ -74,27 +72,21 @@ class TrainedStudent:
     scores: Mapping[str, float] = field(default_factory=dict)
 
     @functools.cached_property
-    def opened(self) -> Served:
-        """Return the model and its tokenizer, loaded once."""
-        from japagen.student.saved import _load_pyfunc
+    def predictor(self) -> Predictor:
+        """Return the model and its tokenizer, loaded once; the fastest of its exports."""
+        from japagen.student.predictor import Predictor
         from japagen.training.quiet import quiet
 
         with quiet():
-            return _load_pyfunc(str(self.path))
+            return Predictor(self.path)
 
     def predict(self, texts: Iterable[str | Sequence[str]]) -> list[str] | list[float]:
         """Return the label of each text, for a regression a number.
 
         A task with two inputs takes a pair of texts for each.
         """
-        from pandas import DataFrame
-
-        inputs = self.opened.task.inputs
-        rows = list(checked(texts, inputs))
-        if not rows:
-            return []
-        found = self.opened.predict(DataFrame(rows, columns=inputs))
-        return list(found["predicted"])
+        rows = list(checked(texts, self.predictor.task.inputs))
+        return [found["predicted"] for found in self.predictor.predict(rows)]
 
 
 def generate(

@@ -12,7 +12,7 @@ from japagen.gold.example import Example
 from japagen.gold.fetch import GoldMissing
 
 if TYPE_CHECKING:
-    from japagen.student.saved import Opened
+    from japagen.student.predictor import Predictor
 
 
 def measure(
@@ -26,19 +26,16 @@ def measure(
 
 
 def label_correctness(
-    rows: Sequence[Example], task: Task, opened: Opened | None, batch_size: int
+    rows: Sequence[Example], task: Task, opened: Predictor | None, batch_size: int
 ) -> tuple[dict[str, float], list[str]]:
     """(agreement of a saved student with the rows' labels, lines with an example that differs)."""
     if opened is None:
         needed = "give a student trained on gold: student.path=FOLDER"
         return {}, [f"label correctness: not measured; {needed}"]
-    from japagen.student import saved
-
     lines = []
     if opened.card["data"]["name"] != "gold":
         lines.append("This student was not trained on gold, so its agreement says little.")
-    saved.move(opened, saved.devices()[-1])
-    predictions = saved.predict(opened, rows, task, batch_size)
+    predictions = opened.predict([row.texts for row in rows], batch_size)
     if task.kind == "classification":
         lines += disagreement(rows, predictions)
     predicted = [row["predicted"] for row in predictions]

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 from japagen.config.task import Task
-from japagen.student import card, opening
+from japagen.student import card
+from japagen.student.predictor import Predictor, softmax
 
 if TYPE_CHECKING:
-    from torch import Tensor
+    import numpy as np
 
 
 class Label(NamedTuple):
@@ -34,11 +35,8 @@ class Labeller:
     def __init__(self, folder: str | Path, task: Task, option: str) -> None:
         path = Path(folder).expanduser()
         self.task = task
-        student = card.read(path, task, option)["student"]
-        self.prefix, self.max_length = str(student.get("prefix", "")), int(student["max_length"])
-        model, tokenizer = opening.open_saved(path, option)
-        self.model: Any = model
-        self.tokenizer: Any = tokenizer
+        card.read(path, task, option)
+        self.predictor = Predictor(path, "torch", option)
 
     def label(self, examples: Sequence[Sequence[str]], batch_size: int = 1) -> list[Label]:
         """Return a label for each example, given as the texts of task.inputs.
@@ -46,33 +44,12 @@ class Labeller:
         Padding changes the last digits of a result. With batch_size=1 an example always gets the
         same probabilities, whatever it is labelled together with.
         """
-        found: list[Label] = []
-        for start in range(0, len(examples), batch_size):
-            logits = self.logits(examples[start : start + batch_size])
-            found += [self.read(row) for row in logits]
-        return found
+        return [self.read(row) for row in self.predictor.logits(examples, batch_size)]
 
-    def logits(self, examples: Sequence[Sequence[str]]) -> Tensor:
-        """Return (examples, labels), or (examples, 1) for regression."""
-        import torch
-
-        first, *rest = ([texts[place] for texts in examples] for place in range(len(examples[0])))
-        batch = self.tokenizer(
-            [self.prefix + text for text in first],
-            *rest,
-            padding=True,
-            truncation=True,
-            max_length=self.max_length,
-            return_tensors="pt",
-        )
-        with torch.inference_mode():
-            logits: Tensor = self.model(**batch).logits.float()
-        return logits
-
-    def read(self, logits: Tensor) -> Label:
+    def read(self, logits: np.ndarray) -> Label:
         """Return the label that one row of logits stands for."""
         if self.task.kind == "regression":
             away = [abs(float(level) - float(logits[0])) for level in self.task.labels]
             return Label(away.index(min(away)))
-        shares = tuple(round(share, 6) for share in logits.softmax(-1).tolist())
+        shares = tuple(round(share, 6) for share in softmax(logits[None])[0].tolist())
         return Label(int(logits.argmax()), shares)

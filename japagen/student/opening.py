@@ -66,20 +66,32 @@ def open_model(source: str | Path, **options: Any) -> tuple[PreTrainedModel, dic
     return model, info
 
 
-def open_saved(folder: Path, option: str) -> tuple[PreTrainedModel, PreTrainedTokenizerBase]:
-    """Return (model in evaluation mode, tokenizer) of a student that train.py saved in `folder`.
+def open_saved_tokenizer(folder: Path, option: str) -> PreTrainedTokenizerBase:
+    """Return the tokenizer of a student in `folder`; `option` is what the user typed to name it."""
+    with one_message(lambda error: f"{damaged(folder, option)}: {reason(error)}"):
+        return open_tokenizer(folder, local_files_only=True)
 
-    `option` is what the user typed. Raises UserError for a damaged folder, also if the weights
-    file lacks some of the model's parameters: transformers would fill in random values.
+
+def open_weights(folder: Path, option: str = "student") -> PreTrainedModel:
+    """Return the model of a student in `folder`, in evaluation mode.
+
+    Raises UserError for a damaged folder, also if the weights file lacks some of the model's
+    parameters: transformers would fill in random values.
     """
-    damaged = f"{option}={folder}: this student cannot be opened. Train it again or copy it anew"
-    with one_message(lambda error: f"{damaged}: {reason(error)}"):
-        tokenizer = open_tokenizer(folder, local_files_only=True)
+    with one_message(lambda error: f"{damaged(folder, option)}: {reason(error)}"):
         model, info = open_model(folder, local_files_only=True)
     if missing := sorted(info["missing_keys"]):
-        raise UserError(f"{damaged}: its weights lack {len(missing)} parameters, e.g. {missing[0]}")
+        raise UserError(
+            f"{damaged(folder, option)}: its weights lack {len(missing)} parameters, "
+            f"e.g. {missing[0]}"
+        )
     model.eval()  # type: ignore[no-untyped-call]
-    return model, tokenizer
+    return model
+
+
+def damaged(folder: Path, option: str) -> str:
+    """Return the start of a message on a student that cannot be opened."""
+    return f"{option}={folder}: this student cannot be opened. Train it again or copy it anew"
 
 
 def reason(error: Exception) -> str:
