@@ -1,4 +1,4 @@
-"""Atomic writing of files, the JSON encoder, and the cache folder."""
+"""Atomic writing of files, their permissions, the JSON encoder, and the cache folder."""
 
 from __future__ import annotations
 
@@ -17,6 +17,13 @@ def write_whole(path: Path, text: str) -> None:
         file.flush()
         os.fsync(file.fileno())
     part.replace(path)
+
+
+def as_usual(path: Path) -> None:
+    """Give a file the permissions of a new one; safetensors writes files for their owner alone."""
+    mask = os.umask(0o022)
+    os.umask(mask)
+    path.chmod(0o666 & ~mask)
 
 
 def cache_dir() -> Path:

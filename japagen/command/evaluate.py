@@ -5,8 +5,10 @@ from __future__ import annotations
 import logging
 import time
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from tempfile import TemporaryDirectory
+from typing import Any
 
 from omegaconf import DictConfig
 
@@ -23,10 +25,8 @@ from japagen.evaluation.console import end, show
 from japagen.evaluation.score import Result, measure
 from japagen.gold import load, mistakes
 from japagen.gold.example import Example
+from japagen.job.console import plain_console
 from japagen.llm import question
-
-if TYPE_CHECKING:
-    from japagen.student.saved import Opened
 
 log = logging.getLogger(__name__)
 
@@ -43,16 +43,7 @@ def run(cfg: DictConfig) -> float:
 
 def evaluate_prompting(config: EvaluateConfig) -> float:
     """Ask the LLM for the label of every gold row; returns the task's metric."""
-    asked = prompting.Prompting(
-        task=config.task,
-        llm=config.llm,
-        shots=config.shots,
-        seed=config.seed,
-        max_chars=config.max_chars,
-        gold_dir=config.gold_dir,
-        answer_dir=config.answer_dir,
-        calibrate=config.question.calibrate,
-    )
+    asked = prompting_of(config)
     if config.dry_run:
         prompting.preview(asked)
         return 0.0
@@ -62,37 +53,79 @@ def evaluate_prompting(config: EvaluateConfig) -> float:
         return finish(config, result, rows, name, track)
 
 
+def prompting_of(config: EvaluateConfig) -> prompting.Prompting:
+    """Return what the options say about asking the LLM."""
+    return prompting.Prompting(
+        task=config.task,
+        llm=config.llm,
+        shots=config.shots,
+        seed=config.seed,
+        max_chars=config.max_chars,
+        gold_dir=config.gold_dir,
+        answer_dir=config.answer_dir,
+        calibrate=config.question.calibrate,
+    )
+
+
 def evaluate_student(config: EvaluateConfig) -> float:
     """Measure predictions and speed of a saved student; returns the task's metric."""
+    from japagen.evaluation import speed
     from japagen.student import saved
 
     with tracking.run(config, "evaluate", {}) as track:
         rows, name = gold_rows(config.task, config.gold_dir, config.limit, config.seed)
         begin = time.monotonic()
-        opened = open_student(config.student.path or "", config.mlflow_uri, config.task)
-        batch_size = config.student.batch_size
-        predicted, speeds = saved.timed(opened, rows, config.task, batch_size, config.seed)
-        speed = speeds.get("speed/gpu_batched", speeds["speed/batched"])
+        folder = find_student(config.student.path or "", config.mlflow_uri)
+        card = saved.check(folder, config.task)
+        found = speed.measure(folder, config.task, rows, config.student.batch_size, config.seed)
+        prompted = prompted_speed(config, rows)
+        per_second = found[0].measured["batched"]
         metrics = {
-            **speeds,
-            "evaluate/examples_per_second": speed,
-            "cost/seconds_per_1000": 1000 / speed,
+            **speed.metrics(found),
+            **{f"speed/prompted/{key}": value for key, value in prompted.items()},
+            "evaluate/examples_per_second": per_second,
+            "cost/seconds_per_1000": 1000 / per_second,
             "cost/dollars_per_1000": 0.0,
             "evaluate/seconds": time.monotonic() - begin,
         }
-        tags = {**student_tags(opened.card, opened.folder), "device": saved.devices()[-1]}
+        tags = {**student_tags(card, folder), "backend": found[0].name}
         title = f"{config.task.name}, student {tags['student']}"
-        result = Result(title, predicted, metrics, tags, [f"student: {opened.folder}"])
+        track.text(speed.markdown(found, prompted.get("batched")), "backends.md")
+        track.figure(speed.chart(found, config.task, prompted), "speed.png")
+        plain_console().print(speed.shown(found, prompted.get("batched")))
+        result = Result(title, found[0].rows, metrics, tags, [f"student: {folder}"])
         return finish(config, result, rows, name, track)
+
+
+def prompted_speed(config: EvaluateConfig, rows: Sequence[Example]) -> dict[str, float]:
+    """Return rows per second (`batched`) and `score` of the LLM on `prompted_rows` of the rows.
+
+    Its answers are kept in no folder: those of an earlier run would have taken no time.
+    """
+    if not config.prompted_rows:
+        return {}
+    some = load.sample(rows, config.prompted_rows, config.seed)
+    with TemporaryDirectory() as folder:
+        asked = replace(prompting_of(config), answer_dir=folder)
+        answers = prompting.run(asked, some)
+        predicted = predictions(answers.by_row, some, config.task, [])
+    seconds, number = answers.spent
+    measured = measure(config.task, predicted, "prompted")
+    score = measured[f"prompted/{config.task.metric}"]
+    return {"batched": number / max(seconds, 1e-9), "score": score, "rows": float(len(some))}
 
 
 def evaluate_dataset(config: EvaluateConfig) -> float:
     """Measure the synthetic dataset that the options name; returns its diversity."""
+    from japagen.student import saved
+    from japagen.student.backend import AUTO
+
     with tracking.run(config, "evaluate", {}) as track:
         named = identity.of(config)
         rows, opened = table.read(named), None
         if config.student.path:
-            opened = open_student(config.student.path, config.mlflow_uri, config.task)
+            folder = find_student(config.student.path, config.mlflow_uri)
+            opened = saved.load(folder, config.task, AUTO)
         batch_size = config.student.batch_size
         measured, lines = synthetic.measure(rows, config.task, config.gold_dir)
         agreed, more = synthetic.label_correctness(rows, config.task, opened, batch_size)
@@ -111,11 +144,11 @@ def evaluate_dataset(config: EvaluateConfig) -> float:
         return metrics["quality/diversity"]
 
 
-def open_student(path: str, mlflow_uri: str, task: Task) -> Opened:
-    """Open a saved student by its folder or by the id of the MLflow run that trained it."""
+def find_student(path: str, mlflow_uri: str) -> Path:
+    """Return the folder of a saved student, given as such or as the run that trained it."""
     from japagen.student import saved
 
-    return saved.load(saved.find(path, lambda run: tracking.folder_of(mlflow_uri, run)), task)
+    return saved.find(path, lambda run: tracking.folder_of(mlflow_uri, run))
 
 
 # To add a subject: a function here and its name; it records its run and returns its main metric.

@@ -17,9 +17,11 @@ from japagen.command import record
 from japagen.config.check import check
 from japagen.config.schema import Student, TrainConfig
 from japagen.config.task import Task
+from japagen.files import write_whole
 from japagen.gold.fetch import GoldMissing
 from japagen.job import hub, sweep
-from japagen.student import export
+from japagen.job.console import plain_console, shown
+from japagen.student import exports
 from japagen.training import identity, process
 from japagen.training.identity import Training
 from japagen.training.quiet import quiet
@@ -53,7 +55,7 @@ class Output:
     first: bool
     mlflow: bool
     upload: bool
-    export: bool
+    exports: list[str]
     objective: str
     method: str
     rerun: bool
@@ -123,7 +125,7 @@ def output_of(config: TrainConfig, tell: Tell) -> Output:
         first=process.is_first(config.trainer.options),
         mlflow=config.logger.name != "none",
         upload=config.logger.model,
-        export=bool(config.export),
+        exports=config.exports,
         objective=config.objective,
         method=tracking.job_of(config, "train").method,
         rerun=config.rerun,
@@ -138,7 +140,7 @@ def output_of(config: TrainConfig, tell: Tell) -> Output:
 def done_before(training: Training, name: str, job: str, output: Output) -> float | None:
     """Return the score of the same training if a sweep finds it finished and saved, or None."""
     folder = training.folder / name
-    exported = not output.export or (folder / "model.onnx").exists()
+    exported = exports.complete(folder, output.exports)
     if not sweep.skips(output.rerun) or not folder.exists() or not exported:
         return None
     found = output.earlier(job) or {}
@@ -179,8 +181,7 @@ def work(
     from japagen.training import folder, model_card, save
     from japagen.training.fit import fit
 
-    if output.export:
-        export.check_packages()
+    exports.check_packages(output.exports)
     loaded, tokens = load()
     seed_everything(training.seed, verbose=False)
     with folder.in_progress(training.folder, name, output.first) as part:
@@ -190,7 +191,7 @@ def work(
         if not output.first:
             return score
         new, card = part / folder.NEW, save.card(training, output.method)
-        readme = model_card.markdown(training, fitted.measured, parts.no_gold)
+        readme = model_card.markdown(training, fitted.measured, parts.no_gold, [])
         save.write(new, fitted.module, loaded.tokenizer, fitted.rows, card, readme)
         if output.mlflow:
             save.describe(new, training.task)
@@ -208,23 +209,28 @@ def finish(
     track: tracking.Run,
 ) -> None:
     """Record a saved student, export it if that is asked for, and print its scores."""
+    from japagen.training import model_card
     from japagen.training.console import show
-    from japagen.training.model_card import uploaded
     from japagen.training.score import prefix
 
     folder = training.folder / name
     track.tags({"folder": str(folder.absolute())})
     record.results(training, parts, fitted, track)
-    if output.export:
-        track.metrics(export.onnx(folder, training.student, parts.test))
+    made = exports.write(folder, output.exports, parts.test, parts.train)
+    if made:
+        track.metrics(exports.metrics(made))
+        readme = model_card.markdown(training, fitted.measured, parts.no_gold, made)
+        write_whole(folder / model_card.README, readme)
     if output.upload:
         track.model(folder)
     output.tell(folder, fitted.measured)
     part = prefix(training.trainer, parts)
     others = output.baselines() if part == "test" else {}
     show(training, parts, fitted.measured, part, others, folder, output.where(track))
+    for line in exports.lines(made):
+        plain_console(soft_wrap=True).print(shown(line))
     if output.hub:
-        hub.push(folder, output.hub, "model", uploaded())
+        hub.push(folder, output.hub, "model", model_card.uploaded())
 
 
 def summary(

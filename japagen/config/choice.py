@@ -9,4 +9,7 @@ SCHEDULES = ("linear", "cosine", "constant")
 POOLINGS = ("cls", "mean")
 LOGGERS = ("mlflow", "none")
 
+# Backends of a student that train.py can write.
+EXPORTS = ("bfloat16", "onnx", "onnx_int8", "openvino_int8")
+
 OBJECTIVES = ("test", "valid")

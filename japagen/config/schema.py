@@ -9,7 +9,7 @@ from typing import Any
 
 from hydra.core.config_store import ConfigStore
 
-from japagen.config.choice import OBJECTIVES
+from japagen.config.choice import EXPORTS, OBJECTIVES
 from japagen.config.data import Data
 from japagen.config.error import did_you_mean
 from japagen.config.filter import Filter
@@ -48,6 +48,7 @@ PACKAGE = Path(__file__).resolve().parents[1]
 # A wheel holds conf/ as japagen/conf/; the source tree has it at the top level (setup.py).
 INSTALLED = (PACKAGE / "conf").is_dir()
 CONF = PACKAGE / "conf" if INSTALLED else PACKAGE.parent / "conf"
+FORMS = ", ".join(EXPORTS)
 # The largest seed that NumPy takes.
 LARGEST_SEED = 2**32 - 1
 
@@ -126,9 +127,18 @@ class TrainConfig(Config):
         default=None,
         metadata={"help": "train once with each on the same dataset: mean, deviation; [0,1,2]"},
     )
-    export: str | None = option(None, "onnx: also write model.onnx beside the student's weights")
+    # A name or a list of them.
+    export: Any = option(  # noqa: RUF009
+        None, f"also write the student as {FORMS}, or a list: [onnx,onnx_int8]"
+    )
     objective: str = option("test", "score that train.py returns to a search: test or valid")
     push_to_hub: str | None = option(None, "name of a private hub model to upload to, user/name")
+
+    @property
+    def exports(self) -> list[str]:
+        """The other forms of the student to write, each once."""
+        given = [self.export] if isinstance(self.export, str) else self.export or []
+        return list(dict.fromkeys(given))
 
     @property
     def training_seed(self) -> int:
@@ -152,8 +162,13 @@ class TrainConfig(Config):
             )
         if self.push_to_hub and len(seeds) > 1:
             yield "push_to_hub uploads one student; allowed: one seed, e.g. seeds=[0]"
-        if self.export not in (None, "onnx"):
-            yield f"export is '{self.export}'; allowed: onnx"
+        if not isinstance(self.export, (str, list, type(None))):
+            yield f"export is {self.export}; allowed: {', '.join(EXPORTS)}, or a list of them"
+            return
+        for name in self.exports:
+            if name not in EXPORTS:
+                guess = did_you_mean(str(name), EXPORTS)
+                yield f"export is '{name}'; allowed: {', '.join(EXPORTS)}{guess}"
 
 
 @dataclass
@@ -169,6 +184,9 @@ class EvaluateConfig(Config):
     )
     limit: int | None = limited(
         None, "number of gold rows, drawn by seed; the score is then called partial", least=2
+    )
+    prompted_rows: int = limited(
+        0, "with subject=student, rows that the LLM answers too, to compare the speeds", least=0
     )
     max_chars: int = limited(400, "characters of each text that the LLM sees", least=1)
     answer_dir: str = option("answers", "folder of the LLM's answers to gold rows")

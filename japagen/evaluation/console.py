@@ -17,7 +17,7 @@ def show(task: Task, result: Result, name: str, where: str) -> None:
     table, measured = Table("", "", title=result.title, show_header=False), result.metrics
     table.add_row(f"{name} rows", str(len(result.rows)))
     for key in sorted(measured):
-        if key.startswith((name, "majority", "speed")):
+        if key.startswith((name, "majority")):
             style = "bold" if key.endswith(f"/{task.metric}") else ""
             table.add_row(key, f"{measured[key]:.4f}", style=style)
     for label in task.labels:

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
+from japagen.config.choice import EXPORTS
 from japagen.config.error import UserError, did_you_mean
 from japagen.student import opening
 
@@ -38,8 +39,8 @@ class Torch:
         import torch
 
         torch.set_num_threads(threads)
-        self.model: Any = opening.open_weights(folder, option)
-        self.model.to(device, getattr(torch, dtype or "float32"))
+        model: Any = opening.open_weights(folder, option)
+        self.model = model.to(device, getattr(torch, dtype or "float32"))
         self.device = device
 
     def logits(self, batch: Batch) -> np.ndarray:
@@ -68,8 +69,9 @@ class Onnx:
 
     def logits(self, batch: Batch) -> np.ndarray:
         """Return the logits of a batch."""
-        (found,) = self.session.run(["logits"], {name: batch[name] for name in self.names})
-        return found  # type: ignore[no-any-return]
+        given = {name: batch[name] for name in self.names}
+        found: np.ndarray = self.session.run(["logits"], given)[0]
+        return found
 
 
 class OpenVino:
@@ -84,8 +86,8 @@ class OpenVino:
 
     def logits(self, batch: Batch) -> np.ndarray:
         """Return the logits of a batch."""
-        found: np.ndarray = self.model({name: batch[name] for name in self.names})[0]
-        return found.copy()  # the next request overwrites it
+        found: np.ndarray = self.model({name: batch[name] for name in self.names})[0].copy()
+        return found  # a copy: the next request overwrites the model's own
 
 
 @dataclass(frozen=True)
@@ -93,12 +95,10 @@ class Kind:
     """How a backend is opened, and its file in the student's folder.
 
     `opened`: from the student's folder, the threads, and what the user typed to name the folder.
-    `export`: whether `export=` writes that file.
     """
 
     opened: Callable[[Path, int, str], Backend]
     file: str
-    export: bool = True
 
 
 def onnx(file: str) -> Kind:
@@ -122,14 +122,13 @@ def bfloat16(folder: Path, threads: int, option: str) -> Backend:
 
 
 BACKENDS = {
-    "torch": Kind(Torch, "config.json", export=False),
-    "torch_gpu": Kind(torch_gpu, "config.json", export=False),
+    "torch": Kind(Torch, "config.json"),
+    "torch_gpu": Kind(torch_gpu, "config.json"),
     "bfloat16": Kind(bfloat16, "bfloat16/model.safetensors"),
     "onnx": onnx("onnx/model.onnx"),
     "onnx_int8": onnx("onnx/model_int8.onnx"),
     "openvino_int8": openvino("openvino/model_int8.xml"),
 }
-EXPORTS = [name for name, kind in BACKENDS.items() if kind.export]
 
 
 def available(folder: Path) -> list[str]:
@@ -173,9 +172,7 @@ def fastest(folder: Path, measured: Mapping[str, Mapping[str, float]]) -> str:
     there = available(folder)
     if "torch_gpu" in there:
         return "torch_gpu"
-    speeds = {
-        name: found.get("speedup", 0.0) for name, found in measured.items() if name in there
-    }
+    speeds = {name: found.get("speedup", 0.0) for name, found in measured.items() if name in there}
     best = max(speeds, key=speeds.__getitem__, default="torch")
     return best if speeds.get(best, 0.0) > 1 else "torch"
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -42,6 +43,12 @@ class Predictor:
             self.name = fastest(self.folder, self.card.get("exports", {}))
         self.tokenizer: Any = opening.open_saved_tokenizer(self.folder, option)
         self.backend: Backend = open_backend(self.folder, self.name, option, threads)
+
+    def using(self, backend: Backend) -> Predictor:
+        """Return a predictor that differs in its backend alone."""
+        other = copy.copy(self)
+        other.backend = backend
+        return other
 
     def predict(self, examples: Texts, batch_size: int = BATCH) -> list[dict[str, Any]]:
         """Return for each example `predicted` and, for labels, `probability`, in their order."""
@@ -100,9 +107,7 @@ def padded(
 
     pads = {"input_ids": tokenizer.pad_token_id or 0, "token_type_ids": tokenizer.pad_token_type_id}
     longest = max(len(columns["input_ids"][place]) for place in places)
-    batch = {
-        name: np.full((len(places), longest), pads.get(name, 0), np.int64) for name in columns
-    }
+    batch = {name: np.full((len(places), longest), pads.get(name, 0), np.int64) for name in columns}
     for name, table in batch.items():
         for row, place in enumerate(places):
             ids = columns[name][place]

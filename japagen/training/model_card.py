@@ -3,18 +3,27 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 
 from japagen import __version__
+from japagen.student.backend import BACKENDS
+from japagen.student.exports import ROWS, Export
 from japagen.training.identity import Training
 
 README = "README.md"
 PAPER = "https://arxiv.org/abs/2412.06738"
+# Folders of the exports. `*` of the hub's patterns matches "/", too.
+FORMS = ["onnx/*", "openvino/*", "bfloat16/*"]
 EXAMPLE = "公園で子どもたちが遊んでいます。"
 
 
-def markdown(training: Training, measured: Mapping[str, float], no_gold: str) -> str:
-    """Return the card. `measured`: the metrics of the student; `no_gold`: why none is on gold."""
+def markdown(
+    training: Training, measured: Mapping[str, float], no_gold: str, made: Sequence[Export]
+) -> str:
+    """Return the card.
+
+    `measured`: the metrics of the student; `no_gold`: why none is on gold; `made`: its exports.
+    """
     task, student = training.task, training.student
     kind = "sentence-similarity" if task.kind == "regression" else "text-classification"
     return "\n".join(
@@ -40,6 +49,7 @@ def markdown(training: Training, measured: Mapping[str, float], no_gold: str) ->
             "",
             *scores(measured, no_gold),
             "",
+            *exported(training, [one for one in made if not one.problem]),
             "## Limits",
             "",
             f"Texts longer than {student.max_length} tokens are cut. The score is that of one "
@@ -87,6 +97,75 @@ def use(training: Training) -> Iterator[str]:
         yield f"`text` is {task.inputs[0]}, `text_pair` is {task.inputs[1]}."
 
 
+def exported(training: Training, made: Sequence[Export]) -> Iterator[str]:
+    """Yield a table of the exports, and how to open them without JapaGen."""
+    if not made:
+        return
+    yield "## Other forms"
+    yield ""
+    yield "| form | file | MB | times the speed of torch | equal labels | score |"
+    yield "|---|---|---|---|---|---|"
+    for one in made:
+        was = one.measured
+        yield (
+            f"| {one.name} | `{BACKENDS[one.name].file}` | {was['megabytes']:.0f} "
+            f"| {was['speedup']:.2f} | {was['same_labels']:.1%} | {was['score']:.4f} |"
+        )
+    yield ""
+    yield (
+        f"Measured on up to {ROWS} test rows on the CPU that trained this model; the score of the "
+        f"model itself on them is {made[0].measured['student_score']:.4f}."
+    )
+    names = {one.name for one in made}
+    for name in sorted(names & OPENED.keys()):
+        yield ""
+        yield "```python"
+        yield from opened(training, OPENED[name], BACKENDS[name].file)
+        yield "```"
+    yield ""
+
+
+# Export -> how its file is opened and asked, after `batch` was made.
+OPENED = {
+    "bfloat16": """from transformers import AutoModelForSequenceClassification
+
+model = AutoModelForSequenceClassification.from_pretrained("{folder}/bfloat16")
+logits = model(**tokenizer(*texts, return_tensors="pt", **options)).logits.float().detach().numpy()
+""",
+    "onnx": """import onnxruntime
+
+session = onnxruntime.InferenceSession("{folder}/{file}")
+names = [one.name for one in session.get_inputs()]
+logits = session.run(["logits"], {{name: batch[name].astype("int64") for name in names}})[0]
+""",
+    "openvino_int8": """import openvino
+
+model = openvino.Core().compile_model("{folder}/{file}", "CPU")
+names = [name for one in model.inputs for name in one.names]
+logits = model({{name: batch[name].astype("int64") for name in names}})[0]
+""",
+}
+OPENED["onnx_int8"] = OPENED["onnx"]
+
+
+def opened(training: Training, code: str, file: str) -> Iterator[str]:
+    """Yield an example that opens an export with its own library alone."""
+    task, student = training.task, training.student
+    texts = [[student.prefix + EXAMPLE], *([EXAMPLE] for _ in task.inputs[1:])]
+    yield "from transformers import AutoTokenizer"
+    yield ""
+    yield 'tokenizer = AutoTokenizer.from_pretrained("FOLDER")'
+    yield f"texts = {json.dumps(texts, ensure_ascii=False)}"
+    yield f'options = {{"padding": True, "truncation": True, "max_length": {student.max_length}}}'
+    yield 'batch = tokenizer(*texts, return_tensors="np", **options)'
+    yield from code.format(folder="FOLDER", file=file).splitlines()
+    if task.kind == "regression":
+        yield "print(logits[:, 0])"
+    else:
+        yield f"labels = {json.dumps(task.labels, ensure_ascii=False)}"
+        yield "print([labels[row.argmax()] for row in logits])"
+
+
 def scores(measured: Mapping[str, float], no_gold: str) -> Iterator[str]:
     """Yield the test metrics and the baseline as a table."""
     names = ("test/", "partial/", "heldout/", "debug/", "majority/")
@@ -102,4 +181,4 @@ def scores(measured: Mapping[str, float], no_gold: str) -> Iterator[str]:
 def uploaded() -> list[str]:
     """Return patterns of the files that the hub gets: no predictions, which hold gold labels."""
     weights = ["*.safetensors", "config.json", "tokenizer*", "*.model", "vocab*", "special_tokens*"]
-    return [README, *weights, "added_tokens.json", "japagen.json", "*.onnx"]
+    return [README, *weights, "added_tokens.json", "japagen.json", *FORMS]

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 from collections.abc import Mapping
 from dataclasses import asdict
 from pathlib import Path
@@ -11,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from japagen import tracking
 from japagen.config.task import Task
+from japagen.files import as_usual
 from japagen.student.card import CARD
 from japagen.training.folder import NEW, OLD
 from japagen.training.identity import Training
@@ -39,8 +39,8 @@ def write(
     `card`: japagen.json, `readme`: README.md.
     """
     module.finished().save_pretrained(folder)
-    for path in folder.glob("*.safetensors"):  # which are written readable for their owner alone
-        path.chmod(0o666 & ~umask())
+    for path in folder.glob("*.safetensors"):
+        as_usual(path)
     (folder / README).write_text(readme, encoding="utf-8")
     tokenizer.save_pretrained(folder)
     (folder / CARD).write_text(
@@ -48,13 +48,6 @@ def write(
     )
     lines = (json.dumps(row, ensure_ascii=False) + "\n" for row in rows)
     (folder / PREDICTIONS).write_text("".join(lines), encoding="utf-8")
-
-
-def umask() -> int:
-    """Return which permissions new files of this process lack."""
-    current = os.umask(0o022)
-    os.umask(current)
-    return current
 
 
 def publish(part: Path, folder: Path) -> Path:
