@@ -178,11 +178,14 @@ def work(
     """Train, score, save and record one student; return its score."""
     from lightning.pytorch import seed_everything
 
+    from japagen.student import pretrained
     from japagen.training import folder, model_card, save
     from japagen.training.fit import fit
 
     exports.check_packages(output.exports)
     loaded, tokens = load()
+    if training.student.corpus_vocabulary:
+        loaded, tokens = pretrained.for_corpus(loaded, tokens, [*parts.train, *parts.valid])
     seed_everything(training.seed, verbose=False)
     with folder.in_progress(training.folder, name, output.first) as part:
         fitted = fit(training, parts, loaded, tokens, part, track.metrics)

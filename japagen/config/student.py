@@ -33,8 +33,10 @@ class Student:
     """A compact encoder. `pretrained`: a hub id, a folder, `embedded:NAME` or `random:NAME`.
 
     `trim`: keep only the part of a multilingual vocabulary that Japanese text may need; such text
-    is tokenised as before. `pooling`: cls or mean, for the families whose own head supports both;
-    null keeps the model's own. `layer_decay`: the learning rate of each layer is this times the
+    is tokenised as before. `corpus_vocabulary`: keep only the tokens of the training rows and
+    single characters; other texts may then have more tokens. `layers`: how many layers of the
+    encoder are kept, from the bottom; null keeps all. `pooling`: cls or mean, for the families
+    whose own head supports both; null keeps the model's own. `layer_decay`: the learning rate of each layer is this times the
     rate of the layer above. `schedule` after the warm-up: linear, cosine or constant.
     """
 
@@ -50,6 +52,8 @@ class Student:
     freeze_embeddings: bool = False
     dropout: float | None = limited(None, least=0, below=1)
     trim: bool = False
+    corpus_vocabulary: bool = False
+    layers: int | None = limited(None, least=1)
     pooling: str | None = None
     few_rows: FewRows = field(default_factory=FewRows)
 

@@ -39,6 +39,8 @@ COLUMNS = {
     "score": "score",
 }
 
+DIGITS = {"p50_ms": 1, "p95_ms": 1, "first_answer_seconds": 1, "same_labels": 4, "score": 4}
+
 
 @dataclass(frozen=True)
 class Speed:
@@ -143,24 +145,25 @@ def metrics(found: Sequence[Speed]) -> dict[str, float]:
 
 
 def table(found: Sequence[Speed], prompted: float | None) -> tuple[list[str], list[list[str]]]:
-    """Return (head, lines) of the table; `prompted`: the LLM's rows per second in this run."""
-    head = ["backend", *COLUMNS.values()]
-    lines = [[one.name, *(f"{one.measured[key]:.4g}" for key in COLUMNS)] for one in found]
-    if prompted:
-        head.append("times the LLM: one by one, in batches")
-        for one, line in zip(found, lines, strict=True):
-            times = [one.measured[key] / prompted for key in ("batch_1", "batched")]
-            line.append(", ".join(f"{number:.0f}" for number in times))
-        lines.append(["LLM prompted", f"{prompted:.3g}", *[""] * len(COLUMNS)])
+    """Return (head, lines) of a table with a column for each backend.
+
+    `prompted`: the LLM's rows per second in this run, or None.
+    """
+    head = ["", *(one.name for one in found)]
+    lines = [
+        [title, *(f"{one.measured[key]:.{DIGITS.get(key, 0)}f}" for one in found)]
+        for key, title in COLUMNS.items()
+    ]
+    for key in ("batch_1", "batched") if prompted else ():
+        times = [f"{one.measured[key] / (prompted or 1):.0f}" for one in found]
+        lines.append([f"{COLUMNS[key]}, times the LLM's {prompted:.2f}", *times])
     return head, lines
 
 
 def markdown(found: Sequence[Speed], prompted: float | None) -> str:
     """Return the table as Markdown."""
     head, lines = table(found, prompted)
-    return (
-        "\n".join(f"| {' | '.join(line)} |" for line in [head, ["---"] * len(head), *lines]) + "\n"
-    )
+    return "".join(f"| {' | '.join(line)} |\n" for line in [head, ["---"] * len(head), *lines])
 
 
 def shown(found: Sequence[Speed], prompted: float | None) -> Any:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, NamedTuple, cast
 
@@ -13,7 +14,9 @@ from japagen.config.error import UserError
 from japagen.config.schema import Student
 from japagen.config.task import Task
 from japagen.embedded import assemble
-from japagen.student import head, opening, tiny, trim
+from japagen.gold.example import Example
+from japagen.student import head, layers, opening, tiny, trim
+from japagen.student.tokens import Tokens
 
 
 class Pretrained(NamedTuple):
@@ -57,6 +60,15 @@ def load(student: Student, task: Task) -> Pretrained:
     return loaded
 
 
+def for_corpus(
+    loaded: Pretrained, tokens: Tokens, rows: Sequence[Example]
+) -> tuple[Pretrained, Tokens]:
+    """Return a copy of a student whose vocabulary is that of `rows`, and its tokens."""
+    used = {number for ids in tokens.columns(rows)[0]["input_ids"] for number in ids}
+    model, tokenizer = trim.to_corpus(copy.deepcopy(loaded.model), loaded.tokenizer, used)
+    return Pretrained(model, tokenizer, loaded.new), Tokens(tokenizer, tokens.student, None)
+
+
 def random(student: Student, task: Task, name: str) -> Pretrained:
     """Return a student whose parameters are all random."""
     if name != "tiny":
@@ -82,6 +94,8 @@ def read(student: Student, task: Task, source: str) -> Pretrained:
         )
     new = {*info["missing_keys"], *(key for key, *_ in info["mismatched_keys"])}
     check_weights(model, new, student)
+    if student.layers is not None:
+        layers.keep(model, student)
     if student.pooling == "mean" and config.model_type == "bert":
         new |= head.add_mean_layer(model)
     return Pretrained(model, tokenizer, frozenset(new))

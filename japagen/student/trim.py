@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import logging
+from collections.abc import Collection
 from typing import Any, cast
 
 import torch
@@ -41,8 +42,28 @@ def trim(
     return model, rebuilt(described, tokenizer)
 
 
-def description(tokenizer: PreTrainedTokenizerBase) -> dict[str, Any]:
-    """Return the content of tokenizer.json."""
+def to_corpus(
+    model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase, used: Collection[int]
+) -> tuple[PreTrainedModel, PreTrainedTokenizerBase]:
+    """Return the model, changed in place, and a tokenizer with only the tokens `used` and a few.
+
+    Single characters and special tokens stay. The texts whose tokens are `used` get the same
+    pieces as before; others fall back to shorter pieces and characters. Raises UserError unless
+    the tokenizer is a Unigram one.
+    """
+    described = description(tokenizer, "corpus_vocabulary")
+    vocabulary = described["model"]["vocab"]
+    short = {n for n, (piece, _) in enumerate(vocabulary) if len(piece.removeprefix("▁")) <= 1}
+    rows = sorted(short.union(used, always(described)))
+    before = len(tokenizer)
+    renumber(described, rows)
+    shrink(model, rows)
+    log.info("student.corpus_vocabulary: %d of %d tokens are kept", len(rows), before)
+    return model, rebuilt(described, tokenizer)
+
+
+def description(tokenizer: PreTrainedTokenizerBase, option: str = "trim") -> dict[str, Any]:
+    """Return the content of tokenizer.json; `option` of the student is named in the error."""
     backend: Any = getattr(tokenizer, "backend_tokenizer", None)
     described = (
         json.loads(backend.to_str())
@@ -51,8 +72,8 @@ def description(tokenizer: PreTrainedTokenizerBase) -> dict[str, Any]:
     )
     if described["model"]["type"] != "Unigram":
         raise UserError(
-            f"student.trim=true works with tokenizers of the kind Unigram; this one is "
-            f"{described['model']['type']}: use student.trim=false"
+            f"student.{option}=true works with tokenizers of the kind Unigram; this one is "
+            f"{described['model']['type']}: use student.{option}=false"
         )
     return cast("dict[str, Any]", described)
 
@@ -60,10 +81,18 @@ def description(tokenizer: PreTrainedTokenizerBase) -> dict[str, Any]:
 def kept(described: dict[str, Any]) -> list[int]:
     """Return the old ids of the tokens that stay: special ones, and what Japanese text may need."""
     vocabulary = described["model"]["vocab"]
-    # The score of an unknown character is derived from the lowest score of all.
-    lowest = min(range(len(vocabulary)), key=lambda number: vocabulary[number][1])
     rows = {number for number, (piece, _) in enumerate(vocabulary) if is_japanese(piece)}
-    return sorted(rows | {lowest} | {token["id"] for token in described["added_tokens"]})
+    return sorted(rows | always(described))
+
+
+def always(described: dict[str, Any]) -> set[int]:
+    """Return the ids of special tokens, and of the piece with the lowest score.
+
+    The score of an unknown character is derived from that one.
+    """
+    vocabulary = described["model"]["vocab"]
+    lowest = min(range(len(vocabulary)), key=lambda number: vocabulary[number][1])
+    return {lowest} | {token["id"] for token in described["added_tokens"]}
 
 
 def renumber(described: dict[str, Any], rows: list[int]) -> None:
