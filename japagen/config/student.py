@@ -36,8 +36,9 @@ class Student:
     is tokenised as before. `corpus_vocabulary`: keep only the tokens of the training rows and
     single characters; other texts may then have more tokens. `layers`: how many layers of the
     encoder are kept, from the bottom; null keeps all. `pooling`: cls or mean, for the families
-    whose own head supports both; null keeps the model's own. `layer_decay`: the learning rate of each layer is this times the
-    rate of the layer above. `schedule` after the warm-up: linear, cosine or constant.
+    whose own head supports both; null keeps the model's own. `layer_decay`: the learning rate of
+    each layer is this times that of the layer above. `schedule` after the warm-up: linear, cosine
+    or constant.
     """
 
     name: str = MISSING

@@ -18,7 +18,9 @@ from japagen.student import head, tiny
 from japagen.student.labeller import Labeller
 
 PAIR = Task(name="pair", inputs=["one", "two"], labels=["a", "b", "c"])
-LEVELS = Task(name="levels", kind="regression", inputs=["text"], labels=["0", "2", "5"])
+LEVELS = Task(
+    name="levels", kind="regression", inputs=["text"], metric="spearman", labels=["0", "2", "5"]
+)
 TEXTS = [("赤い犬", "走る"), ("とても長い文がここにある", "猫"), ("海", "山と川")]
 
 
@@ -33,7 +35,7 @@ def saved(folder: Path, task: Task, biases: Sequence[float] | None = None, **stu
             layer.bias.copy_(torch.tensor(biases))
     model.save_pretrained(folder)
     tokenizer.save_pretrained(folder)
-    about = {key: getattr(task, key) for key in ("name", "kind", "inputs", "labels")}
+    about = {key: getattr(task, key) for key in ("name", "kind", "inputs", "metric", "labels")}
     card = {"task": about, "student": {"max_length": 32, **student}}
     (folder / "japagen.json").write_text(json.dumps(card), encoding="utf-8")
     return folder

@@ -83,13 +83,13 @@ def write(
     student = Predictor(folder, "torch")
     some = list(rows[:ROWS])
     theirs, seconds = timed(student, some)
-    source = Source(student, [row.texts for row in training])
     found = []
-    for name in names:
-        made = one(name, source, some, theirs, seconds)
-        found.append(made)
-        shown = ", ".join(f"{key} {value:.4g}" for key, value in made.measured.items())
-        log.info("export=%s: %s%s", name, shown, made.problem and f"; NOT KEPT: {made.problem}")
+    with Source(student, [row.texts for row in training]) as source:
+        for name in names:
+            made = one(name, source, some, theirs, seconds)
+            found.append(made)
+            shown = ", ".join(f"{key} {value:.4g}" for key, value in made.measured.items())
+            log.info("export=%s: %s%s", name, shown, made.problem and f"; NOT KEPT: {made.problem}")
     record(folder, found)
     return found
 

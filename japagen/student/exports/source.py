@@ -22,11 +22,20 @@ BATCH = 32
 
 
 class Source:
-    """A student to export. `texts`: its training rows, as the texts of task.inputs."""
+    """A student to export; the graph is deleted in the end.
+
+    `texts`: its training rows, as the texts of task.inputs.
+    """
 
     def __init__(self, student: Predictor, texts: Sequence[Sequence[str]]) -> None:
         self.student, self.texts = student, texts
         self.temporary = TemporaryDirectory()
+
+    def __enter__(self) -> Source:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.temporary.cleanup()
 
     @functools.cached_property
     def batches(self) -> list[Batch]:

@@ -1,0 +1,191 @@
+"""Exports of a saved student: the same answers by another engine, or not kept."""
+
+from __future__ import annotations
+
+import importlib.util
+import json
+import os
+import re
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from japagen.command import train
+from japagen.config.error import UserError
+from japagen.config.schema import Student
+from japagen.config.task import Task
+from japagen.gold.example import Example
+from japagen.student import backend, exports, pretrained
+from japagen.student.exports import onnx, openvino_int8
+from japagen.student.exports.source import Source
+from japagen.student.predictor import Predictor
+from tests.conftest import Compose
+from tests.student.test_labeller import LEVELS, PAIR, TEXTS, saved
+from tests.toys import FAST
+from tests.toys import saved as trained
+
+HERE = {
+    name
+    for name, (packages, _) in exports.PACKAGES.items()
+    if all(importlib.util.find_spec(package) for package in packages)
+}
+ROWS = [Example(str(n), texts, "abc"[n % 3]) for n, texts in enumerate(TEXTS * 4)]
+
+
+def needs(name: str) -> Any:
+    """The export `name` as a parameter, skipped where its packages are not installed."""
+    marks = [pytest.mark.slow] if name == "openvino_int8" else []
+    skip = pytest.mark.skipif(name not in HERE, reason=f"needs the packages of export={name}")
+    return pytest.param(name, marks=[*marks, skip])
+
+
+@pytest.mark.parametrize("name", [needs(name) for name in exports.PACKAGES])
+@pytest.mark.parametrize("task", [PAIR, LEVELS], ids=["labels", "levels"])
+def test_an_export_gives_the_students_answers(tmp_path: Path, name: str, task: Task) -> None:
+    folder = saved(tmp_path / "s", task)
+    rows = ROWS if task is PAIR else [Example(r.id, r.texts[:1], "2") for r in ROWS]
+    (made,) = exports.write(folder, [name], rows, rows)
+    assert made.problem == ""
+    texts = [row.texts for row in rows]
+    ours, theirs = (Predictor(folder, one).logits(texts) for one in (name, "torch"))
+    near = {"onnx": 1e-5, "bfloat16": 0.05}.get(name, 0.25)
+    assert np.abs(ours - theirs).max() < near
+    if name not in ("onnx", "bfloat16"):
+        assert np.abs(ours - theirs).max() > 0  # it has fewer bits
+    measured = json.loads((folder / "japagen.json").read_text(encoding="utf-8"))["exports"][name]
+    assert measured == pytest.approx(dict(made.measured))
+    assert measured["megabytes"] > 0
+    assert backend.available(folder) == [*dict.fromkeys(["torch", name])]
+
+
+@pytest.mark.skipif("onnx" not in HERE, reason="needs onnx and onnxruntime")
+@pytest.mark.parametrize("name", ["onnx", "onnx_int8"])
+def test_rows_that_fill_all_positions_are_exported(tmp_path: Path, name: str) -> None:
+    student = Student(name="tiny", pretrained="random:tiny", max_length=24)
+    model, tokenizer, _ = pretrained.load(student, PAIR)
+    model.save_pretrained(tmp_path)
+    tokenizer.save_pretrained(tmp_path)
+    about = {key: getattr(PAIR, key) for key in ("name", "kind", "inputs", "labels")}
+    (tmp_path / "japagen.json").write_text(
+        json.dumps({"task": about, "student": {"max_length": 24}}), encoding="utf-8"
+    )
+    texts = [("犬" * 99, "猫" * 9), ("犬" * 99, "鳥" * 40), ("猫", "犬")]
+    rows = [Example(str(n), text, "a") for n, text in enumerate(texts)]
+    (made,) = exports.write(tmp_path, [name], rows, rows)
+    assert made.problem == ""
+
+
+@pytest.mark.skipif("onnx" not in HERE, reason="needs onnx and onnxruntime")
+def test_attention_is_fused(tmp_path: Path) -> None:
+    import onnx as format
+
+    folder = saved(tmp_path / "s", PAIR)
+    exports.write(folder, ["onnx"], ROWS, ROWS)
+    kinds = [node.op_type for node in format.load(str(folder / "onnx/model.onnx")).graph.node]
+    assert kinds.count("Attention") == 2  # the tiny student's layers
+    assert "Softmax" not in kinds
+
+
+@pytest.mark.skipif("onnx" not in HERE, reason="needs onnx and onnxruntime")
+def test_a_graph_that_cannot_be_fused_is_exported_as_it_is(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder = saved(tmp_path / "s", PAIR)
+
+    def refuse(source: Source) -> None:
+        raise RuntimeError("unknown architecture")
+
+    monkeypatch.setattr(onnx, "fused", refuse)
+    (made,) = exports.write(folder, ["onnx"], ROWS, ROWS)
+    assert made.problem == ""
+    assert made.measured["same_labels"] == 1
+
+
+def test_what_answers_otherwise_is_not_kept(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder = saved(tmp_path / "s", PAIR, [0.0, 2.0, 1.0])
+    other = Predictor(saved(tmp_path / "other", PAIR, [3.0, 2.0, 1.0]), "torch").backend
+    monkeypatch.setattr(exports, "open_backend", lambda *_: other)
+    rows = [Example(str(n), texts, "b") for n, texts in enumerate(TEXTS)]
+    before = sorted(path.name for path in folder.iterdir())
+    (made,) = exports.write(folder, ["bfloat16"], rows, rows)
+    assert made.problem == "its score 0.0000 is 1.0000 below the student's"
+    assert sorted(path.name for path in folder.iterdir()) == before
+    (line,) = exports.lines([made])
+    assert line.startswith("export=bfloat16 was not kept: its score")
+    assert json.loads((folder / "japagen.json").read_text(encoding="utf-8"))["exports"] == {}
+    exact = dict(made.measured, score=1.0, same_labels=0.99, largest_difference=0.0)
+    assert "gives other answers" in exports.difference("onnx", exact)
+    assert exports.difference("onnx_int8", exact) == ""
+
+
+def test_an_exporter_that_fails_leaves_the_student_as_it_was(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from japagen.student.exports import bfloat16
+
+    def fail(source: Source, path: Path) -> None:
+        path.write_text("half", encoding="utf-8")
+        raise RuntimeError("\nunsupported operator\nmore")
+
+    monkeypatch.setattr(bfloat16, "write", fail)
+    folder = saved(tmp_path / "s", PAIR)
+    before = sorted(path.name for path in folder.iterdir())
+    (made,) = exports.write(folder, ["bfloat16"], ROWS, ROWS)
+    assert made.problem == "RuntimeError: unsupported operator"
+    assert sorted(path.name for path in folder.iterdir()) == before
+
+
+def test_openvino_reports_its_use_to_nobody(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("CI", "false")
+    monkeypatch.delenv("NNCF_CI", raising=False)
+    with openvino_int8.no_telemetry():
+        assert (os.environ["CI"], os.environ["NNCF_CI"]) == ("true", "1")
+    assert os.environ["CI"] == "false"
+    assert "NNCF_CI" not in os.environ
+
+
+def test_a_missing_package_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(exports.PACKAGES, "onnx", (("nowhere",), "onnx"))
+    with pytest.raises(UserError, match=r'onnx needs the package nowhere.*"japagen\[onnx\]"'):
+        exports.check_packages(["onnx"])
+
+
+@pytest.mark.skipif("onnx" not in HERE, reason="needs onnx and onnxruntime")
+@pytest.mark.parametrize("task", ["jcola", pytest.param("jsts", marks=pytest.mark.slow)])
+def test_training_writes_exports_that_open_without_japagen(
+    composed: Compose, gold_dir: Path, recorded: dict[str, float], tmp_path: Path, task: str
+) -> None:
+    names = [name for name in exports.PACKAGES if name in HERE and name != "openvino_int8"]
+    if task == "jsts":
+        names = sorted(HERE)
+    words = [f"task={task}", "data=gold", f"gold_dir={gold_dir}", f"export=[{','.join(names)}]"]
+    train.run(composed("train", *words, *FAST))
+    for name in names:
+        assert recorded[f"export/{name}/same_labels"] > 0.9
+        assert recorded[f"export/{name}/megabytes"] > 0
+    page = (trained() / "README.md").read_text(encoding="utf-8")
+    for name in names:
+        assert f"| {name} | `{backend.BACKENDS[name].file}` |" in page
+    codes = [
+        code for code in re.findall(r"```python\n(.*?)```", page, re.DOTALL) if "batch" in code
+    ]
+    assert len(codes) == len(names)
+    plain = {**os.environ, "PYTHONPATH": ""}
+    for code in codes:
+        assert "japagen" not in code
+        command = [sys.executable, "-c", code.replace("FOLDER", str(trained().absolute()))]
+        done = subprocess.run(
+            command,
+            cwd=tmp_path,
+            capture_output=True,
+            text=True,
+            env=plain,
+        )
+        assert done.returncode == 0, done.stderr
+        assert re.search(r"acceptable|\[[\d.]+", done.stdout)

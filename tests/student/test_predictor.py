@@ -1,0 +1,86 @@
+"""A saved student that answers: the order of rows, padding, the choice of the backend, messages."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from japagen.config.error import UserError
+from japagen.student import backend
+from japagen.student.predictor import Predictor, answers, softmax
+from tests.student.test_labeller import LEVELS, PAIR, TEXTS, saved
+
+
+def test_answers_are_in_the_order_of_the_examples(tmp_path: Path) -> None:
+    predictor = Predictor(saved(tmp_path / "s", PAIR), "torch")
+    texts = [(text * (1 + n % 5), other) for n in range(7) for text, other in TEXTS]
+    alone = [predictor.predict([text])[0] for text in texts]
+    for size in (1, 2, 32):
+        together = predictor.predict(texts, size)
+        assert [one["predicted"] for one in together] == [one["predicted"] for one in alone]
+        assert [one["probability"] for one in together] == pytest.approx(
+            [one["probability"] for one in alone], abs=1e-4
+        )
+    assert predictor.predict([]) == []
+
+
+def test_a_regression_gives_numbers(tmp_path: Path) -> None:
+    predictor = Predictor(saved(tmp_path / "s", LEVELS, [3.9]), "torch")
+    assert predictor.predict([("犬",)]) == [{"predicted": pytest.approx(3.9)}]
+
+
+def test_shares_sum_to_one_for_large_logits() -> None:
+    logits = np.array([[1000.0, 0.0, 0.0], [0.0, 0.0, 0.0]], np.float32)
+    assert softmax(logits).sum(-1) == pytest.approx([1, 1])
+    found = answers(logits, PAIR)
+    assert found[0] == {"predicted": "a", "probability": 1.0}
+    assert found[1]["probability"] == pytest.approx(1 / 3, abs=1e-6)
+
+
+def test_the_fastest_export_that_is_there_is_used(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(backend, "has_gpu", lambda: False)
+    folder = saved(tmp_path / "s", PAIR)
+    measured = {"onnx": {"speedup": 1.2}, "onnx_int8": {"speedup": 1.8}, "bfloat16": {"speedup": 3}}
+    assert backend.fastest(folder, measured) == "torch"
+    (folder / "onnx").mkdir()
+    (folder / "onnx/model.onnx").touch()
+    assert backend.fastest(folder, measured) == "onnx"
+    (folder / "onnx/model_int8.onnx").touch()
+    assert backend.fastest(folder, measured) == "onnx_int8"
+    assert backend.fastest(folder, {"onnx": {"speedup": 0.5}}) == "torch"
+    monkeypatch.setattr(backend, "has_gpu", lambda: True)
+    assert backend.fastest(folder, measured) == "torch_gpu"
+
+
+@pytest.mark.parametrize(
+    ("name", "message"),
+    [
+        ("onxn", r"backend is 'onxn'; allowed: auto, torch, .*did you mean 'onnx'"),
+        ("onnx_int8", r"onnx/model_int8\.onnx of the student .* train\.py export=onnx_int8"),
+    ],
+)
+def test_a_backend_that_is_not_there_is_one_message(
+    tmp_path: Path, name: str, message: str
+) -> None:
+    with pytest.raises(UserError, match=message):
+        Predictor(saved(tmp_path / "s", PAIR), name)
+
+
+def test_a_damaged_export_is_one_message(tmp_path: Path) -> None:
+    pytest.importorskip("onnxruntime")
+    folder = saved(tmp_path / "s", PAIR)
+    (folder / "onnx").mkdir()
+    (folder / "onnx/model.onnx").write_bytes(b"version https://git-lfs")
+    with pytest.raises(UserError, match=r"model\.onnx cannot be opened; export it again: "):
+        Predictor(folder, "onnx")
+
+
+def test_threads_are_those_that_are_allowed(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("OMP_NUM_THREADS", "3")
+    assert backend.cores() == 3
+    monkeypatch.setenv("OMP_NUM_THREADS", "")
+    assert backend.cores() >= 1
