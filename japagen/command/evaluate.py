@@ -5,9 +5,7 @@ from __future__ import annotations
 import logging
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import replace
 from pathlib import Path
-from tempfile import TemporaryDirectory
 from typing import Any
 
 from omegaconf import DictConfig
@@ -27,6 +25,7 @@ from japagen.gold import load, mistakes
 from japagen.gold.example import Example
 from japagen.job.console import plain_console
 from japagen.llm import question
+from japagen.student import exports
 
 log = logging.getLogger(__name__)
 
@@ -77,6 +76,7 @@ def evaluate_student(config: EvaluateConfig) -> float:
         begin = time.monotonic()
         folder = find_student(config.student.path or "", config.mlflow_uri)
         card = saved.check(folder, config.task)
+        lines = write_exports(config, folder, rows)
         found = speed.measure(folder, config.task, rows, config.student.batch_size, config.seed)
         prompted = prompted_speed(config, rows)
         per_second = found[0].measured["batched"]
@@ -93,26 +93,27 @@ def evaluate_student(config: EvaluateConfig) -> float:
         track.text(speed.markdown(found, prompted.get("batched")), "backends.md")
         track.figure(speed.chart(found, config.task, prompted), "speed.png")
         plain_console().print(speed.shown(found, prompted.get("batched")))
-        result = Result(title, found[0].rows, metrics, tags, [f"student: {folder}"])
+        result = Result(title, found[0].rows, metrics, tags, [*lines, f"student: {folder}"])
         return finish(config, result, rows, name, track)
 
 
 def prompted_speed(config: EvaluateConfig, rows: Sequence[Example]) -> dict[str, float]:
-    """Return rows per second (`batched`) and `score` of the LLM on `prompted_rows` of the rows.
-
-    Its answers are kept in no folder: those of an earlier run would have taken no time.
-    """
+    """Return rows per second (`batched`) and `score` of the LLM on `prompted_rows` of the rows."""
     if not config.prompted_rows:
         return {}
     some = load.sample(rows, config.prompted_rows, config.seed)
-    with TemporaryDirectory() as folder:
-        asked = replace(prompting_of(config), answer_dir=folder)
-        answers = prompting.run(asked, some)
-        predicted = predictions(answers.by_row, some, config.task, [])
-    seconds, number = answers.spent
-    measured = measure(config.task, predicted, "prompted")
-    score = measured[f"prompted/{config.task.metric}"]
-    return {"batched": number / max(seconds, 1e-9), "score": score, "rows": float(len(some))}
+    predicted, per_second = prompting.timed(prompting_of(config), some)
+    score = measure(config.task, predicted, "prompted")[f"prompted/{config.task.metric}"]
+    return {"batched": per_second, "score": score, "rows": float(len(some))}
+
+
+def write_exports(config: EvaluateConfig, folder: Path, rows: Sequence[Example]) -> list[str]:
+    """Write the forms of the student that `export` names; return lines for the console."""
+    if not config.export:
+        return []
+    exports.check_packages(config.exports)
+    training = load.load(config.task, "train", config.gold_dir)
+    return list(exports.lines(exports.write(folder, config.exports, rows, training)))
 
 
 def evaluate_dataset(config: EvaluateConfig) -> float:

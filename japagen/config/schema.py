@@ -115,7 +115,33 @@ class GenerateConfig(Config):
 
 
 @dataclass
-class TrainConfig(Config):
+class Exporting:
+    """Options of commands that write other forms of a student."""
+
+    # A name or a list of them.
+    export: Any = option(  # noqa: RUF009
+        None, f"also write the student as {FORMS}, or a list: [onnx,onnx_int8]"
+    )
+
+    @property
+    def exports(self) -> list[str]:
+        """The other forms of the student to write, each once."""
+        given = [self.export] if isinstance(self.export, str) else self.export or []
+        return list(dict.fromkeys(given))
+
+    def export_problems(self) -> Iterator[str]:
+        """Unknown names in `export`."""
+        if not isinstance(self.export, (str, list, type(None))):
+            yield f"export is {self.export}; allowed: {', '.join(EXPORTS)}, or a list of them"
+            return
+        for name in self.exports:
+            if name not in EXPORTS:
+                guess = did_you_mean(str(name), EXPORTS)
+                yield f"export is '{name}'; allowed: {', '.join(EXPORTS)}{guess}"
+
+
+@dataclass
+class TrainConfig(Config, Exporting):
     """Options of train.py."""
 
     student: Student = field(default_factory=Student)
@@ -127,18 +153,8 @@ class TrainConfig(Config):
         default=None,
         metadata={"help": "train once with each on the same dataset: mean, deviation; [0,1,2]"},
     )
-    # A name or a list of them.
-    export: Any = option(  # noqa: RUF009
-        None, f"also write the student as {FORMS}, or a list: [onnx,onnx_int8]"
-    )
     objective: str = option("test", "score that train.py returns to a search: test or valid")
     push_to_hub: str | None = option(None, "name of a private hub model to upload to, user/name")
-
-    @property
-    def exports(self) -> list[str]:
-        """The other forms of the student to write, each once."""
-        given = [self.export] if isinstance(self.export, str) else self.export or []
-        return list(dict.fromkeys(given))
 
     @property
     def training_seed(self) -> int:
@@ -148,6 +164,7 @@ class TrainConfig(Config):
     def problems(self) -> Iterator[str]:
         """Problems of the options of training."""
         yield from super().problems()
+        yield from self.export_problems()
         yield from self.student.problems()
         if self.objective not in OBJECTIVES:
             yield (
@@ -162,17 +179,10 @@ class TrainConfig(Config):
             )
         if self.push_to_hub and len(seeds) > 1:
             yield "push_to_hub uploads one student; allowed: one seed, e.g. seeds=[0]"
-        if not isinstance(self.export, (str, list, type(None))):
-            yield f"export is {self.export}; allowed: {', '.join(EXPORTS)}, or a list of them"
-            return
-        for name in self.exports:
-            if name not in EXPORTS:
-                guess = did_you_mean(str(name), EXPORTS)
-                yield f"export is '{name}'; allowed: {', '.join(EXPORTS)}{guess}"
 
 
 @dataclass
-class EvaluateConfig(Config):
+class EvaluateConfig(Config, Exporting):
     """Options of evaluate.py."""
 
     subject: str = option(
@@ -195,6 +205,9 @@ class EvaluateConfig(Config):
     def problems(self) -> Iterator[str]:
         """Problems of the options of evaluating."""
         yield from super().problems()
+        yield from self.export_problems()
+        if self.export and self.subject != "student":
+            yield "export is for subject=student"
         if self.subject == "student" and not self.student.path:
             yield (
                 "subject=student needs the student: add student.path=FOLDER, as train.py printed "

@@ -5,8 +5,9 @@ from __future__ import annotations
 import json
 import logging
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 from japagen import files, llm
@@ -14,7 +15,7 @@ from japagen.config.schema import LLM
 from japagen.config.task import Task
 from japagen.dataset.identity import digest, llm_identity
 from japagen.dataset.journal import JOURNAL, Journal, shots_head
-from japagen.evaluation.answers import Answers, Collector
+from japagen.evaluation.answers import Answers, Collector, predictions
 from japagen.gold import load
 from japagen.gold.example import Example
 from japagen.job import loop
@@ -143,3 +144,14 @@ def preview(asked: Prompting) -> None:
         print("\n".join(turns) or request.text)
         print(f"-- the answer is one of {', '.join(request.choices)}\n")
     print("dry_run: no LLM was called, nothing was written.")
+
+
+def timed(asked: Prompting, rows: Sequence[Example]) -> tuple[list[dict[str, Any]], float]:
+    """(predictions of the LLM for `rows`, rows per second, loading it not counted).
+
+    Its answers are kept in no folder: those of an earlier job would have taken no time.
+    """
+    with TemporaryDirectory() as folder:
+        answers = run(replace(asked, answer_dir=folder), rows)
+    seconds, number = answers.spent
+    return predictions(answers.by_row, rows, asked.task), number / max(seconds, 1e-9)
