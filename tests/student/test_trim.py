@@ -18,7 +18,9 @@ from transformers import (
 from japagen.config.error import UserError
 from japagen.config.schema import Student
 from japagen.config.task import Task
+from japagen.gold.example import Example
 from japagen.student import pretrained, tiny, trim
+from japagen.student.tokens import Tokens
 
 JAPANESE = [
     f"{who}が{where}{what}。"
@@ -167,3 +169,33 @@ def test_other_tokenizers_are_refused() -> None:
         match=r"student.trim=true works with tokenizers of the kind Unigram; this one is WordLevel",
     ):
         trim.description(tiny.characters(16))
+
+
+def test_the_vocabulary_of_a_corpus_reads_its_texts_as_before(tmp_path: Path) -> None:
+    saved(tmp_path / "full")
+    student = Student(name="x", pretrained=str(tmp_path / "full"), max_length=32)
+    torch.manual_seed(1)
+    loaded = pretrained.load(student, TASK)
+    before = Tokens(loaded.tokenizer, student, None)
+    rows = [Example(str(n), (text,), "a") for n, text in enumerate(JAPANESE[:3])]
+    small, after = pretrained.for_corpus(loaded, before, rows)
+    assert len(small.tokenizer) < len(loaded.tokenizer)
+    assert small.model.get_input_embeddings().weight.shape[0] == len(small.tokenizer)
+    for row in rows:
+        one, two = (
+            words(*row.texts, return_tensors="pt") for words in (before.tokenizer, after.tokenizer)
+        )
+        names = [
+            tokenizer.convert_ids_to_tokens(found["input_ids"][0])
+            for tokenizer, found in ((before.tokenizer, one), (after.tokenizer, two))
+        ]
+        assert names[0] == names[1]
+        with torch.no_grad():
+            logits = [loaded.model.eval()(**one).logits, small.model.eval()(**two).logits]
+        assert torch.allclose(*logits, atol=1e-6)
+    # A text of other words falls back to characters, not to unknown tokens.
+    other = after.tokenizer("子供たちが海岸の犬")["input_ids"]
+    assert after.tokenizer.unk_token_id not in other
+    assert len(other) > len(before.tokenizer("子供たちが海岸の犬")["input_ids"])
+    # Other seeds of a job train the same loaded model: it stays whole.
+    assert loaded.model.get_input_embeddings().weight.shape[0] == len(loaded.tokenizer)
