@@ -23,19 +23,17 @@ def main(question: Path, answer: Path) -> None:
     answer: `measured` (see `evaluation.speed`), and `predictions` of all examples.
     """
     from japagen.student.predictor import Predictor
-    from japagen.training.quiet import quiet
 
     asked = json.loads(question.read_text(encoding="utf-8"))
     examples, size = asked["examples"], int(asked["batch_size"])
-    with quiet():
-        predictor = Predictor(asked["folder"], asked["backend"], "student.path")
-        predictor.predict(examples[:1])
-        measured = {"first_answer_seconds": age()}
-        predictor.predict(examples[:WARM], size)
-        measured |= one_by_one(predictor, [examples[place] for place in asked["sample"]])
-        began = time.perf_counter()
-        predictions = predictor.predict(examples, size)
-        measured["batched"] = len(examples) / (time.perf_counter() - began)
+    predictor = Predictor(asked["folder"], asked["backend"], "student.path")
+    predictor.predict(examples[:1])
+    measured = {"first_answer_seconds": age()}
+    predictor.predict(examples[:WARM], size)
+    measured |= one_by_one(predictor, [examples[place] for place in asked["sample"]])
+    began = time.perf_counter()
+    predictions = predictor.predict(examples, size)
+    measured["batched"] = len(examples) / (time.perf_counter() - began)
     measured["memory_mb"] = resident() / 1e6
     text = json.dumps({"measured": measured, "predictions": predictions}, ensure_ascii=False)
     answer.write_text(text, encoding="utf-8")

@@ -6,6 +6,7 @@ To add one: a class with `logits`, and an entry in BACKENDS.
 from __future__ import annotations
 
 import os
+import sys
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -21,6 +22,7 @@ if TYPE_CHECKING:
     Batch = Mapping[str, np.ndarray]
 
 AUTO = "auto"
+TORCH = ("torch", "torch_gpu", "bfloat16")  # these need torch and transformers
 
 
 class Backend(Protocol):
@@ -133,11 +135,12 @@ BACKENDS = {
 
 def available(folder: Path) -> list[str]:
     """Return the backends that this student has files for and this machine can run."""
-    return [
-        name
-        for name, kind in BACKENDS.items()
-        if (folder / kind.file).is_file() and (name != "torch_gpu" or has_gpu())
-    ]
+    return [name for name in BACKENDS if usable(folder, name)]
+
+
+def usable(folder: Path, name: str) -> bool:
+    """Return whether a student has the file of a backend, and this machine what it runs on."""
+    return (folder / BACKENDS[name].file).is_file() and (name != "torch_gpu" or has_gpu())
 
 
 def open_backend(
@@ -153,13 +156,11 @@ def open_backend(
         raise UserError(
             f"backend is '{name}'; allowed: {', '.join(names)}{did_you_mean(name, names)}"
         )
-    there = available(folder)
-    if name not in there and name != "torch":
+    if name != "torch" and not usable(folder, name):
         how = f"train.py export={name} writes it" if name in EXPORTS else "no GPU was found"
-        file = BACKENDS[name].file
         raise UserError(
-            f"backend={name}: {file} of the student {folder} cannot be used: {how}. "
-            f"Here can be used: {', '.join(there) or 'none'}"
+            f"backend={name}: {BACKENDS[name].file} of the student {folder} cannot be used: "
+            f"{how}. Here can be used: {', '.join(available(folder)) or 'none'}"
         )
     return BACKENDS[name].opened(folder, threads or cores(), option)
 
@@ -169,10 +170,13 @@ def fastest(folder: Path, measured: Mapping[str, Mapping[str, float]]) -> str:
 
     `measured`: of each export what was measured when it was written (japagen.json).
     """
-    there = available(folder)
-    if "torch_gpu" in there:
+    if usable(folder, "torch_gpu"):
         return "torch_gpu"
-    speeds = {name: found.get("speedup", 0.0) for name, found in measured.items() if name in there}
+    speeds = {
+        name: found.get("speedup", 0.0)
+        for name, found in measured.items()
+        if name in BACKENDS and usable(folder, name)
+    }
     best = max(speeds, key=speeds.__getitem__, default="torch")
     return best if speeds.get(best, 0.0) > 1 else "torch"
 
@@ -187,7 +191,10 @@ def cores() -> int:
 
 
 def has_gpu() -> bool:
-    """Return whether torch sees a GPU."""
+    """Return whether torch sees a GPU; torch is only imported where there may be one."""
+    devices = ("nvidia0", "nvidiactl", "kfd", "dxg")  # NVIDIA, AMD, Windows' subsystem for Linux
+    if sys.platform == "linux" and not any(Path("/dev", name).exists() for name in devices):
+        return False
     import torch
 
     return torch.cuda.is_available()

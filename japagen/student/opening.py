@@ -78,7 +78,7 @@ def open_weights(folder: Path, option: str = "student") -> PreTrainedModel:
     Raises UserError for a damaged folder, also if the weights file lacks some of the model's
     parameters: transformers would fill in random values.
     """
-    with one_message(lambda error: f"{damaged(folder, option)}: {reason(error)}"):
+    with one_message(lambda error: f"{damaged(folder, option)}: {reason(error)}"), no_bars():
         model, info = open_model(folder, local_files_only=True)
     if missing := sorted(info["missing_keys"]):
         raise UserError(
@@ -87,6 +87,21 @@ def open_weights(folder: Path, option: str = "student") -> PreTrainedModel:
         )
     model.eval()  # type: ignore[no-untyped-call]
     return model
+
+
+@contextmanager
+def no_bars() -> Iterator[None]:
+    """Hide the progress bar of loading weights, which takes a moment here."""
+    from transformers.utils import logging
+
+    bars: Any = logging
+    shown = bars.is_progress_bar_enabled()
+    bars.disable_progress_bar()
+    try:
+        yield
+    finally:
+        if shown:
+            bars.enable_progress_bar()
 
 
 def damaged(folder: Path, option: str) -> str:

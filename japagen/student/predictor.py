@@ -9,12 +9,14 @@ from typing import TYPE_CHECKING, Any
 
 from japagen.config.task import Task
 from japagen.student import card, opening
-from japagen.student.backend import AUTO, Backend, fastest, open_backend
+from japagen.student.backend import AUTO, TORCH, Backend, fastest, open_backend
+from japagen.student.plain import PlainTokenizer
 
 if TYPE_CHECKING:
     import numpy as np
 
 BATCH = 32
+PLAIN = "plain_tokenizer"  # in japagen.json: whether PlainTokenizer reads texts as it should
 
 Texts = Sequence[Sequence[str]]
 
@@ -41,7 +43,11 @@ class Predictor:
         self.name = backend
         if backend == AUTO:
             self.name = fastest(self.folder, self.card.get("exports", {}))
-        self.tokenizer: Any = opening.open_saved_tokenizer(self.folder, option)
+        self.tokenizer: Any
+        if self.name not in TORCH and self.card.get(PLAIN):
+            self.tokenizer = PlainTokenizer(self.folder)
+        else:
+            self.tokenizer = opening.open_saved_tokenizer(self.folder, option)
         self.backend: Backend = open_backend(self.folder, self.name, option, threads)
 
     def using(self, backend: Backend) -> Predictor:

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 from pathlib import Path
 
 import numpy as np
 import pytest
 
 from japagen.config.error import UserError
-from japagen.student import backend
+from japagen.gold.example import Example
+from japagen.student import backend, exports, opening, plain
 from japagen.student.predictor import Predictor, answers, softmax
 from tests.student.test_labeller import LEVELS, PAIR, TEXTS, saved
 
@@ -84,3 +87,29 @@ def test_threads_are_those_that_are_allowed(monkeypatch: pytest.MonkeyPatch) -> 
     assert backend.cores() == 3
     monkeypatch.setenv("OMP_NUM_THREADS", "")
     assert backend.cores() >= 1
+
+
+def test_an_export_starts_without_torch_and_transformers(tmp_path: Path) -> None:
+    pytest.importorskip("onnxruntime")
+    pytest.importorskip("onnx")
+    folder = saved(tmp_path / "s", PAIR)
+    rows = [Example(str(n), texts, "abc"[n]) for n, texts in enumerate(TEXTS)]
+    exports.write(folder, ["onnx"], rows, rows)
+    code = (
+        "import sys; from japagen.student.predictor import Predictor; "
+        f"found = Predictor({str(folder)!r}, 'onnx').predict({TEXTS!r}); "
+        "print([one['predicted'] for one in found], {'torch', 'transformers'} & set(sys.modules))"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    said = [one["predicted"] for one in Predictor(folder, "torch").predict(TEXTS)]
+    assert done.stdout.strip() == f"{said} set()"
+
+
+def test_a_tokenizer_that_differs_without_transformers_is_not_used_so(tmp_path: Path) -> None:
+    folder = saved(tmp_path / "s", PAIR)
+    tokenizer = opening.open_tokenizer(folder)
+    assert plain.equal(folder, tokenizer, [*TEXTS, ("犬" * 99, "猫" * 50)], 32)
+    tokenizer.add_tokens(["走る"])
+    assert not plain.equal(folder, tokenizer, TEXTS, 32)
+    (folder / "tokenizer.json").write_text("{", encoding="utf-8")
+    assert not plain.equal(folder, tokenizer, TEXTS, 32)

@@ -20,10 +20,11 @@ from japagen.config.error import UserError
 from japagen.files import write_whole
 from japagen.gold import metric
 from japagen.gold.example import Example
+from japagen.student import plain
 from japagen.student.backend import BACKENDS, needed, open_backend
 from japagen.student.card import CARD
 from japagen.student.exports.source import Source
-from japagen.student.predictor import Predictor, answers
+from japagen.student.predictor import PLAIN, Predictor, answers
 
 if TYPE_CHECKING:
     import numpy as np
@@ -90,7 +91,9 @@ def write(
             found.append(made)
             shown = ", ".join(f"{key} {value:.4g}" for key, value in made.measured.items())
             log.info("export=%s: %s%s", name, shown, made.problem and f"; NOT KEPT: {made.problem}")
-    record(folder, found)
+    examples = [row.texts for row in [*some, *training[:ROWS]]]
+    same = plain.equal(folder, student.tokenizer, examples, student.max_length)
+    record(folder, found, same)
     return found
 
 
@@ -178,11 +181,15 @@ def difference(name: str, measured: Mapping[str, float]) -> str:
     return ""
 
 
-def record(folder: Path, found: Sequence[Export]) -> None:
-    """Write what was measured of the exports that were kept into japagen.json."""
+def record(folder: Path, found: Sequence[Export], same: bool) -> None:
+    """Write what was measured of the exports that were kept into japagen.json.
+
+    `same`: whether the tokenizer gives the same tokens without transformers.
+    """
     card = json.loads((folder / CARD).read_text(encoding="utf-8"))
     kept = {one.name: dict(one.measured) for one in found if not one.problem}
     card["exports"] = {**card.get("exports", {}), **kept}
+    card[PLAIN] = same
     write_whole(folder / CARD, json.dumps(card, ensure_ascii=False, indent=2) + "\n")
 
 

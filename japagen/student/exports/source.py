@@ -54,9 +54,10 @@ class Source:
         """Return a file with the traced model in 32 bits, for any number of rows and tokens."""
         path = Path(self.temporary.name) / "model.onnx"
         # Attention as single operations: optimisers recognise that pattern and fuse it again.
-        model, _ = opening.open_model(
-            self.student.folder, local_files_only=True, attn_implementation="eager"
-        )
+        with opening.no_bars():
+            model, _ = opening.open_model(
+                self.student.folder, local_files_only=True, attn_implementation="eager"
+            )
         columns = self.columns(self.texts[:2] or [["犬"] * len(self.student.task.inputs)])
         batch = padded(columns, range(len(columns["input_ids"])), self.student.tokenizer)
         trace(model, with_padding(batch, self.student.tokenizer), path)
