@@ -69,7 +69,8 @@ def read(uri: str) -> list[tracking.Recorded]:
 
 def write(found: Summary, uri: str, folder: Path) -> Path:
     """Write index.html, report.md and the chart files that it shows; the path of the page."""
-    charts = [*files("scaling", found.scaling), *files("quality", found.quality)]
+    kinds = {"scaling": found.scaling, "quality": found.quality, "speed": found.speed}
+    charts = [one for kind, drawn in kinds.items() for one in files(kind, drawn)]
     texts = {name: chart.svg(one, alone=True) + "\n" for name, one in charts}
     texts["report.md"] = markdown.report(found, uri, charts)
     texts["index.html"] = page.html(found, uri)

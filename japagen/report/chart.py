@@ -98,7 +98,7 @@ def x_axis(chart: Chart) -> scale.Scale:
     """Ticks at the sizes that were run where lines are drawn, at round numbers otherwise."""
     found = [point.x for one in chart.series for point in one.points]
     start, end = LEFT, WIDTH - RIGHT
-    if chart.line:
+    if chart.line or chart.log:
         return scale.measured(found, start + 14, end - 14, chart.log)
     return scale.rounded(found, start + 6, end - 12)
 

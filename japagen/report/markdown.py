@@ -28,7 +28,12 @@ def report(found: Summary, uri: str, charts: Sequence[tuple[str, Chart]]) -> str
     lines += ["", *(f"- {plain(note)}" for note in summary.footnotes(found))]
     if models := summary.models(found.labels):
         lines.append(f"- {plain(models)}")
-    for kind, title in (("scaling", "Scaling"), ("quality", "Quality of the synthetic data")):
+    titles = {
+        "scaling": "Scaling",
+        "quality": "Quality of the synthetic data",
+        "speed": "Speed of the students",
+    }
+    for kind, title in titles.items():
         shown = [
             f"![{plain(describe(chart))}]({name})"
             for name, chart in charts

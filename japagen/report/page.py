@@ -51,6 +51,7 @@ def sections(found: Summary) -> list[tuple[str, str]]:
         ("scores", "Scores", True),
         ("scaling", "Scaling", found.scaling),
         ("quality", "Quality of the synthetic data", found.quality),
+        ("speed", "Speed of the students", found.speed),
         ("cost", "Cost", found.costs),
         ("runs", "Runs", True),
     )

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from japagen.config.error import UserError, did_you_mean
-from japagen.report import cost, curve, row, significance, table
+from japagen.report import cost, curve, row, significance, speed, table
 from japagen.report.chart import Chart
 from japagen.report.cost import Cost
 from japagen.report.row import Row
@@ -39,6 +39,7 @@ class Summary:
     cost_labels: dict[Row, str]
     scaling: list[Chart]
     quality: list[Chart]
+    speed: list[Chart]
     runs: list[Recorded]
     counts: dict[str, Counter[str]]
     failed: list[Recorded]
@@ -77,6 +78,7 @@ def summarise(
         cost_labels={**row.names(run for run in used if row.in_table(run)), **labels},
         scaling=curve.scaling(columns, runs, labels),
         quality=curve.quality(columns, used, labels),
+        speed=speed.speed(used),
         runs=runs,
         counts={name: count([run for run in raw if run.task == name], runs, now) for name in names},
         failed=sorted(failed, key=lambda run: -run.began),
