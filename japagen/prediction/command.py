@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import logging
-import os
 import sys
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -18,7 +16,7 @@ from japagen.prediction import job, option, write
 from japagen.prediction.chunk import Chunk, Layout, Source
 from japagen.prediction.label import added, label
 from japagen.prediction.parts import SHOWN, Parts, State
-from japagen.prediction.progress import Progress, Watched
+from japagen.prediction.progress import Progress, Watched, silent
 
 if TYPE_CHECKING:
     from japagen.student.predictor import Predictor
@@ -71,7 +69,6 @@ def saved(parts: Parts) -> int:
 
 def run(options: argparse.Namespace, parts: Parts) -> State:
     """Label the rows that are not in finished parts, join the parts, and remove them."""
-    quiet()
     work = prepare(options, parts)
     with writing(parts), parts.locked():
         if found := parts.load():  # another process may have continued since
@@ -85,13 +82,6 @@ def run(options: argparse.Namespace, parts: Parts) -> State:
             parts.finish(work.state, work.join)
         parts.clear(work.state.parts)
     return work.state
-
-
-def quiet() -> None:
-    """Silence transformers' bars and advice."""
-    os.environ.setdefault("TRANSFORMERS_VERBOSITY", "error")
-    os.environ.setdefault("HF_HUB_DISABLE_PROGRESS_BARS", "1")
-    logging.getLogger("transformers").setLevel(logging.ERROR)
 
 
 def prepare(options: argparse.Namespace, parts: Parts) -> Work:
@@ -179,7 +169,8 @@ def label_rest(work: Work) -> None:
     from japagen.student.predictor import Predictor
 
     options, state = work.options, work.state
-    predictor = Predictor(options.folder, options.backend, "FOLDER", options.threads)
+    with silent():
+        predictor = Predictor(options.folder, options.backend, "FOLDER", options.threads)
     work.parts.save(state)
     with Progress(state.rows, state.layout["rows"]) as progress:
         predictor.backend = Watched(predictor.backend, progress.step)
