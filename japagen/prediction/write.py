@@ -107,9 +107,11 @@ def quoted(value: Any) -> str:
 
 
 def cell(value: Any) -> str:
-    """Return a value as text: a string as it is, "" for null, anything else as JSON."""
+    """Return a value as text: a string as it is, "" for null and NaN, anything else as JSON."""
     if isinstance(value, str):
         return whole(value)
+    if isinstance(value, float):
+        return repr(value) if math.isfinite(value) else ""
     return "" if value is None else whole(json_text(value))
 
 
