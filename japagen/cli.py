@@ -1,4 +1,4 @@
-"""The commands `japagen generate`, `train`, `evaluate`, `report` and `sync`."""
+"""The commands `japagen generate`, `train`, `evaluate`, `predict`, `report` and `sync`."""
 
 from __future__ import annotations
 
@@ -18,6 +18,7 @@ usage: japagen COMMAND [NAME=VALUE ...]
   generate   write a synthetic dataset with an LLM
   train      train a student on a synthetic or gold dataset and score it on gold
   evaluate   score on gold: the LLM itself, a saved student, or a synthetic dataset
+  predict    label the rows of a file with a saved student
   report     one table and its plots from all recorded runs
   sync       send runs to MLflow that were kept in files while it failed
 
@@ -37,6 +38,10 @@ def main() -> None:
     if name in JOBS:
         os.environ[COMMAND] = name
         run(name, f"japagen {name}")
+    elif name == "predict":
+        from japagen.prediction.command import main as predict
+
+        raise SystemExit(predict(sys.argv[1:]))
     elif name == "report":
         from japagen.report.__main__ import main as report
 
