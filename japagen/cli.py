@@ -1,4 +1,4 @@
-"""The commands `japagen generate`, `train`, `evaluate`, `report` and `sync`."""
+"""The commands `japagen generate`, `train`, `evaluate`, `report`, `serve` and `sync`."""
 
 from __future__ import annotations
 
@@ -19,6 +19,7 @@ usage: japagen COMMAND [NAME=VALUE ...]
   train      train a student on a synthetic or gold dataset and score it on gold
   evaluate   score on gold: the LLM itself, a saved student, or a synthetic dataset
   report     one table and its plots from all recorded runs
+  serve      answer requests over HTTP with a saved student
   sync       send runs to MLflow that were kept in files while it failed
 
 japagen COMMAND --help lists the options of a command."""
@@ -41,6 +42,10 @@ def main() -> None:
         from japagen.report.__main__ import main as report
 
         raise SystemExit(report(sys.argv[1:]))
+    elif name == "serve":
+        from japagen.service.__main__ import main as serve
+
+        raise SystemExit(serve(sys.argv[1:]))
     elif name == "sync":
         from japagen.tracking.__main__ import main as sync
 
