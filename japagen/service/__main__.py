@@ -5,7 +5,6 @@ from __future__ import annotations
 import argparse
 import json
 import signal
-import socket
 import sys
 from collections.abc import Callable, Sequence
 from contextlib import closing
@@ -19,6 +18,7 @@ from japagen.student.backend import AUTO, BACKENDS, needed
 from japagen.student.opening import one_message, reason
 
 if TYPE_CHECKING:
+    import uvicorn
     from fastapi import FastAPI
 
     from japagen.service.app import Served
@@ -111,9 +111,10 @@ def serve(options: argparse.Namespace) -> None:
     with closing(place):
         served = opened(options)
         app = application(served, limits, secret)
+        server = prepared(app, options.log)
         address.listen(place)
         print(started(served, address.url(place), bool(secret)), flush=True)
-        run(app, place, options.log)
+        server.run(sockets=[place])
 
 
 def opened(options: argparse.Namespace) -> Served:
@@ -146,8 +147,8 @@ def started(served: Served, url: str, guarded: bool) -> str:
     )
 
 
-def run(app: FastAPI, place: socket.socket, log: bool) -> None:
-    """Run the server until SIGTERM or SIGINT; it answers what is in flight before it ends."""
+def prepared(app: FastAPI, log: bool) -> uvicorn.Server:
+    """Return a server that SIGTERM and SIGINT end after it has answered what is in flight."""
     import uvicorn
 
     config = uvicorn.Config(
@@ -169,7 +170,7 @@ def run(app: FastAPI, place: socket.socket, log: bool) -> None:
     # handlers that were there before: with the default ones the process would not exit with 0.
     for one in (signal.SIGTERM, signal.SIGINT):
         signal.signal(one, stop)
-    server.run(sockets=[place])
+    return server
 
 
 if __name__ == "__main__":
