@@ -2,6 +2,7 @@
 
 # No `from __future__ import annotations`: FastAPI reads the annotations of its endpoints, whose
 # types are imported inside functions.
+import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
@@ -92,8 +93,11 @@ def add_predict(
     async def predict(request: Request) -> JSONResponse:
         """Return a prediction for each text, in the order of the request."""
         length = request.headers.get("content-length")
-        content = await body.received(request.stream(), length, limits.max_bytes)
-        found = await batcher.ask(body.examples(content, served.task.inputs, limits))
+        try:
+            content = await body.received(request.stream(), length, limits.max_bytes)
+            found = await batcher.ask(body.examples(content, served.task.inputs, limits))
+        except asyncio.CancelledError:  # the server does so when its time to end is over
+            raise Refused(503, "the service ends", {"Retry-After": "10"}) from None
         names = {"task": served.task.name, "student": served.student}
         return JSONResponse({"predictions": found, **names})
 

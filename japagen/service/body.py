@@ -13,7 +13,7 @@ from typing import Any
 
 from japagen.service.limit import Limits, Refused
 
-SECONDS = 60  # for a body to arrive
+SECONDS = 20  # for a body to arrive; less than the service waits at its end
 SURROGATE = re.compile("[\ud800-\udfff]")
 KINDS = {str: "a string", list: "a list", dict: "an object", bool: "true or false"}
 

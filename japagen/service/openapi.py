@@ -17,7 +17,7 @@ REASONS = {
     408: "The body did not arrive in time.",
     413: "The body is too large.",
     500: "The model failed.",
-    503: "Too many texts wait for the model. Try again after `Retry-After` seconds.",
+    503: "Too many texts wait, or the service ends. Try again after `Retry-After` seconds.",
 }
 
 

@@ -140,6 +140,20 @@ def test_beyond_the_queue_requests_get_503_and_later_200() -> None:
     assert list(map(predicted, others)) == [["running"], ["a", "b"], ["a", "b"], ["y"]]
 
 
+def test_a_request_that_the_end_of_the_service_cancels_is_answered() -> None:
+    async def session(client: Client) -> list[Answer]:
+        asking = [asyncio.create_task(client.ask("a")) for _ in range(3)]
+        await asyncio.sleep(0.1)
+        for one in asking:
+            one.cancel()
+        return await asyncio.gather(*asking)
+
+    answers = serving(session, Fake(seconds=0.5), batch_size=1)
+    assert [(answer.status, answer.json) for answer in answers] == [
+        (503, {"detail": "the service ends"})
+    ] * 3
+
+
 def test_the_model_runs_in_one_thread_that_ends() -> None:
     threads: set[str] = set()
 
