@@ -93,7 +93,7 @@ class Batcher:
         """Return when a batch is full or the oldest example has waited long enough."""
         end = self.queue[0][0].time + self.limits.wait_ms / 1000
         left = end - asyncio.get_running_loop().time()
-        if left > 0 and not self.full.is_set():
+        if left > 0:
             await asyncio.wait([waiting := asyncio.ensure_future(self.full.wait())], timeout=left)
             waiting.cancel()
 

@@ -86,9 +86,12 @@ def test_a_failing_batch_answers_500_and_the_next_one_works(
 
 
 def test_the_rest_of_a_failed_request_is_not_asked() -> None:
+    async def session(client: Client) -> list[Answer]:
+        return [await client.ask("fail", *"abcdef"), await client.ask("x", "y")]
+
     model = Fake()
-    answer = serving(lambda client: client.ask("fail", *"abcdef"), model, batch_size=2)
-    assert (answer.status, model.batches) == (500, [["fail", "a"]])
+    assert [one.status for one in serving(session, model, batch_size=2)] == [500, 200]
+    assert model.batches == [["fail", "a"], ["x", "y"]]
 
 
 class Stop(StopIteration):
