@@ -150,6 +150,16 @@ def test_a_student_that_fails_is_not_served(
     assert "this student fails: RuntimeError: no kernel" in message
 
 
+def test_the_opened_student_is_the_one_in_the_folder(tmp_path: Path) -> None:
+    folder = saved(tmp_path / "name", ONE)
+    texts = [["犬"], ["とても長い文がここにある。"], ["海と山"]]
+    served = command.opened(command.parser().parse_args([str(folder), "--batch-size", "1"]))
+    assert (served.student, served.backend, served.task.labels) == ("name", "torch", ONE.labels)
+    expected = Predictor(folder, "torch").predict(texts, 1)
+    assert served.predict(texts) == expected
+    assert expected[0] != expected[2]  # another order would be noticed
+
+
 @pytest.mark.parametrize(
     "words",
     [
