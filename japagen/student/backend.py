@@ -173,7 +173,9 @@ def fastest(folder: Path, measured: Mapping[str, Mapping[str, float]]) -> str:
     there = available(folder)
     if "torch_gpu" in there:
         return "torch_gpu"
-    speeds = {name: found.get("speedup", 0.0) for name, found in measured.items() if name in there}
+    speeds = {
+        name: found.get("speedup", 0.0) for name, found in measured.items() if name in there
+    }
     best = max(speeds, key=speeds.__getitem__, default="torch")
     return best if speeds.get(best, 0.0) > 1 else "torch"
 

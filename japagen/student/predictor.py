@@ -100,7 +100,9 @@ def padded(
 
     pads = {"input_ids": tokenizer.pad_token_id or 0, "token_type_ids": tokenizer.pad_token_type_id}
     longest = max(len(columns["input_ids"][place]) for place in places)
-    batch = {name: np.full((len(places), longest), pads.get(name, 0), np.int64) for name in columns}
+    batch = {
+        name: np.full((len(places), longest), pads.get(name, 0), np.int64) for name in columns
+    }
     for name, table in batch.items():
         for row, place in enumerate(places):
             ids = columns[name][place]
