@@ -1,4 +1,4 @@
-"""The commands `japagen generate`, `train`, `evaluate`, `predict`, `report` and `sync`."""
+"""The commands `japagen generate`, `train`, `evaluate`, `predict`, `serve`, `report`, `sync`."""
 
 from __future__ import annotations
 
@@ -20,6 +20,7 @@ usage: japagen COMMAND [NAME=VALUE ...]
   evaluate   score on gold: the LLM itself, a saved student, or a synthetic dataset
   predict    label the rows of a file with a saved student
   report     one table and its plots from all recorded runs
+  serve      answer requests over HTTP with a saved student
   sync       send runs to MLflow that were kept in files while it failed
 
 japagen COMMAND --help lists the options of a command."""
@@ -46,6 +47,10 @@ def main() -> None:
         from japagen.report.__main__ import main as report
 
         raise SystemExit(report(sys.argv[1:]))
+    elif name == "serve":
+        from japagen.service.__main__ import main as serve
+
+        raise SystemExit(serve(sys.argv[1:]))
     elif name == "sync":
         from japagen.tracking.__main__ import main as sync
 

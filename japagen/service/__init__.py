@@ -1,0 +1,1 @@
+"""`japagen serve`: a saved student that answers over HTTP."""
