@@ -189,3 +189,46 @@ def test_training_writes_exports_that_open_without_japagen(
         )
         assert done.returncode == 0, done.stderr
         assert re.search(r"acceptable|\[[\d.]+", done.stdout)
+
+
+@pytest.mark.skipif("onnx" not in HERE, reason="needs onnx and onnxruntime")
+def test_the_embedding_has_a_scale_for_each_row() -> None:
+    from japagen.student.exports import onnx_int8
+
+    draw = np.random.default_rng(0)
+    table = draw.normal(size=(50, 8)).astype(np.float32)
+    table[0] *= 1000  # one scale for all would leave the other rows nothing
+    bits, scales = onnx_int8.by_row(table)
+    assert bits.dtype == np.int8
+    assert np.abs(bits * scales - table).max(1) == pytest.approx(0, abs=float(scales.max()) / 2)
+    assert np.abs(bits[1:] * scales[1:] - table[1:]).max() < 0.02
+
+
+@pytest.mark.skipif("onnx" not in HERE, reason="needs onnx and onnxruntime")
+def test_the_last_layer_and_the_head_keep_their_bits(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    import onnx as format
+
+    from japagen.student.exports import onnx_int8
+
+    monkeypatch.setattr(onnx_int8, "EMBEDDING", 5)  # the tiny student knows few tokens
+    folder = saved(tmp_path / "s", PAIR)
+    (made,) = exports.write(folder, ["onnx_int8"], ROWS, ROWS)
+    assert made.problem == ""
+    graph = format.load(str(folder / "onnx/model_int8.onnx")).graph
+    products = [node for node in graph.node if node.op_type in ("MatMul", "MatMulInteger")]
+    layers = {
+        kind: {
+            found.group(1)
+            for node in products
+            if node.op_type == kind and (found := onnx_int8.LAYER.search(node.name))
+        }
+        for kind in ("MatMul", "MatMulInteger")
+    }
+    assert "0" in layers["MatMulInteger"]
+    assert "1" not in layers["MatMulInteger"]
+    words = [one for one in graph.initializer if one.name.endswith("_bits")]
+    assert words
+    assert all(one.data_type == format.TensorProto.INT8 for one in words)
+    assert onnx_int8.near_the_answer(["a", "b"]) == []
