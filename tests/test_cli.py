@@ -18,7 +18,7 @@ def test_without_a_command_the_commands_are_listed(tmp_path: Path) -> None:
         start(tmp_path, "-m", "japagen", "-h"),
     )
     assert (wrong.returncode, asked.returncode) == (2, 0)
-    for name in ("generate", "train", "evaluate", "report", "sync"):
+    for name in ("generate", "train", "evaluate", "predict", "serve", "report", "sync"):
         assert f"\n  {name} " in asked.stdout
         assert f"\n  {name} " in wrong.stderr
 
