@@ -23,6 +23,7 @@ from japagen.evaluation.console import end, show
 from japagen.evaluation.score import Result, measure
 from japagen.gold import load, mistakes
 from japagen.gold.example import Example
+from japagen.gold.fetch import GoldMissing
 from japagen.job.console import plain_console
 from japagen.llm import question
 from japagen.student import exports
@@ -76,12 +77,12 @@ def evaluate_student(config: EvaluateConfig) -> float:
         begin = time.monotonic()
         folder = find_student(config.student.path or "", config.mlflow_uri)
         card = saved.check(folder, config.task)
-        lines = write_exports(config, folder, rows)
+        lines = write_exports(config, folder, rows, track)
         found = speed.measure(folder, config.task, rows, config.student.batch_size, config.seed)
+        track.metrics(speed.metrics(found))  # before the LLM, which may be down
         prompted = prompted_speed(config, rows)
         per_second = found[0].measured["batched"]
         metrics = {
-            **speed.metrics(found),
             **{f"speed/prompted/{key}": value for key, value in prompted.items()},
             "evaluate/examples_per_second": per_second,
             "cost/seconds_per_1000": 1000 / per_second,
@@ -107,26 +108,33 @@ def prompted_speed(config: EvaluateConfig, rows: Sequence[Example]) -> dict[str,
     return {"batched": per_second, "score": score, "rows": float(len(some))}
 
 
-def write_exports(config: EvaluateConfig, folder: Path, rows: Sequence[Example]) -> list[str]:
+def write_exports(
+    config: EvaluateConfig, folder: Path, rows: Sequence[Example], track: tracking.Run
+) -> list[str]:
     """Write the forms of the student that `export` names; return lines for the console."""
-    if not config.export:
-        return []
     exports.check_packages(config.exports)
-    training = load.load(config.task, "train", config.gold_dir)
-    return list(exports.lines(exports.write(folder, config.exports, rows, training)))
+    try:
+        training = load.load(config.task, "train", config.gold_dir) if config.exports else []
+    except GoldMissing:
+        training = []  # only forms that measure ranges of activations need them, and say so
+    made = exports.write(folder, config.exports, rows, training)
+    track.metrics(exports.metrics(made))
+    return list(exports.lines(made))
 
 
 def evaluate_dataset(config: EvaluateConfig) -> float:
     """Measure the synthetic dataset that the options name; returns its diversity."""
     from japagen.student import saved
-    from japagen.student.backend import AUTO
+    from japagen.student.backend import usable
 
     with tracking.run(config, "evaluate", {}) as track:
         named = identity.of(config)
         rows, opened = table.read(named), None
         if config.student.path:
             folder = find_student(config.student.path, config.mlflow_uri)
-            opened = saved.load(folder, config.task, AUTO)
+            # The weights as they were trained: rounded ones would change the measure.
+            name = "torch_gpu" if usable(folder, "torch_gpu") else "torch"
+            opened = saved.load(folder, config.task, name)
         batch_size = config.student.batch_size
         measured, lines = synthetic.measure(rows, config.task, config.gold_dir)
         agreed, more = synthetic.label_correctness(rows, config.task, opened, batch_size)

@@ -140,8 +140,9 @@ def output_of(config: TrainConfig, tell: Tell) -> Output:
 def done_before(training: Training, name: str, job: str, output: Output) -> float | None:
     """Return the score of the same training if a sweep finds it finished and saved, or None."""
     folder = training.folder / name
-    exported = exports.complete(folder, output.exports)
-    if not sweep.skips(output.rerun) or not folder.exists() or not exported:
+    if not sweep.skips(output.rerun) or not folder.exists():
+        return None
+    if not exports.complete(folder, output.exports):
         return None
     found = output.earlier(job) or {}
     for key in score_keys(output.objective, training.task):

@@ -16,7 +16,7 @@ from japagen.prediction import job, option, write
 from japagen.prediction.chunk import Chunk, Layout, Source
 from japagen.prediction.label import added, label
 from japagen.prediction.parts import SHOWN, Parts, State
-from japagen.prediction.progress import Progress, Watched, silent
+from japagen.prediction.progress import Progress, Watched
 
 if TYPE_CHECKING:
     from japagen.student.predictor import Predictor
@@ -93,7 +93,8 @@ def prepare(options: argparse.Namespace, parts: Parts) -> Work:
     task = predictor.task_of(found)
     form = option.format_of(options.output, "--output")
     if options.backend == backend.AUTO:
-        options.backend = backend.fastest(options.folder, found.get("exports", {}))
+        options.backend = backend.fastest(options.folder, found.get("exports") or {})
+    backend.check(options.folder, options.backend)
     inputs = option.mapped(task.inputs, options.columns)
     source = open_source(options, inputs)
     state = state_of(options, parts, source, inputs)
@@ -169,8 +170,7 @@ def label_rest(work: Work) -> None:
     from japagen.student.predictor import Predictor
 
     options, state = work.options, work.state
-    with silent():
-        predictor = Predictor(options.folder, options.backend, "FOLDER", options.threads)
+    predictor = Predictor(options.folder, options.backend, "FOLDER", options.threads)
     work.parts.save(state)
     with Progress(state.rows, state.layout["rows"]) as progress:
         predictor.backend = Watched(predictor.backend, progress.step)

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import sys
 import time
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Callable, Mapping
 from types import TracebackType
 from typing import TYPE_CHECKING, Any
 
@@ -81,21 +80,6 @@ def bar(console: Any) -> Any:
 
     speed = TextColumn("{task.fields[speed]}")
     return Progress(MofNCompleteColumn(), BarColumn(), speed, TimeLeft(), console=console)
-
-
-@contextmanager
-def silent() -> Iterator[None]:
-    """Hide the bars that transformers shows while it loads weights."""
-    from transformers.utils import logging
-
-    control: Any = logging
-    shown = control.is_progress_bar_enabled()
-    control.disable_progress_bar()
-    try:
-        yield
-    finally:
-        if shown:
-            control.enable_progress_bar()
 
 
 class Watched:

@@ -21,7 +21,8 @@ def speed(every: Sequence[Recorded]) -> list[Chart]:
     """
     newest: dict[tuple[str, str], Recorded] = {}
     for run in sorted(every, key=lambda run: run.began):
-        if run.status == "FINISHED" and any(map(BACKEND.fullmatch, run.metrics)):
+        measured = any(map(BACKEND.fullmatch, run.metrics))
+        if run.status == "FINISHED" and measured and "score" in run.metrics:  # on all gold rows
             newest[run.task, run.tags.get("folder", "")] = run
     groups: dict[str, list[Recorded]] = defaultdict(list)
     for (task, _), run in newest.items():

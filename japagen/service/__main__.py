@@ -9,7 +9,7 @@ import sys
 from collections.abc import Callable, Sequence
 from contextlib import closing
 from dataclasses import fields
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from japagen.config.error import UserError
 from japagen.service import address, key, openapi
@@ -119,13 +119,9 @@ def serve(options: argparse.Namespace) -> None:
 
 def opened(options: argparse.Namespace) -> Served:
     """Return the student after its first answer."""
-    from transformers.utils import logging
-
     from japagen.service.app import Served
     from japagen.student.predictor import Predictor
 
-    bars: Any = logging
-    bars.disable_progress_bar()
     predictor = Predictor(options.folder, options.backend, "FOLDER", options.threads)
     size, folder = options.batch_size, predictor.folder.resolve()
     text = openapi.EXAMPLES[0]

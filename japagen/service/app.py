@@ -3,6 +3,7 @@
 # No `from __future__ import annotations`: FastAPI reads the annotations of its endpoints, whose
 # types are imported inside functions.
 import asyncio
+import html
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
@@ -55,8 +56,9 @@ def application(served: Served, limits: Limits, key: str = "") -> "FastAPI":
             yield
 
     app = FastAPI(
-        title=f"JapaGen: {served.task.name}",
-        description=f"The student `{served.student}`.",
+        # FastAPI writes both into its page as they are.
+        title=f"JapaGen: {html.escape(served.task.name)}",
+        description=f"The student `{html.escape(served.student)}`.",
         version=__version__,
         redoc_url=None,
         redirect_slashes=False,

@@ -9,6 +9,7 @@ import os
 import sys
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
@@ -59,7 +60,9 @@ class Onnx:
     """A file for onnxruntime."""
 
     def __init__(self, path: Path, threads: int) -> None:
-        ort: Any = needed("onnxruntime", "onnx")
+        import onnxruntime
+
+        ort: Any = onnxruntime
         options = ort.SessionOptions()
         options.intra_op_num_threads = threads
         options.log_severity_level = 3  # it warns about what its optimiser leaves unused
@@ -80,7 +83,9 @@ class OpenVino:
     """A file for OpenVINO."""
 
     def __init__(self, path: Path, threads: int) -> None:
-        ov: Any = needed("openvino", "openvino")
+        import openvino
+
+        ov: Any = openvino
         options = {"INFERENCE_NUM_THREADS": threads, "PERFORMANCE_HINT": "LATENCY"}
         with opening.one_message(lambda error: damaged(path, error)):
             self.model = ov.Core().compile_model(str(path), "CPU", options)
@@ -94,23 +99,24 @@ class OpenVino:
 
 @dataclass(frozen=True)
 class Kind:
-    """How a backend is opened, and its file in the student's folder.
+    """How a backend is opened, its file in the student's folder, and the package that runs it.
 
     `opened`: from the student's folder, the threads, and what the user typed to name the folder.
     """
 
     opened: Callable[[Path, int, str], Backend]
     file: str
+    package: str = "torch"
 
 
 def onnx(file: str) -> Kind:
     """Return a kind of backend that runs `file` with onnxruntime."""
-    return Kind(lambda folder, threads, _: Onnx(folder / file, threads), file)
+    return Kind(lambda folder, threads, _: Onnx(folder / file, threads), file, "onnxruntime")
 
 
 def openvino(file: str) -> Kind:
     """Return a kind of backend that runs `file` with OpenVINO."""
-    return Kind(lambda folder, threads, _: OpenVino(folder / file, threads), file)
+    return Kind(lambda folder, threads, _: OpenVino(folder / file, threads), file, "openvino")
 
 
 def torch_gpu(folder: Path, threads: int, option: str) -> Backend:
@@ -140,7 +146,9 @@ def available(folder: Path) -> list[str]:
 
 def usable(folder: Path, name: str) -> bool:
     """Return whether a student has the file of a backend, and this machine what it runs on."""
-    return (folder / BACKENDS[name].file).is_file() and (name != "torch_gpu" or has_gpu())
+    kind = BACKENDS[name]
+    there = (folder / kind.file).is_file() and find_spec(kind.package) is not None
+    return there and (name != "torch_gpu" or has_gpu())
 
 
 def open_backend(
@@ -151,18 +159,38 @@ def open_backend(
     `threads`: default, the cores that this process may use. Raises UserError for an unknown name,
     a file that was not exported, a missing package or a damaged file.
     """
+    check(folder, name)
+    return BACKENDS[name].opened(folder, threads or cores(), option)
+
+
+def check(folder: Path, name: str) -> None:
+    """Raise UserError unless `name` is a backend that the student in `folder` has here."""
     if name not in BACKENDS:
         names = [AUTO, *BACKENDS]
         raise UserError(
             f"backend is '{name}'; allowed: {', '.join(names)}{did_you_mean(name, names)}"
         )
     if name != "torch" and not usable(folder, name):
-        how = f"train.py export={name} writes it" if name in EXPORTS else "no GPU was found"
         raise UserError(
-            f"backend={name}: {BACKENDS[name].file} of the student {folder} cannot be used: "
-            f"{how}. Here can be used: {', '.join(available(folder)) or 'none'}"
+            f"backend={name}: {why_not(folder, name)}. "
+            f"Here can be used: {', '.join(available(folder)) or 'none'}"
         )
-    return BACKENDS[name].opened(folder, threads or cores(), option)
+
+
+def why_not(folder: Path, name: str) -> str:
+    """Return why a backend is not usable, and what to do."""
+    kind = BACKENDS[name]
+    if not (folder / kind.file).is_file():
+        how = f"; train.py export={name} writes it" if name in EXPORTS else ""
+        return f"the student {folder} has no {kind.file}{how}"
+    if find_spec(kind.package) is None:
+        return f'the package {kind.package} is not installed: pip install "japagen[{extra(name)}]"'
+    return "no GPU was found"
+
+
+def extra(name: str) -> str:
+    """Return the extra of JapaGen that installs what a backend needs."""
+    return "openvino" if name.startswith("openvino") else "onnx"
 
 
 def fastest(folder: Path, measured: Mapping[str, Mapping[str, float]]) -> str:

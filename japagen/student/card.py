@@ -37,8 +37,9 @@ def parse(folder: Path, option: str) -> dict[str, Any]:
     help_text = "Give the folder of a student as train.py printed it (students/NAME)"
     try:
         found = json.loads(path.read_text(encoding="utf-8"))
-        complete = all(key in found["task"] for key in FIELDS) and "max_length" in found["student"]
-    except (OSError, ValueError, KeyError, TypeError) as error:
+        complete = all(found["task"].get(key) for key in FIELDS)
+        complete = complete and isinstance(found["student"].get("max_length"), int)
+    except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
         raise UserError(
             f"{option}={folder} is no folder that train.py saved: {path} cannot be read "
             f"({type(error).__name__}: {error}). {help_text}"

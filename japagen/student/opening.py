@@ -104,6 +104,11 @@ def no_bars() -> Iterator[None]:
             bars.enable_progress_bar()
 
 
+def cannot_open(folder: Path, option: str, error: Exception) -> str:
+    """Return what is wrong with a student that cannot be opened."""
+    return f"{damaged(folder, option)}: {reason(error)}"
+
+
 def damaged(folder: Path, option: str) -> str:
     """Return the start of a message on a student that cannot be opened."""
     return f"{option}={folder}: this student cannot be opened. Train it again or copy it anew"

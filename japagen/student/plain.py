@@ -8,7 +8,10 @@ from __future__ import annotations
 import json
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from japagen.student.predictor import Predictor
 
 FILE, SETTINGS = "tokenizer.json", "tokenizer_config.json"
 
@@ -31,6 +34,7 @@ class PlainTokenizer:
         pad = pad.get("content", "") if isinstance(pad, dict) else pad
         self.pad_token_id = self.tokenizer.token_to_id(pad) or 0
         self.length = 0
+        self.side = settings.get("truncation_side") or "right"
 
     def __call__(
         self,
@@ -42,7 +46,7 @@ class PlainTokenizer:
     ) -> dict[str, list[list[int]]]:
         """Return the model's inputs by name, not padded: a list of numbers for each example."""
         if self.length != max_length:
-            self.tokenizer.enable_truncation(max_length)
+            self.tokenizer.enable_truncation(max_length, direction=self.side)
             self.length = max_length
         given = list(first) if second is None else list(zip(first, second, strict=True))
         found = self.tokenizer.encode_batch(given)
@@ -53,13 +57,19 @@ class PlainTokenizer:
         }
 
 
-def equal(folder: Path, tokenizer: Any, examples: Sequence[Sequence[str]], max_length: int) -> bool:
-    """Return whether a PlainTokenizer reads `examples` exactly as transformers' tokenizer does."""
+def equal(student: Predictor, examples: Sequence[Sequence[str]]) -> bool:
+    """Return whether a PlainTokenizer reads `examples` exactly as transformers' tokenizer does.
+
+    One more is so long that it is cut on both sides of a pair.
+    """
     from japagen.student.predictor import tokens
 
+    texts = [*examples, *([["".join(part) for part in zip(*examples, strict=True)]])]
+    long = [text * (1 + 4 * student.max_length // max(1, len(text))) for text in texts[-1]]
+    given = [*texts, long]
     try:
-        plain = tokens(PlainTokenizer(folder), examples, "", max_length)
+        plain = tokens(PlainTokenizer(student.folder), given, student.prefix, student.max_length)
     except Exception:  # `tokenizers` raises a bare Exception for a file that it cannot open
         return False
-    theirs = tokens(tokenizer, examples, "", max_length)
+    theirs = tokens(student.tokenizer, given, student.prefix, student.max_length)
     return all([list(ids) for ids in theirs[name]] == plain.get(name) for name in theirs)

@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from japagen.config.error import UserError
 from japagen.config.task import Task
 from japagen.student import card, opening
 from japagen.student.backend import AUTO, TORCH, Backend, fastest, open_backend
@@ -38,14 +39,15 @@ class Predictor:
         self.folder = Path(folder).expanduser()
         self.card = card.parse(self.folder, option)
         self.task = task_of(self.card)
-        self.prefix = str(self.card["student"].get("prefix", ""))
+        self.prefix = str(self.card["student"].get("prefix") or "")
         self.max_length = int(self.card["student"]["max_length"])
         self.name = backend
         if backend == AUTO:
-            self.name = fastest(self.folder, self.card.get("exports", {}))
+            self.name = fastest(self.folder, self.card.get("exports") or {})
         self.tokenizer: Any
         if self.name not in TORCH and self.card.get(PLAIN):
-            self.tokenizer = PlainTokenizer(self.folder)
+            with opening.one_message(lambda error: opening.cannot_open(self.folder, option, error)):
+                self.tokenizer = PlainTokenizer(self.folder)
         else:
             self.tokenizer = opening.open_saved_tokenizer(self.folder, option)
         self.backend: Backend = open_backend(self.folder, self.name, option, threads)
@@ -74,7 +76,13 @@ class Predictor:
         found = np.empty((len(examples), self.outputs()), np.float32)
         for start in range(0, len(order), batch_size):
             places = order[start : start + batch_size]
-            found[places] = self.backend.logits(padded(columns, places, self.tokenizer))
+            logits = self.backend.logits(padded(columns, places, self.tokenizer))
+            if logits.shape[1] != found.shape[1]:
+                raise UserError(
+                    f"the student {self.folder} gives {logits.shape[1]} numbers for a text; its "
+                    f"task in japagen.json needs {found.shape[1]}: copy or train it again"
+                )
+            found[places] = logits
         return found
 
     def outputs(self) -> int:
@@ -85,7 +93,9 @@ class Predictor:
 def task_of(found: Mapping[str, Any]) -> Task:
     """Return the task that a card (japagen.json) names, as far as it is stored there."""
     keys = ("name", "kind", "inputs", "metric", "labels")
-    return Task(**{key: found["task"][key] for key in keys if key in found["task"]})
+    given = {key: found["task"][key] for key in keys if key in found["task"]}
+    usual = "spearman" if given.get("kind") == "regression" else "accuracy"
+    return Task(**{"name": "unnamed", "metric": usual, **given})
 
 
 def tokens(

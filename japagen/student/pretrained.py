@@ -77,6 +77,8 @@ def random(student: Student, task: Task, name: str) -> Pretrained:
         )
     options = {**head.outputs(task), **dropout(student)}
     model, tokenizer = tiny.tiny(student.max_length, **options)
+    if student.layers is not None:
+        layers.keep(model, student)
     return Pretrained(model, tokenizer, frozenset(name for name, _ in model.named_parameters()))
 
 

@@ -30,6 +30,7 @@ def no_key(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def failure(capsys: pytest.CaptureFixture[str], *words: str) -> str:
     """The message of a command that cannot start."""
+    capsys.readouterr()  # what saving a student for the test printed
     assert command.main(words) == 1
     captured = capsys.readouterr()
     assert captured.out == ""

@@ -152,7 +152,9 @@ def test_openvino_reports_its_use_to_nobody(monkeypatch: pytest.MonkeyPatch) -> 
 
 def test_a_missing_package_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(exports.PACKAGES, "onnx", (("nowhere",), "onnx"))
-    with pytest.raises(UserError, match=r'onnx needs the package nowhere.*"japagen\[onnx\]"'):
+    with pytest.raises(
+        UserError, match=r'export=onnx needs the package nowhere.*"japagen\[onnx\]"'
+    ):
         exports.check_packages(["onnx"])
 
 
@@ -232,3 +234,60 @@ def test_the_last_layer_and_the_head_keep_their_bits(
     assert words
     assert all(one.data_type == format.TensorProto.INT8 for one in words)
     assert onnx_int8.near_the_answer(["a", "b"]) == []
+
+
+def test_looking_for_packages_imports_none() -> None:
+    """NNCF decides at its import whether it reports its use; the import must be the exporter's."""
+    code = (
+        "import sys; from japagen.student import exports; "
+        f"exports.check_packages({sorted(HERE)!r}); "
+        "print({'nncf', 'openvino'} & set(sys.modules))"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "set()"
+
+
+@pytest.mark.slow
+@pytest.mark.skipif("openvino_int8" not in HERE, reason="needs openvino and nncf")
+def test_nncf_reports_nothing_in_a_real_process(tmp_path: Path) -> None:
+    code = """
+import sys
+from japagen.student import exports
+exports.check_packages(["openvino_int8"])
+from japagen.student.exports.openvino_int8 import no_telemetry
+with no_telemetry():
+    import nncf.telemetry
+print(type(nncf.telemetry.telemetry).__name__)
+"""
+    plain = {name: text for name, text in os.environ.items() if "PYTEST" not in name}
+    done = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, check=True, env=plain
+    )
+    assert "Mock" in done.stdout
+
+
+def test_an_engine_that_fails_ends_in_a_reason(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder = saved(tmp_path / "s", PAIR)
+
+    class Broken:
+        def logits(self, batch: Any) -> Any:
+            raise RuntimeError("shape mismatch")
+
+    monkeypatch.setattr(exports, "open_backend", lambda *_: Broken())
+    (folder / "bfloat16").mkdir()
+    (folder / "bfloat16/model.safetensors").write_bytes(b"of an earlier job")
+    (made,) = exports.write(folder, ["bfloat16"], ROWS, ROWS)
+    assert made.problem == "RuntimeError: shape mismatch"
+    assert not (folder / "bfloat16/model.safetensors").exists()
+    # A sweep that is repeated does not train again for it.
+    assert exports.complete(folder, ["bfloat16"])
+    assert not exports.complete(folder, ["bfloat16", "onnx"])
+
+
+def test_answers_that_are_no_numbers_are_not_kept() -> None:
+    theirs, ours = np.array([[1.0, 0.0, 0.0]]), np.full((1, 3), np.nan)
+    measured = exports.compared([Example("0", ("a", "b"), "a")], theirs, ours, PAIR)
+    for name in exports.PACKAGES:
+        assert exports.difference(name, measured) == "some of its answers are not numbers"

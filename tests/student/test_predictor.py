@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import subprocess
 import sys
 from pathlib import Path
@@ -11,7 +12,7 @@ import pytest
 
 from japagen.config.error import UserError
 from japagen.gold.example import Example
-from japagen.student import backend, exports, opening, plain
+from japagen.student import backend, exports, plain
 from japagen.student.predictor import Predictor, answers, softmax
 from tests.student.test_labeller import LEVELS, PAIR, TEXTS, saved
 
@@ -63,7 +64,7 @@ def test_the_fastest_export_that_is_there_is_used(
     ("name", "message"),
     [
         ("onxn", r"backend is 'onxn'; allowed: auto, torch, .*did you mean 'onnx'"),
-        ("onnx_int8", r"onnx/model_int8\.onnx of the student .* train\.py export=onnx_int8"),
+        ("onnx_int8", r"has no onnx/model_int8\.onnx; train\.py export=onnx_int8 writes it"),
     ],
 )
 def test_a_backend_that_is_not_there_is_one_message(
@@ -107,9 +108,55 @@ def test_an_export_starts_without_torch_and_transformers(tmp_path: Path) -> None
 
 def test_a_tokenizer_that_differs_without_transformers_is_not_used_so(tmp_path: Path) -> None:
     folder = saved(tmp_path / "s", PAIR)
-    tokenizer = opening.open_tokenizer(folder)
-    assert plain.equal(folder, tokenizer, [*TEXTS, ("犬" * 99, "猫" * 50)], 32)
-    tokenizer.add_tokens(["走る"])
-    assert not plain.equal(folder, tokenizer, TEXTS, 32)
+    student = Predictor(folder, "torch")
+    assert plain.equal(student, TEXTS)
+    settings = json.loads((folder / "tokenizer_config.json").read_text(encoding="utf-8"))
+    text = json.dumps({**settings, "truncation_side": "left"})
+    (folder / "tokenizer_config.json").write_text(text, encoding="utf-8")
+    # No row is long enough to be cut, but the check's own one is.
+    assert not plain.equal(student, TEXTS)
+    assert plain.equal(Predictor(folder, "torch"), TEXTS)
+    student.tokenizer.add_tokens(["走る"])
+    assert not plain.equal(student, TEXTS)
     (folder / "tokenizer.json").write_text("{", encoding="utf-8")
-    assert not plain.equal(folder, tokenizer, TEXTS, 32)
+    assert not plain.equal(student, TEXTS)
+
+
+def test_an_export_without_its_package_is_not_chosen(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder = saved(tmp_path / "s", PAIR)
+    (folder / "onnx").mkdir()
+    (folder / "onnx/model.onnx").touch()
+    monkeypatch.setattr(backend, "find_spec", lambda name: None if name == "onnxruntime" else name)
+    assert backend.fastest(folder, {"onnx": {"speedup": 2.0}}) == "torch"
+    with pytest.raises(UserError, match=r'onnxruntime is not installed: pip install "japagen\[onn'):
+        Predictor(folder, "onnx")
+
+
+@pytest.mark.parametrize(
+    ("part", "key", "value", "message"),
+    [
+        ("task", "labels", ["a", "b"], "gives 3 numbers for a text; its task .* needs 2"),
+        ("task", "labels", [], "is incomplete"),
+        ("student", "max_length", None, "is incomplete"),
+    ],
+)
+def test_a_card_that_does_not_fit_is_one_message(
+    tmp_path: Path, part: str, key: str, value: object, message: str
+) -> None:
+    folder = saved(tmp_path / "s", PAIR)
+    card = json.loads((folder / "japagen.json").read_text(encoding="utf-8"))
+    card[part][key] = value
+    (folder / "japagen.json").write_text(json.dumps(card), encoding="utf-8")
+    with pytest.raises(UserError, match=message):
+        Predictor(folder, "torch").predict(TEXTS)
+
+
+def test_a_prefix_of_null_is_none(tmp_path: Path) -> None:
+    folder = saved(tmp_path / "s", PAIR)
+    card = json.loads((folder / "japagen.json").read_text(encoding="utf-8"))
+    before = Predictor(folder, "torch").logits(TEXTS)
+    card["student"]["prefix"], card["exports"] = None, None
+    (folder / "japagen.json").write_text(json.dumps(card), encoding="utf-8")
+    assert np.array_equal(Predictor(folder).logits(TEXTS), before)

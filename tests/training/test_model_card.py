@@ -14,7 +14,7 @@ MEASURED = {"test/mcc": 0.25, "majority/accuracy": 0.8, "train/seconds": 9.0}
 
 
 def test_the_card_has_scores_with_baselines_and_no_other_metrics(make: Make) -> None:
-    text = model_card.markdown(make(), MEASURED, "")
+    text = model_card.markdown(make(), MEASURED, "", [])
     assert yaml.safe_load(text.split("---")[1])["language"] == "ja"
     assert "| test/mcc | 0.2500 |\n" in text
     assert "| majority/accuracy | 0.8000 |" in text
@@ -25,7 +25,7 @@ def test_the_card_has_scores_with_baselines_and_no_other_metrics(make: Make) -> 
 
 
 def test_a_score_that_is_not_on_gold_says_so(make: Make) -> None:
-    text = model_card.markdown(make(), {"heldout/mcc": 0.9}, "no gold files")
+    text = model_card.markdown(make(), {"heldout/mcc": 0.9}, "no gold files", [])
     assert "NOT on gold rows" in text
 
 
@@ -33,14 +33,14 @@ def test_the_example_has_the_prefix_and_the_inputs_of_the_task(make: Make) -> No
     training = make()
     student = replace(training.student, prefix="query: ")
     task = replace(training.task, inputs=["premise", "hypothesis"])
-    text = model_card.markdown(replace(training, student=student, task=task), MEASURED, "")
+    text = model_card.markdown(replace(training, student=student, task=task), MEASURED, "", [])
     assert '{"text": "query: 公園' in text
     assert "Every text starts with `query: `" in text
     assert "`text` is premise, `text_pair` is hypothesis." in text
 
 
 def test_gold_training_names_no_llm(make: Make) -> None:
-    text = model_card.markdown(make("data=gold"), MEASURED, "")
+    text = model_card.markdown(make("data=gold"), MEASURED, "", [])
     assert "Training data: gold of the task." in text
     assert "LLM" not in text
 

@@ -8,10 +8,12 @@ from __future__ import annotations
 import importlib
 import json
 import logging
+import math
 import shutil
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from importlib.util import find_spec
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any
@@ -20,8 +22,8 @@ from japagen.config.error import UserError
 from japagen.files import write_whole
 from japagen.gold import metric
 from japagen.gold.example import Example
-from japagen.student import plain
-from japagen.student.backend import BACKENDS, needed, open_backend
+from japagen.student import card, plain
+from japagen.student.backend import BACKENDS, open_backend
 from japagen.student.card import CARD
 from japagen.student.exports.source import Source
 from japagen.student.predictor import PLAIN, Predictor, answers
@@ -34,6 +36,7 @@ log = logging.getLogger(__name__)
 ROWS = 500  # on which an export is compared with the student
 LOSS = 0.02  # of the task's metric: an export that loses more on those rows is not kept
 TOLERANCE = 1e-3  # of a logit in 32 bits: two engines add in different orders
+REFUSED = "exports_not_kept"  # in japagen.json: export -> why
 EXACT = ("onnx",)  # these give the student's labels; the others round its weights
 # Export -> the packages that it needs, and the extra that installs them.
 PACKAGES = {
@@ -59,16 +62,24 @@ class Export:
 
 
 def check_packages(names: Sequence[str]) -> None:
-    """Raise UserError for a missing package before hours of training."""
+    """Raise UserError for a missing package before hours of training.
+
+    Nothing is imported: NNCF decides at its import whether it reports its use.
+    """
     for name in names:
         packages, extra = PACKAGES[name]
         for package in packages:
-            needed(package, extra)
+            if find_spec(package) is None:
+                raise UserError(
+                    f"export={name} needs the package {package}, which is not installed: "
+                    f'pip install "japagen[{extra}]"'
+                )
 
 
 def complete(folder: Path, names: Sequence[str]) -> bool:
-    """Return whether all these exports of a student are there."""
-    return all((folder / BACKENDS[name].file).is_file() for name in names)
+    """Return whether each of these exports of a student is there, or was tried and not kept."""
+    missing = [name for name in names if not (folder / BACKENDS[name].file).is_file()]
+    return not missing or set(missing) <= set(card.parse(folder, "student").get(REFUSED, {}))
 
 
 def write(
@@ -91,9 +102,7 @@ def write(
             found.append(made)
             shown = ", ".join(f"{key} {value:.4g}" for key, value in made.measured.items())
             log.info("export=%s: %s%s", name, shown, made.problem and f"; NOT KEPT: {made.problem}")
-    examples = [row.texts for row in [*some, *training[:ROWS]]]
-    same = plain.equal(folder, student.tokenizer, examples, student.max_length)
-    record(folder, found, same)
+    record(folder, found, plain.equal(student, [row.texts for row in [*some, *training[:ROWS]]]))
     return found
 
 
@@ -106,20 +115,21 @@ def one(
         made = Path(temporary) / file
         made.parent.mkdir()
         module = importlib.import_module(f"japagen.student.exports.{name}")
+        measured: dict[str, float] = {}
         try:
             module.write(source, made)
+            ours, took = timed(student.using(open_backend(Path(temporary), name)), rows)
+            measured = compared(rows, theirs, ours, student.task)
+            measured |= {"speedup": seconds / took, "megabytes": size(made.parent) / 1e6}
+            problem = difference(name, measured)
         except UserError as error:
-            return Export(name, str(error), {})
-        except Exception as error:  # of an exporter that does not know this architecture
+            problem = str(error)
+        except Exception as error:  # of an exporter or an engine that this architecture breaks
             log.debug("export=%s", name, exc_info=True)
-            return Export(name, f"{type(error).__name__}: {first_line(error)}", {})
-        ours, took = timed(student.using(open_backend(Path(temporary), name)), rows)
-        measured = compared(rows, theirs, ours, student.task) | {
-            "speedup": seconds / took,
-            "megabytes": size(made.parent) / 1e6,
-        }
-        problem = difference(name, measured)
-        if not problem:
+            problem = f"{type(error).__name__}: {first_line(error)}"
+        if problem:
+            (student.folder / file).unlink(missing_ok=True)  # an older one is not used either
+        else:
             move(made.parent, student.folder / made.parent.name)
     return Export(name, problem, measured)
 
@@ -171,10 +181,12 @@ def compared(
 def difference(name: str, measured: Mapping[str, float]) -> str:
     """Return why an export is not kept, or ""."""
     apart, loss = measured["largest_difference"], measured["student_score"] - measured["score"]
+    if not math.isfinite(apart):
+        return "some of its answers are not numbers"
     if name in EXACT and (measured["same_labels"] < 1 or apart > TOLERANCE):
         return (
             f"it gives other answers than the student (same labels {measured['same_labels']:.1%}, "
-            f"largest difference {apart:.2g})"
+            f"largest difference of a logit {apart:.2g}; allowed: {TOLERANCE})"
         )
     if not loss <= LOSS:
         return f"its score {measured['score']:.4f} is {loss:.4f} below the student's"
@@ -186,11 +198,17 @@ def record(folder: Path, found: Sequence[Export], same: bool) -> None:
 
     `same`: whether the tokenizer gives the same tokens without transformers.
     """
-    card = json.loads((folder / CARD).read_text(encoding="utf-8"))
-    kept = {one.name: dict(one.measured) for one in found if not one.problem}
-    card["exports"] = {**card.get("exports", {}), **kept}
-    card[PLAIN] = same
-    write_whole(folder / CARD, json.dumps(card, ensure_ascii=False, indent=2) + "\n")
+    about = json.loads((folder / CARD).read_text(encoding="utf-8"))
+    measured, refused = dict(about.get("exports") or {}), dict(about.get(REFUSED) or {})
+    for one in found:
+        measured.pop(one.name, None)
+        refused.pop(one.name, None)
+        if one.problem:
+            refused[one.name] = one.problem
+        else:
+            measured[one.name] = dict(one.measured)
+    about |= {"exports": measured, REFUSED: refused, PLAIN: same}
+    write_whole(folder / CARD, json.dumps(about, ensure_ascii=False, indent=2) + "\n")
 
 
 def metrics(found: Sequence[Export]) -> dict[str, float]:

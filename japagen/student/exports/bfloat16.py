@@ -14,5 +14,6 @@ def write(source: Source, path: Path) -> None:
     import torch
 
     model = opening.open_weights(source.student.folder)
-    model.to(torch.bfloat16).save_pretrained(path.parent)  # type: ignore[arg-type]
+    with opening.no_bars():
+        model.to(torch.bfloat16).save_pretrained(path.parent)  # type: ignore[arg-type]
     as_usual(path)

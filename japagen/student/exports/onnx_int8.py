@@ -48,15 +48,14 @@ def write(source: Source, path: Path) -> None:
 
 
 def near_the_answer(names: list[str]) -> list[str]:
-    """Return the nodes of the last layer and of the head; none if layers cannot be told apart."""
-    numbers = [int(found.group(1)) for name in names if (found := LAYER.search(name))]
-    if not numbers:
+    """Return the nodes of the last layer and of the head; none if no node names its layer."""
+    layers = [int(found.group(1)) if (found := LAYER.search(name)) else -1 for name in names]
+    last = max(layers, default=-1)
+    if last < 0:
         return []
-    last = max(numbers)
-    first = next(
-        place for place, name in enumerate(names) if f".{last}/" in name and LAYER.search(name)
-    )
-    return names[first:]
+    if last == 0:  # the only layer is the work: only the head keeps its bits
+        return names[len(layers) - layers[::-1].index(0) :]
+    return names[layers.index(last) :]
 
 
 def quantise_embedding(graph: Any) -> None:
