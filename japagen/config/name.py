@@ -50,7 +50,7 @@ def column_problems(where: str, names: Sequence[str]) -> Iterator[str]:
 
 
 def label_problems(where: str, labels: Sequence[str]) -> Iterator[str]:
-    """Why labels cannot be told apart in files, prompts and metrics."""
+    """Why labels cannot be distinguished in files, prompts and metrics."""
     for label in labels:
         if not is_nfc(label):
             yield (

@@ -9,6 +9,7 @@ import subprocess
 import sys
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import cycle
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any
@@ -181,16 +182,13 @@ def chart(found: Sequence[Speed], task: Task, prompted: Mapping[str, float]) -> 
     """Return score against rows per second in batches; `prompted`: the LLM's `batched`, `score`."""
     from matplotlib.figure import Figure
 
-    figure = Figure(figsize=(7, 4.5), layout="constrained")
+    figure = Figure(figsize=(9, 4.5), layout="constrained")
     axes = figure.subplots()
-    for name, measured in points(found, prompted):
-        axes.scatter(measured["batched"], measured["score"])
-        axes.annotate(
-            name,
-            (measured["batched"], measured["score"]),
-            xytext=(5, 5),
-            textcoords="offset points",
-        )
+    # Backends of one student lie close together: names in a legend do not cover each other.
+    for marker, (name, measured) in zip(cycle("osD^v*P"), points(found, prompted), strict=False):
+        label = f"{name}, {measured['batched']:.3g} rows/s"
+        axes.scatter(measured["batched"], measured["score"], marker=marker, label=label)
+    figure.legend(loc="outside right upper")
     axes.set_xscale("log")
     axes.set(xlabel="rows per second in batches", ylabel=task.metric)
     axes.grid(visible=True, alpha=0.3)

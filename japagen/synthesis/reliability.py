@@ -21,7 +21,7 @@ log = logging.getLogger(__name__)
 
 WHAT_TO_DO = (
     "Add question.calibrate=true, or filter.shots=4 if there are gold rows, or choose another "
-    "LLM; filter=none keeps what the LLM writes; filter.min_confirmed=0 goes on regardless."
+    "LLM; filter=none keeps what the LLM writes; filter.min_confirmed=0 does not stop."
 )
 NO_PROBABILITIES = (
     "filter=soft and filter.min_probability need probabilities. The verifier gives none, or the "
