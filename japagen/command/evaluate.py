@@ -43,7 +43,7 @@ def run(cfg: DictConfig) -> float:
 
 def evaluate_prompting(config: EvaluateConfig) -> float:
     """Ask the LLM for the label of every gold row; returns the task's metric."""
-    asked = prompting_of(config)
+    asked = prompting.of(config)
     if config.dry_run:
         prompting.preview(asked)
         return 0.0
@@ -51,20 +51,6 @@ def evaluate_prompting(config: EvaluateConfig) -> float:
         rows, name = gold_rows(config.task, config.gold_dir, config.limit, config.seed)
         result = prompting_result(asked, rows, name)
         return finish(config, result, rows, name, track)
-
-
-def prompting_of(config: EvaluateConfig) -> prompting.Prompting:
-    """Return what the options say about asking the LLM."""
-    return prompting.Prompting(
-        task=config.task,
-        llm=config.llm,
-        shots=config.shots,
-        seed=config.seed,
-        max_chars=config.max_chars,
-        gold_dir=config.gold_dir,
-        answer_dir=config.answer_dir,
-        calibrate=config.question.calibrate,
-    )
 
 
 def evaluate_student(config: EvaluateConfig) -> float:
@@ -103,7 +89,7 @@ def prompted_speed(config: EvaluateConfig, rows: Sequence[Example]) -> dict[str,
     if not config.prompted_rows:
         return {}
     some = load.sample(rows, config.prompted_rows, config.seed)
-    predicted, per_second = prompting.timed(prompting_of(config), some)
+    predicted, per_second = prompting.timed(prompting.of(config), some)
     score = measure(config.task, predicted, "prompted")[f"prompted/{config.task.metric}"]
     return {"batched": per_second, "score": score, "rows": float(len(some))}
 

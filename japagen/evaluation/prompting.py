@@ -11,7 +11,7 @@ from tempfile import TemporaryDirectory
 from typing import Any
 
 from japagen import files, llm
-from japagen.config.schema import LLM
+from japagen.config.schema import LLM, EvaluateConfig
 from japagen.config.task import Task
 from japagen.dataset.identity import digest, llm_identity
 from japagen.dataset.journal import JOURNAL, Journal, shots_head
@@ -62,6 +62,20 @@ class Prompting:
         fingerprint = digest(self.identity())
         name = f"{self.llm.name}-{self.shots}shot-seed{self.seed}-{fingerprint}"
         return Path(self.answer_dir) / self.task.name / name
+
+
+def of(config: EvaluateConfig) -> Prompting:
+    """What the options say about asking the LLM."""
+    return Prompting(
+        task=config.task,
+        llm=config.llm,
+        shots=config.shots,
+        seed=config.seed,
+        max_chars=config.max_chars,
+        gold_dir=config.gold_dir,
+        answer_dir=config.answer_dir,
+        calibrate=config.question.calibrate,
+    )
 
 
 def draw_shots(asked: Prompting) -> Shots:

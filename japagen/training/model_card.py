@@ -6,6 +6,7 @@ import json
 from collections.abc import Iterator, Mapping, Sequence
 
 from japagen import __version__
+from japagen.config.task import Task
 from japagen.student.backend import BACKENDS
 from japagen.student.exports import ROWS, Export
 from japagen.training.identity import Training
@@ -25,15 +26,9 @@ def markdown(
     `measured`: the metrics of the student; `no_gold`: why none is on gold; `made`: its exports.
     """
     task, student = training.task, training.student
-    kind = "sentence-similarity" if task.kind == "regression" else "text-classification"
     return "\n".join(
         [
-            "---",
-            "language: ja",
-            f"pipeline_tag: {kind}",
-            "library_name: transformers",
-            "tags: [japagen]",
-            "---",
+            *metadata(task),
             f"# {task.name}: {student.name}",
             "",
             f"A compact Japanese model for the task {task.name}, trained by JapaGen {__version__} "
@@ -60,6 +55,13 @@ def markdown(
             "",
         ]
     )
+
+
+def metadata(task: Task) -> Iterator[str]:
+    """Yield what the hub reads."""
+    kind = "sentence-similarity" if task.kind == "regression" else "text-classification"
+    yield from ("---", "language: ja", f"pipeline_tag: {kind}")
+    yield from ("library_name: transformers", "tags: [japagen]", "---")
 
 
 def data(training: Training) -> Iterator[str]:
