@@ -112,7 +112,7 @@ def one(
     job = identity.fingerprint(name, parts.test, bool(parts.no_gold))
     output = output_of(config, tell)
     with sweep.exclusive(job):
-        if (score := done_before(training, name, job, output)) is not None:
+        if (score := done_before(training, parts, name, job, output)) is not None:
             return score
         with tracking.run(config, "train", {**about(), "job": job}) as track:
             announce(training, parts)
@@ -137,17 +137,24 @@ def output_of(config: TrainConfig, tell: Tell) -> Output:
     )
 
 
-def done_before(training: Training, name: str, job: str, output: Output) -> float | None:
-    """Return the score of the same training if a sweep finds it finished and saved, or None."""
+def done_before(
+    training: Training, parts: Parts, name: str, job: str, output: Output
+) -> float | None:
+    """Return the score of the same training if a sweep finds it finished and saved, or None.
+
+    Exports that it lacks are written.
+    """
     folder = training.folder / name
     if not sweep.skips(output.rerun) or not folder.exists():
-        return None
-    if not exports.complete(folder, output.exports):
         return None
     found = output.earlier(job) or {}
     for key in score_keys(output.objective, training.task):
         if (score := found.get(key)) is not None:
             log.info("already done: %s, score %.4f (rerun=true trains it again)", name, score)
+            missing = [one for one in output.exports if not exports.complete(folder, [one])]
+            exports.check_packages(missing)
+            for line in exports.lines(exports.write(folder, missing, parts.test, parts.train)):
+                log.info("%s", line)
             sweep.note(before=True)
             return score
     return None

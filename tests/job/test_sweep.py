@@ -155,6 +155,10 @@ def test_training_goes_by_options_and_rows(folder: Path) -> None:
     assert [state for state, _ in table] == ["done before", "done"], printed
     assert table[0][1] == first
     assert "already done: jcola-tiny" in printed
+    # A form that a finished student lacks is written without training it again.
+    code, table, printed = sweep(folder, "train.py", *train, "seed=0", "export=bfloat16")
+    assert [state for state, _ in table] == ["done before"], printed
+    assert len(list((folder / "students").glob("*-seed0-*/bfloat16/model.safetensors"))) == 1
     assert [state for state, _ in sweep(folder, "train.py", *train, "seed=0", "rerun=true")[1]] == [
         "done"
     ]

@@ -12,7 +12,6 @@ import pytest
 from japagen import tracking
 from japagen.command import evaluate, train
 from japagen.config.error import UserError
-from japagen.student import saved
 from tests.conftest import Compose
 from tests.toys import FAST
 from tests.toys import saved as folder_of_student
@@ -66,12 +65,15 @@ def test_a_saved_student_says_what_it_said_when_it_was_trained(
         assert new["predicted"] == (
             pytest.approx(old["predicted"], abs=1e-4) if task == "jsts" else old["predicted"]
         )
-    assert min(recorded["speed/batch_1"], recorded["speed/batched"]) > 0
+    assert min(recorded["speed/torch/batch_1"], recorded["speed/torch/batched"]) > 0
+    assert 0 < recorded["speed/torch/p50_ms"] <= recorded["speed/torch/p95_ms"]
+    assert min(recorded[f"speed/torch/{key}"] for key in ("memory_mb", "size_mb")) > 0
+    assert recorded["speed/torch/score"] == pytest.approx(score, abs=1e-4)
     assert recorded["cost/seconds_per_1000"] == pytest.approx(
         1000 / recorded["evaluate/examples_per_second"]
     )
     text = capsys.readouterr().out
-    assert "speed/batch_1" in text
+    assert "rows/s one by one" in text
     assert f"student: {folder_of_student()}" in text
 
 
@@ -101,12 +103,12 @@ def test_a_students_run_leads_to_its_folder(
         "subject": "student",
         "student": "tiny",
         "data": "gold",
-        "device": saved.devices()[-1],
+        "backend": "torch",
     }
     assert expected.items() <= found.data.tags.items()
     assert "llm" not in found.data.tags
     assert "score" in found.data.metrics
-    assert {"predictions.jsonl", "confusion.png"} <= {
+    assert {"predictions.jsonl", "confusion.png", "backends.md", "speed.png"} <= {
         item.path for item in client.list_artifacts(found.info.run_id)
     }
     with pytest.raises(UserError, match="is no folder"):
