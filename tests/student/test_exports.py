@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib.util
 import json
+import logging
 import os
 import re
 import subprocess
@@ -139,6 +140,20 @@ def test_an_exporter_that_fails_leaves_the_student_as_it_was(
     (made,) = exports.write(folder, ["bfloat16"], ROWS, ROWS)
     assert made.problem == "RuntimeError: unsupported operator"
     assert sorted(path.name for path in folder.iterdir()) == before
+
+
+@pytest.mark.slow
+@pytest.mark.skipif("openvino_int8" not in HERE, reason="needs openvino and nncf")
+def test_an_export_leaves_the_jobs_log_as_it_was(tmp_path: Path) -> None:
+    handler = logging.StreamHandler()
+    root = logging.getLogger()
+    root.addHandler(handler)
+    before = [(one, one.level) for one in (root, *root.handlers)]
+    try:
+        exports.write(saved(tmp_path / "s", PAIR), sorted(HERE), ROWS, ROWS)
+        assert [(one, one.level) for one in (root, *root.handlers)] == before
+    finally:
+        root.removeHandler(handler)
 
 
 def test_openvino_reports_its_use_to_nobody(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -21,7 +21,8 @@ def write(source: Source, path: Path) -> None:
         import nncf
         import openvino as ov
 
-        nncf.set_log_level(logging.ERROR)
+        # Not nncf.set_log_level: it also changes the handlers of the root logger, which are ours.
+        logging.getLogger("nncf").setLevel(logging.ERROR)
         model = ov.Core().read_model(str(source.graph))
         names = {name for one in model.inputs for name in one.names}
         batches = [
