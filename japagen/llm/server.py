@@ -168,10 +168,10 @@ class Server:
 
     def broken(self, error: aiohttp.ClientError) -> Exception:
         """What it means that the connection failed."""
-        if self.serving is not None and not self.serving.alive():
-            return UserError(
-                f"The server that was started for this job stopped. {self.serving.tail()}"
-            )
+        refused = isinstance(error, self.http.ClientConnectorError)
+        serving = self.serving
+        if serving is not None and (serving.stopped() if refused else not serving.alive()):
+            return UserError(f"The server that was started for this job stopped. {serving.tail()}")
         if isinstance(error, self.http.ClientSSLError):
             return UserError(connection.untrusted(self.address.base, error))
         if not isinstance(error, self.http.ClientConnectorError):

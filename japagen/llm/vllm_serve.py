@@ -85,6 +85,14 @@ class Serving:
         """Whether the server's process is running."""
         return self.process.poll() is None
 
+    def stopped(self) -> bool:
+        """Whether the server has ended; one that refuses connections gets a second for it."""
+        try:
+            self.process.wait(1)
+        except subprocess.TimeoutExpired:
+            return False
+        return True
+
     def tail(self) -> str:
         """The path of the server's log, and its last lines without secrets."""
         lines = self.log.read_text(encoding="utf-8", errors="replace").splitlines()[-LINES:]
