@@ -112,7 +112,9 @@ def one(
     job = identity.fingerprint(name, parts.test, bool(parts.no_gold))
     output = output_of(config, tell)
     with sweep.exclusive(job):
-        if (score := done_before(training, parts, name, job, output)) is not None:
+        if (
+            score := done_before(training.folder / name, parts, training.task, job, output)
+        ) is not None:
             return score
         with tracking.run(config, "train", {**about(), "job": job}) as track:
             announce(training, parts)
@@ -137,24 +139,17 @@ def output_of(config: TrainConfig, tell: Tell) -> Output:
     )
 
 
-def done_before(
-    training: Training, parts: Parts, name: str, job: str, output: Output
-) -> float | None:
-    """Return the score of the same training if a sweep finds it finished and saved, or None.
-
-    Exports that it lacks are written.
-    """
-    folder = training.folder / name
+def done_before(folder: Path, parts: Parts, task: Task, job: str, output: Output) -> float | None:
+    """Return the score of a training that a sweep finds finished, or None; add its exports."""
     if not sweep.skips(output.rerun) or not folder.exists():
         return None
     found = output.earlier(job) or {}
-    for key in score_keys(output.objective, training.task):
+    for key in score_keys(output.objective, task):
         if (score := found.get(key)) is not None:
-            log.info("already done: %s, score %.4f (rerun=true trains it again)", name, score)
-            missing = [one for one in output.exports if not exports.complete(folder, [one])]
-            exports.check_packages(missing)
-            for line in exports.lines(exports.write(folder, missing, parts.test, parts.train)):
-                log.info("%s", line)
+            log.info(
+                "already done: %s, score %.4f (rerun=true trains it again)", folder.name, score
+            )
+            exports.write_missing(folder, output.exports, parts.test, parts.train)
             sweep.note(before=True)
             return score
     return None

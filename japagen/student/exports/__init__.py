@@ -106,6 +106,16 @@ def write(
     return found
 
 
+def write_missing(
+    folder: Path, names: Sequence[str], rows: Sequence[Example], training: Sequence[Example]
+) -> None:
+    """Write those of the exports `names` that the student in `folder` lacks; as `write` does."""
+    missing = [name for name in names if not complete(folder, [name])]
+    check_packages(missing)
+    for line in lines(write(folder, missing, rows, training)):
+        log.info("%s", line)
+
+
 def one(
     name: str, source: Source, rows: Sequence[Example], theirs: np.ndarray, seconds: float
 ) -> Export:
