@@ -6,12 +6,15 @@
 from __future__ import annotations
 
 import json
+import logging
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from japagen.student.predictor import Predictor
+
+log = logging.getLogger(__name__)
 
 FILE, SETTINGS = "tokenizer.json", "tokenizer_config.json"
 
@@ -70,6 +73,7 @@ def equal(student: Predictor, examples: Sequence[Sequence[str]]) -> bool:
     try:
         plain = tokens(PlainTokenizer(student.folder), given, student.prefix, student.max_length)
     except Exception:  # `tokenizers` raises a bare Exception for a file that it cannot open
+        log.info("exports of %s start with transformers' tokenizer", student.folder, exc_info=True)
         return False
     theirs = tokens(student.tokenizer, given, student.prefix, student.max_length)
     return all([list(ids) for ids in theirs[name]] == plain.get(name) for name in theirs)

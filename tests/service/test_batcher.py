@@ -33,13 +33,17 @@ def test_requests_that_arrive_together_share_batches() -> None:
 
 
 def test_a_full_batch_does_not_wait() -> None:
-    async def session(client: Client) -> None:
-        await asyncio.wait_for(client.ask("a", "b"), 5)
+    model = Fake()
 
-    serving(session, Fake(), batch_size=2, wait_ms=50_000)
+    async def session(client: Client) -> Answer:
+        return await asyncio.wait_for(client.ask("a", "b"), 5)
+
+    answer = serving(session, model, batch_size=2, wait_ms=50_000)
+    assert len(predicted(answer)) == 2
+    assert [len(batch) for batch in model.batches] == [2]
 
 
-def test_a_single_request_waits_no_longer_than_told() -> None:
+def test_a_single_request_waits_for_others_only_so_long() -> None:
     async def session(client: Client) -> float:
         begin = asyncio.get_running_loop().time()
         await client.ask("a")
