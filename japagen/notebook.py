@@ -27,7 +27,7 @@ from japagen.config.check import check
 from japagen.config.error import UserError
 from japagen.config.schema import Config, GenerateConfig, TrainConfig
 from japagen.job.command import problems
-from japagen.job.typed import CALL
+from japagen.job.typed import called
 
 if TYPE_CHECKING:
     import pandas
@@ -105,7 +105,8 @@ def generate(
     config = check(cfg, GenerateConfig)
     if config.dry_run or config.estimate:
         raise UserError("dry_run and estimate write no dataset; type them on the command line")
-    command.run(cfg)
+    with called(typed_words(overrides, options), outside(config_dir)):
+        command.run(cfg)
     folder = identity.of(config).folder.absolute()
     return SyntheticDataset(folder, json.loads((folder / MANIFEST).read_text(encoding="utf-8")))
 
@@ -123,9 +124,10 @@ def train(*overrides: str, config_dir: str | Path | None = None, **options: Any)
     if cfg.seeds and len(cfg.seeds) > 1:
         raise UserError("seeds trains several students; call train(..., seeds=[N]) for each seed")
     made = list[TrainedStudent]()
-    command.run(
-        cfg, lambda folder, scores: made.append(TrainedStudent(folder.absolute(), dict(scores)))
-    )
+    with called(typed_words(overrides, options), outside(config_dir)):
+        command.run(
+            cfg, lambda folder, scores: made.append(TrainedStudent(folder.absolute(), dict(scores)))
+        )
     return made[-1]
 
 
@@ -144,18 +146,26 @@ def config_of(
     config_dir: str | Path | None = None,
 ) -> DictConfig:
     """Return the config of the command `name`, as Hydra composes it on the command line."""
-    words = [*overrides, *(f"{key}={written(value)}" for key, value in options.items())]
-    folder = str(Path(config_dir).expanduser().absolute()) if config_dir else ""
+    words = typed_words(overrides, options)
+    folder = outside(config_dir)
     if lines := list(problems([*words, *([f"--config-dir={folder}"] if folder else [])], kind)):
         raise UserError("\n".join(lines))
     schema.register(kind)
     # A notebook may have left Hydra initialised.
     GlobalHydra.instance().clear()
     with initialize_config_dir(str(schema.CONF), version_base="1.3"):
-        outside = [f"hydra.searchpath=[file://{folder}]"] if folder else []
-        made = compose(name, overrides=[*outside, *words])
-    CALL.set((tuple(words), folder))  # for the commands that are printed and stored
-    return made
+        search = [f"hydra.searchpath=[file://{folder}]"] if folder else []
+        return compose(name, overrides=[*search, *words])
+
+
+def typed_words(overrides: Sequence[str], options: Mapping[str, Any]) -> list[str]:
+    """Return overrides and keywords as they are typed on a command line."""
+    return [*overrides, *(f"{key}={written(value)}" for key, value in options.items())]
+
+
+def outside(config_dir: str | Path | None) -> str:
+    """Return the whole path of the user's folder of YAMLs, "" for none."""
+    return str(Path(config_dir).expanduser().absolute()) if config_dir else ""
 
 
 def written(value: object) -> str:

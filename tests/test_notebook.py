@@ -12,6 +12,7 @@ from japagen.config.check import check
 from japagen.config.error import UserError
 from japagen.config.schema import CONF, GenerateConfig
 from japagen.dataset import identity
+from japagen.job.typed import CALL, called
 
 
 @pytest.fixture
@@ -51,9 +52,11 @@ def test_options_reach_the_config(folder: Path) -> None:
 def test_the_command_that_makes_a_dataset_has_all_options_of_the_call(folder: Path) -> None:
     words = ["+llm.sampling.temperature=0.5"]
     cfg = notebook.config_of("generate", GenerateConfig, words, {"task": "jcola", "llm": "fake"})
-    command = identity.of(check(cfg, GenerateConfig)).command
+    with called([*words, "task=jcola", "llm=fake"], ""):
+        command = identity.of(check(cfg, GenerateConfig)).command
     assert "llm.sampling.temperature=0.5" in command
     assert "task=jcola llm=fake" in command
+    assert "temperature" not in identity.of(check(cfg, GenerateConfig)).command
 
 
 def test_a_task_from_outside(folder: Path) -> None:
@@ -65,7 +68,8 @@ def test_a_task_from_outside(folder: Path) -> None:
     options = {"task": "own", "llm": "fake"}
     cfg = notebook.config_of("generate", GenerateConfig, [], options, folder / "mine")
     assert cfg.task.name == "own"
-    command = identity.of(check(cfg, GenerateConfig)).command
+    with called(["task=own", "llm=fake"], notebook.outside(folder / "mine")):
+        command = identity.of(check(cfg, GenerateConfig)).command
     assert f"--config-dir {folder}/mine" in command
     with pytest.raises(UserError, match="task=own is unknown"):
         notebook.config_of("generate", GenerateConfig, [], options)
@@ -87,7 +91,10 @@ def test_wrong_options_are_errors_with_a_suggestion(folder: Path) -> None:
 
 
 def test_generate_train_and_predict(folder: Path) -> None:
+    before = CALL.get()
     dataset = japagen.generate(task="jnli", llm="fake", num_per_label=4, logger="none")
+    assert CALL.get() == before
+    assert "num_per_label=4" in dataset.manifest["command"]
     assert len(dataset) == 12
     assert dataset.path.is_relative_to(folder)
     assert dataset.manifest["accepted"] == 12

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+import contextlib
+from collections.abc import Iterable, Iterator, Sequence
 from contextvars import ContextVar
 
 from hydra.core.hydra_config import HydraConfig
@@ -12,6 +13,16 @@ from japagen.config.secret import hidden_values
 
 # The overrides and the folder of --config-dir ("" for none) of a call in Python.
 CALL: ContextVar[tuple[tuple[str, ...], str]] = ContextVar("CALL", default=((), ""))
+
+
+@contextlib.contextmanager
+def called(words: Sequence[str], folder: str) -> Iterator[None]:
+    """Note a call in Python for the commands that are printed and stored while it runs."""
+    token = CALL.set((tuple(words), folder))
+    try:
+        yield
+    finally:
+        CALL.reset(token)
 
 
 def typed(overrides: Iterable[object]) -> list[str]:
