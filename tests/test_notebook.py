@@ -94,7 +94,7 @@ def test_generate_train_and_predict(folder: Path) -> None:
     before = CALL.get()
     dataset = japagen.generate(task="jnli", llm="fake", num_per_label=4, logger="none")
     assert CALL.get() == before
-    assert "num_per_label=4" in dataset.manifest["command"]
+    assert "num_per_label=4" in (dataset.path / "README.md").read_text(encoding="utf-8")
     assert len(dataset) == 12
     assert dataset.path.is_relative_to(folder)
     assert dataset.manifest["accepted"] == 12
