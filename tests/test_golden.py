@@ -25,7 +25,7 @@ GOLDEN = {
     "task=news": "96f5a8639f6bb07d",
     "task=covid19": "2ddfa26ec68102f2",
     "task=jnli prompt=knowledge": "58c5c8e50a4476a0",
-    "task=jnli prompt.joint=true": "52e1aea161ddd1e2",
+    "task=jnli prompt.joint=inputs": "52e1aea161ddd1e2",
     "task=jnli prompt.premise=shared": "383b5c416e479048",
     "task=jcola shots=2 shots_scope=all": "40ac94e4a3867937",
     "task=jnli filter=verified": "d3f5fa1cacbbdda2",

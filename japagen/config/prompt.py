@@ -16,7 +16,8 @@ class Prompt:
     """How the wording of a task is used. `shots`: the default of the option of the same name.
 
     `premise`: per_label (each example has its own sentence 1) or shared (one sentence 1 is used
-    for every label). `joint`: ask for both sentences of a pair in one structured reply.
+    for every label). `joint`: what one structured reply holds. none: one text; inputs: both
+    sentences of a pair; labels: a text for each label on one topic, after one sentence 1.
     `path`: a prompt file in the published JSON format.
     """
 
@@ -24,12 +25,13 @@ class Prompt:
     shots: int = limited(0, least=0)
     knowledge: bool = False
     premise: str = "per_label"
-    joint: bool = False
+    joint: str = "none"
     path: str | None = None
 
     def problems(self, task: Task, shots: int, shots_scope: str) -> Iterator[str]:
         """Options that do not fit each other, the task or the number of shots."""
         yield from self.pair_problems(task, shots, shots_scope)
+        yield from self.joint_problems(task, shots)
         if self.name == "few_shot" and shots == 0:
             yield "prompt=few_shot needs shots of 1 or more: add shots=5, or use prompt=zero_shot"
         if self.knowledge and task.knowledge is None and self.path is None:
@@ -39,7 +41,7 @@ class Prompt:
             )
 
     def pair_problems(self, task: Task, shots: int, shots_scope: str) -> Iterator[str]:
-        """`premise` and `joint` are for pairs of sentences."""
+        """`premise` is for pairs of sentences."""
         single = f"is for pairs of sentences; task {task.name} has one sentence"
         shared = self.premise == "shared"
         if self.premise not in ("per_label", "shared"):
@@ -50,10 +52,23 @@ class Prompt:
             yield (
                 "prompt.premise=shared shows the same shots for every label: add shots_scope=all"
             )
-        if self.joint and len(task.inputs) < 2:
-            yield f"prompt.joint=true {single}: drop it"
-        if self.joint and shared:
+
+    def joint_problems(self, task: Task, shots: int) -> Iterator[str]:
+        """`joint` has to fit the task and the other options."""
+        if self.joint not in ("none", "inputs", "labels"):
+            yield f"prompt.joint is '{self.joint}'; allowed: none, inputs, labels"
+        elif self.joint == "inputs" and len(task.inputs) < 2:
             yield (
-                "prompt.joint=true asks for both sentences at once and prompt.premise=shared for "
-                "sentence 1 alone: drop one of them"
+                f"prompt.joint=inputs is for pairs of sentences; task {task.name} has one "
+                "sentence: drop it, or use prompt.joint=labels"
+            )
+        elif self.joint == "labels" and shots and len(task.inputs) > 1:
+            yield (
+                "prompt.joint=labels asks for one sentence 1 with a sentence 2 for each label, and "
+                f"gold pairs of task {task.name} do not share a sentence 1: use shots=0"
+            )
+        if self.joint != "none" and self.premise == "shared":
+            yield (
+                f"prompt.joint={self.joint} asks for both sentences at once and "
+                "prompt.premise=shared for sentence 1 alone: drop one of them"
             )

@@ -107,7 +107,9 @@ def task_identity(task: Task, knowledge: bool) -> dict[str, Any]:
 
 def prompt_identity(prompt: Prompt) -> dict[str, Any]:
     """Return the options of a prompt that change what is asked."""
-    return {key: getattr(prompt, key) for key in ("name", "knowledge", "premise", "joint")}
+    kept = {key: getattr(prompt, key) for key in ("name", "knowledge", "premise")}
+    # Folder names stay those of the time when `joint` was true or false.
+    return {**kept, "joint": {"none": False, "inputs": True}.get(prompt.joint, prompt.joint)}
 
 
 def llm_identity(llm: LLM) -> dict[str, Any]:

@@ -35,8 +35,8 @@ SAMPLES = 2  # of each label
 def prompts(plan: Plan) -> None:
     """Print the first prompt of each label as the LLM would get it."""
     console, task, prompt = plain_console(), plan.dataset.task, plan.dataset.prompt
-    for k, label in enumerate(task.labels):
-        request = plan.joint_request(k, 0) if prompt.joint else plan.request(k, 0, [])
+    for k, label in enumerate(task.labels if prompt.joint != "labels" else ["all labels"]):
+        request = plan.first_request(k)
         text = Text()
         for message in request.messages:
             text.append(f"{message['role']}  ", "bold")
@@ -44,7 +44,7 @@ def prompts(plan: Plan) -> None:
         text = text or Text(request.text)
         text.rstrip()
         console.print(Panel(text, title=Text(f"{task.name}: {label}"), title_align="left"))
-    if len(task.inputs) > 1 and not prompt.joint:
+    if len(task.inputs) > 1 and prompt.joint == "none":
         console.print("This is turn 1. Turn 2 adds the LLM's reply and this instruction:")
         for label in task.labels:
             second = instructions(task, prompt, label)[1]

@@ -22,8 +22,9 @@ from japagen.llm.dispatch import in_flight
 from japagen.llm.retry import Retry
 from japagen.synthesis import estimate, reliability, verification
 from japagen.synthesis.acceptance import Acceptor
-from japagen.synthesis.attempt import Premises, draw
+from japagen.synthesis.attempt import draw
 from japagen.synthesis.console import Progress
+from japagen.synthesis.draft import Shared
 from japagen.synthesis.plan import Plan
 from japagen.synthesis.verification import Ask, LLMVerifier, StudentVerifier, Verifier
 
@@ -54,7 +55,7 @@ class Synthesis:
         self.plan, self.limits, self.journal, self.state = plan, limits, journal, state
         self.dataset: Dataset = plan.dataset
         self.gold_dir = gold_dir
-        self.premises = Premises()
+        self.shared = Shared()
         self.sample: list[estimate.Drawn] = []
         self.taken = 0
         self.seconds = 0.0  # of drawing replies, without loading models and measuring the verifier
@@ -83,18 +84,11 @@ class Synthesis:
                 continue
             reply = Reply.of(entry)
             self.state.replay(reply)
-            self.note(reply)
+            self.shared.note(self.plan, reply, self.state.next)
         if self.state.tally.replies:
             accepted = f"{self.state.accepted} of {self.state.size} examples accepted"
             folder, replies = self.journal.path.parent, self.state.tally.replies
             log.info("resuming %s: %s from %d replies", folder, accepted, replies)
-
-    def note(self, reply: Reply) -> None:
-        """Keep what later requests need of a reply: with prompt.premise=shared, its sentence 1."""
-        if self.dataset.prompt.premise == "shared":
-            if len(reply.texts) > 1:
-                self.premises.known.setdefault(self.plan.number(reply.k), reply.texts[0])
-            self.premises.forget(self.plan.number(self.state.next))
 
     def run(self) -> None:
         """Draw replies until every example is accepted or given up, or the sample is complete."""
@@ -120,7 +114,7 @@ class Synthesis:
                     await changed.wait()
                     continue
                 self.taken += 1
-                self.arrive(await draw(self.plan, ask, self.premises, *work, verifier))
+                self.arrive(await draw(self.plan, ask, self.shared, *work, verifier))
                 progress.update(self.state)
                 changed.set()
                 changed.clear()
@@ -143,7 +137,7 @@ class Synthesis:
         """Write a reply to the journal, decide what it decides, and check the limits."""
         self.journal.write(reply.entry())
         reason = self.state.arrive(reply)
-        self.note(reply)
+        self.shared.note(self.plan, reply, self.state.next)
         if self.limits.sample is not None:
             clean = reason in ("", "relabelled")
             self.sample.append(estimate.Drawn(*reply.tokens, clean=clean))

@@ -6,7 +6,7 @@ import hashlib
 import math
 import random
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from japagen import llm
@@ -19,6 +19,7 @@ from japagen.synthesis.sentences import stops
 # Of a reply in Japanese, with room for tokenizers that need more tokens than characters.
 TOKENS_PER_CHARACTER = 1.5
 MARGIN = 16
+TOPIC = "、同じ話題で"
 
 
 @dataclass(frozen=True)
@@ -79,6 +80,13 @@ class Plan:
         ).digest()
         return int.from_bytes(digest, "big") >> 1
 
+    def first_request(self, k: int) -> llm.Request:
+        """Return the first request that example k makes."""
+        form = self.dataset.prompt.joint
+        if form == "labels":
+            return self.labels_request(k)
+        return self.joint_request(k, 0) if form == "inputs" else self.request(k, 0, [])
+
     def request(self, k: int, attempt: int, replies: Sequence[str]) -> llm.Request:
         """Return the next turn of example k, after the `replies` to the turns before."""
         seed = self.seed(self.name(k), attempt)
@@ -101,6 +109,31 @@ class Plan:
             asked, [], shown, self.seed(self.name(k), attempt), k, prompt.joint_schema(inputs)
         )
 
+    def labels_request(self, k: int) -> llm.Request:
+        """Return the one request for a text of each label of the number of example k."""
+        task, form = self.dataset.task, self.dataset.prompt
+        keys = [*task.inputs[:-1], *task.labels]
+
+        def one(asked: Sequence[Sequence[str]]) -> str:
+            return prompt.joint([*asked[0][:-1], *(texts[-1] for texts in asked)], keys, TOPIC)
+
+        shown = [
+            (
+                [one([prompt.instructions(task, form, label) for label in task.labels])],
+                prompt.merged([self.shots[label][i] for label in task.labels], task.labels),
+            )
+            for i in range(self.dataset.shots)
+        ]
+        asked = one([prompt.instructions(task, form, label, self.slot(k)) for label in task.labels])
+        seed, schema = self.seed(f"labels {self.number(k)}", 0), prompt.joint_schema(keys)
+        request = self.turn([asked], [], shown, seed, k, schema)
+        return replace(request, max_tokens=len(keys) * self.max_tokens)
+
+    @property
+    def max_tokens(self) -> int:
+        """Return the token limit of one text."""
+        return math.ceil(TOKENS_PER_CHARACTER * self.dataset.task.clean.max_chars) + MARGIN
+
     def turn(
         self,
         asked: Sequence[str],
@@ -114,7 +147,7 @@ class Plan:
         system, rules = prompt.system(self.dataset.task, self.slot(k)), self.dataset.task.clean
         form: dict[str, Any] = {"seed": seed, "schema": schema}
         if schema is None:
-            form["max_tokens"] = math.ceil(TOKENS_PER_CHARACTER * rules.max_chars) + MARGIN
+            form["max_tokens"] = self.max_tokens
         stop = stops(rules.sentences) if schema is None else ()
         if self.dataset.llm.chat:
             messages = tuple(prompt.messages(asked, replies, shown, system))

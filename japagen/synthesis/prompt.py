@@ -86,17 +86,27 @@ def completion_text(
     return "".join(parts)
 
 
-def joint(asked: Sequence[str], inputs: Sequence[str]) -> str:
-    """Return one instruction for all inputs, to be answered by a JSON object."""
-    form = ", ".join(f'"{name}": "..."' for name in inputs)
-    tasks = "\n".join(f"- {name}：{text}" for name, text in zip(inputs, asked, strict=True))
-    return f"次の文をすべて書き、{{{form}}} という形のJSONだけで答えてください。\n{tasks}"
+def joint(asked: Sequence[str], keys: Sequence[str], how: str = "") -> str:
+    """Return one instruction for several texts, to be answered by a JSON object.
+
+    `asked`: the instruction for the text under each key. `how`: words in front of the verb.
+    """
+    form = ", ".join(f'"{name}": "..."' for name in keys)
+    tasks = "\n".join(f"- {name}：{text}" for name, text in zip(keys, asked, strict=True))
+    return f"次の文をすべて{how}書き、{{{form}}} という形のJSONだけで答えてください。\n{tasks}"
 
 
 def joined(shot: Example, inputs: Sequence[str]) -> Example:
     """Return a shot as the one reply to a joint instruction."""
     text = json.dumps(dict(zip(inputs, shot.texts, strict=True)), ensure_ascii=False)
     return dataclasses.replace(shot, texts=(text,))
+
+
+def merged(shots: Sequence[Example], labels: Sequence[str]) -> Example:
+    """Return a shot of each label as the one reply to a joint instruction."""
+    pairs = zip(labels, shots, strict=True)
+    text = json.dumps({label: shot.texts[-1] for label, shot in pairs}, ensure_ascii=False)
+    return dataclasses.replace(shots[0], texts=(text,))
 
 
 def joint_schema(inputs: Sequence[str]) -> Schema:

@@ -44,6 +44,6 @@ def synthetic_method(prompt: Prompt, filtering: Filter, shots: int) -> str:
         words.append("knowledge")
     words = words or ["zero-shot"]
     words += ["shared premise"] if prompt.premise == "shared" else []
-    words += ["joint"] if prompt.joint else []
+    words += [] if prompt.joint == "none" else [f"joint {prompt.joint}"]
     words += [] if filtering.name == "none" else [filtering.name]
     return " ".join(words)

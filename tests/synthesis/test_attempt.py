@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import random
 import re
 from pathlib import Path
 
@@ -17,9 +18,10 @@ from japagen.dataset import identity, table
 from japagen.dataset.journal import JOURNAL, Example
 from japagen.llm import fake
 from japagen.synthesis import estimate
-from japagen.synthesis.attempt import parse_joint
+from japagen.synthesis.joint import parse
 from japagen.synthesis.plan import Plan, make
 from tests.conftest import Compose
+from tests.toys import write_toys
 
 FILE = CONF.parent / "tests" / "published.json"
 
@@ -68,11 +70,72 @@ def test_a_shared_premise_survives_a_restart(composed: Compose, sent: list[llm.R
 def test_joint_writes_both_sentences_in_one_reply(
     composed: Compose, sent: list[llm.Request]
 ) -> None:
-    _, examples = made(composed, "prompt.joint=true")
+    _, examples = made(composed, "prompt.joint=inputs")
     assert len(examples) == len(sent) == 12
     assert sent[0].schema is not None
     assert list(sent[0].schema["properties"]) == ["sentence1", "sentence2"]
     assert all(len(example.texts) == 2 for example in examples)
+
+
+def test_a_joint_reply_has_one_text_of_each_label(
+    composed: Compose, sent: list[llm.Request]
+) -> None:
+    _, examples = made(composed, "prompt.joint=labels")
+    labels = ["entailment", "contradiction", "neutral"]
+    assert list(sent[0].schema["properties"]) == ["sentence1", *labels]  # type: ignore[index]
+    asked = sent[0].messages[-1]["content"]
+    assert all(f"- {key}：" in asked for key in ["sentence1", *labels])
+    assert len(sent) == 4
+    for number in range(4):
+        three = examples[3 * number : 3 * number + 3]
+        assert [example.label for example in three] == labels
+        assert len({example.texts[0] for example in three}) == 1
+        assert len({example.texts[1] for example in three}) == 3
+
+
+def test_single_texts_of_a_joint_reply_and_their_shots(
+    composed: Compose, sent: list[llm.Request], tmp_path: Path
+) -> None:
+    write_toys(tmp_path)
+    words = ["task=jcola", "prompt.joint=labels", "shots=2", f"gold_dir={tmp_path}"]
+    _, examples = made(composed, *words)
+    assert len(examples) == 8
+    assert len(sent) == 4
+    answers = [turn["content"] for turn in sent[0].messages if turn["role"] == "assistant"]
+    assert [list(json.loads(answer)) for answer in answers] == [["unacceptable", "acceptable"]] * 2
+
+
+def test_a_rejected_text_of_a_joint_reply_is_asked_for_alone(
+    composed: Compose, sent: list[llm.Request], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    whole = fake.reply
+
+    def reply(request: llm.Request, draw: random.Random) -> str:
+        text = whole(request, draw)
+        if request.schema is None:
+            return text
+        return json.dumps({**json.loads(text), "neutral": "no"}, ensure_ascii=False)
+
+    monkeypatch.setattr(fake, "reply", reply)
+    _, examples = made(composed, "prompt.joint=labels")
+    assert len(examples) == 12
+    alone = [request for request in sent if request.schema is None]
+    assert len(alone) == 4 * 2, "two turns for each neutral example"
+
+
+def test_a_joint_reply_survives_a_restart(composed: Compose, sent: list[llm.Request]) -> None:
+    cfg = composed("generate", "num_per_label=4", "prompt.joint=labels", "llm.concurrency=1")
+    config = check(cfg, GenerateConfig)
+    generate.run(cfg)
+    whole = (identity.of(config).folder / table.TABLE).read_bytes()
+    journal = identity.of(config).folder / JOURNAL
+    lines = journal.read_bytes().splitlines(keepends=True)
+    (identity.of(config).folder / table.MANIFEST).unlink()
+    journal.write_bytes(b"".join(lines[:5]))  # the first line is a header
+    sent.clear()
+    generate.run(cfg)
+    assert (identity.of(config).folder / table.TABLE).read_bytes() == whole
+    assert len(sent) == 2, "the reply of number 1 is known from the journal"
 
 
 @pytest.mark.parametrize(
@@ -88,7 +151,7 @@ def test_joint_writes_both_sentences_in_one_reply(
     ],
 )
 def test_parse_joint(reply: str, texts: list[str] | None) -> None:
-    assert parse_joint(reply, ["a", "b"]) == texts
+    assert parse(reply, ["a", "b"]) == texts
 
 
 def test_the_spending_limit_stops_and_can_be_raised(composed: Compose) -> None:
@@ -218,10 +281,13 @@ def test_an_absent_or_torn_prompt_file_is_named(composed: Compose, tmp_path: Pat
 @pytest.mark.parametrize(
     ("overrides", "message"),
     [
-        (["task=jcola", "prompt.joint=true"], "prompt.joint=true is for pairs"),
+        (["task=jcola", "prompt.joint=inputs"], "prompt.joint=inputs is for pairs"),
+        (["prompt.joint=true"], "prompt.joint is 'True'; allowed: none, inputs, labels"),
+        (["prompt.joint=labels", "shots=1"], "do not share a sentence 1: use shots=0"),
+        (["prompt.premise=shared", "prompt.joint=labels"], "drop one of them"),
         (["task=jcola", "prompt.premise=shared"], "prompt.premise=shared is for pairs"),
         (["prompt.premise=share"], "allowed: per_label, shared"),
-        (["prompt.premise=shared", "prompt.joint=true"], "drop one of them"),
+        (["prompt.premise=shared", "prompt.joint=inputs"], "drop one of them"),
         (["prompt.premise=shared", "shots=1"], "add shots_scope=all"),
         (["llm.max_cost=1"], "llm.max_cost needs prices"),
         (["shots_scope=each"], "allowed: label, all"),
