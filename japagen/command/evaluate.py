@@ -78,7 +78,7 @@ def evaluate_student(config: EvaluateConfig) -> float:
         tags = {**student_tags(card, folder), "backend": found[0].name}
         title = f"{config.task.name}, student {tags['student']}"
         track.text(speed.markdown(found, prompted.get("batched")), "backends.md")
-        track.figure(speed.chart(found, config.task, prompted), "speed.png")
+        track.figure(speed.chart(found, config.task, prompted), "speed.svg")
         plain_console().print(speed.shown(found, prompted.get("batched")))
         result = Result(title, found[0].rows, metrics, tags, [*lines, f"student: {folder}"])
         return finish(config, result, rows, name, track)
@@ -236,6 +236,6 @@ def finish(
     track.text(mistakes.markdown(result.rows, rows, task), "errors.md")
     if task.kind == "classification":
         labels, predicted = ([row[key] for row in result.rows] for key in ("gold", "predicted"))
-        track.figure(tracking.confusion(labels, predicted, task.labels), "confusion.png")
+        track.figure(tracking.confusion(labels, predicted, task.labels), "confusion.svg")
     show(task, result, name, tracking.where(tracking.job_of(config, ""), track))
     return result.metrics[f"{name}/{task.metric}"]

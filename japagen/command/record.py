@@ -31,7 +31,7 @@ def results(training: Training, parts: Parts, fitted: Fitted, track: tracking.Ru
         track.dataset(list(table.rows(examples, task)), f"{task.name} {name}", source, context)
     if task.kind == "classification":
         gold, predicted = [row["gold"] for row in rows], [row["predicted"] for row in rows]
-        track.figure(tracking.confusion(gold, predicted, task.labels), "confusion.png")
+        track.figure(tracking.confusion(gold, predicted, task.labels), "confusion.svg")
 
 
 def dataset_tags(config: TrainConfig) -> dict[str, str]:

@@ -11,16 +11,6 @@ from japagen.tracking.safe import drawn
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
-# Fonts with Japanese characters; the first that is installed is used.
-FONTS = (
-    "Noto Sans CJK JP",
-    "Noto Sans JP",
-    "IPAexGothic",
-    "IPAGothic",
-    "Hiragino Sans",
-    "Yu Gothic",
-    "MS Gothic",
-)
 LARGEST = 40.0  # inches; 100 labels would otherwise need 60
 
 
@@ -29,11 +19,8 @@ def confusion(gold: Sequence[str], predicted: Sequence[str], labels: Sequence[st
 
     Labels are drawn as they are, never as formulas.
     """
-    from matplotlib import font_manager
     from matplotlib.figure import Figure
 
-    installed = {font.name for font in font_manager.fontManager.ttflist}
-    fonts = [*[name for name in FONTS if name in installed][:1], "sans-serif"]
     counts = Counter(zip(gold, predicted, strict=True))
     table = [[counts[row, column] for column in labels] for row in labels]
     ticks, size = range(len(labels)), min(0.6 * len(labels), LARGEST)
@@ -42,8 +29,8 @@ def confusion(gold: Sequence[str], predicted: Sequence[str], labels: Sequence[st
     axes.imshow(table, cmap="Blues")
     names = [drawn(label) for label in labels]
     # Matplotlib reads $...$ as a formula unless parse_math is off.
-    axes.set_xticks(ticks, names, rotation=45, ha="right", fontfamily=fonts, parse_math=False)
-    axes.set_yticks(ticks, names, fontfamily=fonts, parse_math=False)
+    axes.set_xticks(ticks, names, rotation=45, ha="right", parse_math=False)
+    axes.set_yticks(ticks, names, parse_math=False)
     axes.set(xlabel="predicted", ylabel="gold")
     darkest = max(max(row) for row in table)
     for y, x in ((y, x) for y in ticks for x in ticks):

@@ -108,10 +108,19 @@ class Run:
         self.call({"do": "model", "path": str(folder.absolute()), "name": name, "made": made})
 
     def figure(self, figure: Figure, name: str) -> None:
-        """Record a Matplotlib figure as the artifact `name`, e.g. "confusion.png"."""
+        """Record a Matplotlib figure as the artifact `name`, e.g. "confusion.svg".
+
+        The text of an SVG stays text: the browser has the Japanese font that this machine may lack.
+        """
+        import matplotlib
+
         if self.unsent is None:
             return
-        with tempfile.TemporaryDirectory() as folder, warnings.catch_warnings():
+        with (
+            tempfile.TemporaryDirectory() as folder,
+            warnings.catch_warnings(),
+            matplotlib.rc_context({"svg.fonttype": "none"}),
+        ):
             # One warning for each character that the font lacks.
             warnings.filterwarnings("ignore", message="Glyph")
             try:

@@ -94,7 +94,7 @@ def test_a_students_run_leads_to_its_folder(
     (experiment,) = client.search_experiments(filter_string="name = 'jcola'")
     (run,) = client.search_runs([experiment.experiment_id])
     assert run.data.tags["folder"] == str(folder_of_student().absolute())
-    assert {"predictions.jsonl", "confusion.png"} <= {
+    assert {"predictions.jsonl", "confusion.svg"} <= {
         item.path for item in client.list_artifacts(run.info.run_id)
     }
     evaluate.run(composed("evaluate", *words, "subject=student", f"student.path={run.info.run_id}"))
@@ -108,7 +108,7 @@ def test_a_students_run_leads_to_its_folder(
     assert expected.items() <= found.data.tags.items()
     assert "llm" not in found.data.tags
     assert "score" in found.data.metrics
-    assert {"predictions.jsonl", "confusion.png", "backends.md", "speed.png"} <= {
+    assert {"predictions.jsonl", "confusion.svg", "backends.md", "speed.svg"} <= {
         item.path for item in client.list_artifacts(found.info.run_id)
     }
     with pytest.raises(UserError, match="is no folder"):

@@ -147,7 +147,7 @@ def test_a_run_holds_what_the_job_says(folder: Path) -> None:
         run.text("犬が走る。", "samples.md")
         run.file(Path("card.md"), "dataset")
         run.dataset([{"sentence1": "犬", "label": "a"}] * 2, "jnli", "synthetic/日本", "training")
-        run.figure(tracking.confusion(["a", "b"], ["a", "a"], ["a", "b"]), "confusion.png")
+        run.figure(tracking.confusion(["a", "b"], ["a", "a"], ["a", "b"]), "confusion.svg")
     found = stored(config, run)
     assert found.info.status == "FINISHED"
     assert found.info.run_name == run.name == "zero-shot ×16 -> tiny · seed 3 · fake"
@@ -181,7 +181,7 @@ def test_a_run_holds_what_the_job_says(folder: Path) -> None:
         str(path.relative_to(artifacts(folder, run)))
         for path in artifacts(folder, run).rglob("*.*")
     }
-    assert names == {"config.yaml", "samples.md", "dataset/card.md", "confusion.png"}
+    assert names == {"config.yaml", "samples.md", "dataset/card.md", "confusion.svg"}
     assert "日本語の文を書く。" in (artifacts(folder, run) / "config.yaml").read_text(
         encoding="utf-8"
     )
@@ -631,8 +631,8 @@ def test_confusion_draws_counts_and_japanese_labels(tmp_path: Path) -> None:
     assert [text.get_text() for text in axes.texts] == ["2", "0", "1", "0"]
     with warnings.catch_warnings():
         warnings.filterwarnings("ignore", message="Glyph")
-        figure.savefig(tmp_path / "confusion.png")
-    assert (tmp_path / "confusion.png").stat().st_size > 1000
+        figure.savefig(tmp_path / "confusion.svg")
+    assert (tmp_path / "confusion.svg").stat().st_size > 1000
 
 
 @pytest.mark.parametrize(
@@ -640,8 +640,15 @@ def test_confusion_draws_counts_and_japanese_labels(tmp_path: Path) -> None:
 )
 def test_labels_are_drawn_as_they_are(tmp_path: Path, label: str) -> None:
     figure = tracking.confusion([label], [label], [label, "over_$20"])
-    figure.savefig(tmp_path / "confusion.png")
-    assert (tmp_path / "confusion.png").stat().st_size > 1000
+    figure.savefig(tmp_path / "confusion.svg")
+    assert (tmp_path / "confusion.svg").stat().st_size > 1000
+
+
+def test_the_text_of_a_figure_stays_text(folder: Path) -> None:
+    with tracking.run(made(), "generate", {}) as run:
+        run.figure(tracking.confusion(["肯定"], ["肯定"], ["肯定", "否定"]), "confusion.svg")
+    (path,) = folder.rglob("confusion.svg")
+    assert "否定" in path.read_text(encoding="utf-8")
 
 
 def test_a_figure_that_cannot_be_drawn_is_said(
@@ -650,16 +657,16 @@ def test_a_figure_that_cannot_be_drawn_is_said(
     figure = tracking.confusion(["a"], ["a"], ["a"])
     figure.axes[0].set_title("$\\broken{$")
     with tracking.run(made(), "generate", {}) as run:
-        run.figure(figure, "confusion.png")
+        run.figure(figure, "confusion.svg")
         run.text("\ud800", "surrogate.txt")
         run.tags({"x": "\ud800"})
-    assert "cannot draw confusion.png" in caplog.text
+    assert "cannot draw confusion.svg" in caplog.text
     assert run.lost == ""
 
 
 def test_logger_option_is_the_only_switch() -> None:
     with tracking.run(made(logger=Logger(name="none")), "train", {}) as run:
-        run.figure(tracking.confusion(["a"], ["b"], ["a", "b"]), "confusion.png")
+        run.figure(tracking.confusion(["a"], ["b"], ["a", "b"]), "confusion.svg")
     assert run.id == ""
 
 

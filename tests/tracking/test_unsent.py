@@ -97,7 +97,7 @@ def job(between: Callable[[], Any], uri: str) -> tracking.Run:
         run.params({"device": "cpu"})
         run.text("犬が走る。", "samples.md")
         run.dataset([{"sentence1": "犬"}], "jnli", "synthetic/x", "training")
-        run.figure(tracking.confusion(["a"], ["a"], ["a"]), "confusion.png")
+        run.figure(tracking.confusion(["a"], ["a"], ["a"]), "confusion.svg")
         run.metrics({"loss": 1.0}, step=3)
     return run
 
@@ -185,7 +185,7 @@ def test_a_sync_that_is_killed_is_done_again_without_doubles(
     assert not list(path.parent.glob("*.jsonl"))
     (found,) = seen(uri)
     assert found[:2] == ("FINISHED", [(1, 3.0), (2, 2.0), (3, 1.0)])
-    assert sorted(found[5]) == ["config.yaml", "confusion.png", "samples.md"]
+    assert sorted(found[5]) == ["config.yaml", "confusion.svg", "samples.md"]
 
 
 @pytest.mark.slow
