@@ -80,7 +80,7 @@ def run(cfg: DictConfig, tell: Tell = lambda folder, metrics: None) -> float:
         first = process.is_first(config.trainer.options)
         if not first:
             # Of several processes that train together only the first one records.
-            config = replace(config, logger=replace(config.logger, name="none"))
+            config = replace(config, logger=replace(config.logger, name="none", also=[]))
         load = functools.cache(lambda: ready(config.student, config.task))
         about = functools.cache(lambda: record.dataset_tags(config))
         seeds = config.seeds or [config.seed]
@@ -125,7 +125,7 @@ def output_of(config: TrainConfig, tell: Tell) -> Output:
     """Return what the options say about the result of a job."""
     return Output(
         first=process.is_first(config.trainer.options),
-        mlflow=config.logger.name != "none",
+        mlflow=config.logger.mlflow,
         upload=config.logger.model,
         exports=config.exports,
         objective=config.objective,
