@@ -26,7 +26,9 @@ log = logging.getLogger("japagen.tracking")
 
 @contextmanager
 def run(config: Config, stage: str, tags: Mapping[str, str]) -> Iterator[Run]:
-    """One run for a job in MLflow and further loggers; `stage` is generate, estimate, train, seeds or evaluate.
+    """One run for a job, in MLflow and further loggers.
+
+    `stage` is generate, estimate, train, seeds or evaluate.
 
     An exception ends it as FAILED (Ctrl+C: KILLED), with the message as tag `error` and the
     traceback as error.txt, and is raised again. A failure of MLflow itself is one warning.

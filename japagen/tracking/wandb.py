@@ -13,6 +13,7 @@ from japagen.tracking.job import Job
 from japagen.tracking.safe import file_name
 
 # Files of wandb about this machine and its working copy, which may hold secrets, are not written.
+STEP = "trainer/global_step"  # Lightning's name of the steps
 PRIVATE = {"x_disable_meta": True, "disable_git": True, "disable_code": True}
 
 
@@ -27,18 +28,21 @@ class WandB:
         settings = wandb.Settings(
             console="off", silent=True, x_disable_stats=not job.system_metrics, **PRIVATE
         )
-        self.logger = WandbLogger(
+        self.run: Any = wandb.init(
             name=hidden(job.name),
             project=os.environ.get("WANDB_PROJECT") or f"japagen-{file_name(job.experiment)}",
             id=key,
-            save_dir=os.environ.get("WANDB_DIR", "."),
+            resume="allow",
+            dir=os.environ.get("WANDB_DIR", "."),
             group=hidden(job.method),
             job_type=job.stage,
             settings=settings,
             # With several seeds, the run of all and the run of each are open at the same time.
             reinit="create_new",
         )
-        self.run: Any = self.logger.experiment
+        self.logger = WandbLogger(experiment=self.run)
+        self.run.define_metric(STEP)
+        self.run.define_metric("*", step_metric=STEP, step_sync=True)
 
     def words(self, values: Mapping[str, str | float]) -> None:
         """Record settings and tags in the run's config."""
@@ -63,4 +67,4 @@ class WandB:
 
     def where(self) -> str:
         """The address of the run, or the command that sends one that was recorded offline."""
-        return str(self.run.url or f"wandb sync {Path(self.run.dir).parent}")
+        return f"wandb sync {Path(self.run.dir).parent}" if self.run.offline else self.run.url
