@@ -86,10 +86,11 @@ def work(config: GenerateConfig, dataset: Dataset) -> None:
         if manifest is None:
             return
         accepted, samples = record(dataset, manifest, track, is_new)
-        if config.push_to_hub:
-            hub.push(dataset.folder, config.push_to_hub, "dataset", UPLOADED)
         where = tracking.where(tracking.job_of(config, ""), track)
         console.generated(dataset, samples, accepted, manifest, where)
+    # After its run has ended: a failed upload does not make a complete dataset a failed one.
+    if config.push_to_hub:
+        hub.push(dataset.folder, config.push_to_hub, "dataset", UPLOADED)
 
 
 def attempts(option: int | None, dataset: Dataset) -> int:

@@ -12,8 +12,8 @@ from japagen.config.secret import hidden
 from japagen.tracking.job import Job
 from japagen.tracking.safe import file_name
 
-# Files of wandb about this machine and its working copy, which may hold secrets, are not written.
 STEP = "trainer/global_step"  # Lightning's name of the steps
+# Files of wandb about this machine and its working copy, which may hold secrets, are not written.
 PRIVATE = {"x_disable_meta": True, "disable_git": True, "disable_code": True}
 
 
@@ -67,4 +67,5 @@ class WandB:
 
     def where(self) -> str:
         """The address of the run, or the command that sends one that was recorded offline."""
-        return f"wandb sync {Path(self.run.dir).parent}" if self.run.offline else self.run.url
+        offline = f"wandb sync {Path(self.run.dir).parent}"
+        return offline if self.run.offline else str(self.run.url or "")
