@@ -35,6 +35,8 @@ SECTION = {
     "isReordered": False,
     "deleted": False,
     "isGenerated": False,
+    "columns": 2,
+    "cardHeight": 420,
 }
 # Of every chart; MLflow adds one for each further metric below.
 CARD = {"metricSectionId": SECTION["uuid"], "deleted": False, "isGenerated": False}
@@ -45,7 +47,6 @@ CHARTS = [
         "uuid": "score",
         "type": "BAR",
         "metricKey": "score",
-        "displayName": "Score by method",
         "runsCountToCompare": 20,
     },
     {
@@ -54,7 +55,6 @@ CHARTS = [
         "type": "SCATTER",
         "xaxis": {"key": "train/rows", "type": "METRIC"},
         "yaxis": {"key": "score", "type": "METRIC"},
-        "displayName": "Score against training rows",
         "runsCountToCompare": 100,
     },
 ]
