@@ -68,7 +68,7 @@ class Sweep(Callback):
             self.folder, self.lock = sweep.begin(config, own_tags())
         except UserError as error:
             stop(str(error))  # Hydra only prints a warning for other exceptions
-        recorded = OmegaConf.select(config, "logger.name") != "none"
+        recorded = OmegaConf.select(config, "logger.name") == "mlflow"
         self.uri = address(str(config.mlflow_uri)) if recorded else ""
         self.began = time.time()
         atexit.register(self.finish)

@@ -189,7 +189,7 @@ def test_two_methods_are_compared_in_mlflow(ui: str, browser: Any, shots: Path) 
     page.close()
 
 
-def test_the_printed_address_opens_the_scores_the_best_first(
+def test_the_printed_address_opens_the_scores_the_best_first_and_their_charts(
     folder: Path, ui: str, browser: Any, shots: Path
 ) -> None:
     page = browser.new_page(viewport={"width": 1600, "height": 1000})
@@ -204,6 +204,15 @@ def test_the_printed_address_opens_the_scores_the_best_first(
     scores = [float(text) for text in cells.all_text_contents() if text.strip(" -")]
     assert len(scores) >= 8
     assert scores == sorted(scores, reverse=True)
+    page.goto(f"{page.url}&compareRunsMode=CHART")
+    page.get_by_text("Scores (2)").first.wait_for()
+    page.get_by_text("train/rows vs. score", exact=True).first.wait_for()
+    bars, points = page.locator(".plot-container .bars .point"), page.locator(".scatter .point")
+    bars.first.wait_for()
+    points.first.wait_for()
+    page.wait_for_timeout(2000)
+    page.screenshot(path=shots / "mlflow-charts.png")
+    assert bars.count() >= 8
     page.close()
 
 

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from japagen import files, llm
+from japagen import files, llm, tracking
 from japagen.command import generate
 from japagen.config.check import check
 from japagen.config.error import UserError
@@ -17,6 +17,7 @@ from japagen.config.schema import CONF, GenerateConfig
 from japagen.dataset import identity
 from japagen.dataset.journal import JOURNAL, Journal
 from japagen.dataset.table import CARD, MANIFEST, TABLE, read
+from japagen.job import hub
 from japagen.llm import fake
 from tests.conftest import Compose
 
@@ -290,3 +291,20 @@ def test_dry_run_of_a_joint_prompt_shows_the_joint_prompt(
     shown = capsys.readouterr().out
     assert "JSON" in shown
     assert "turn 2" not in shown
+
+
+def test_a_failed_upload_leaves_a_finished_run(
+    composed: Compose, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ended = list[str]()
+
+    def unreachable(*_given: object) -> None:
+        assert ended == ["FINISHED"]
+        raise UserError("no hub")
+
+    monkeypatch.setattr(hub, "check", lambda _name: None)
+    monkeypatch.setattr(hub, "push", unreachable)
+    monkeypatch.setattr(tracking.Run, "close", lambda _run, status: ended.append(status))
+    with pytest.raises(UserError, match="no hub"):
+        dataset(composed, "push_to_hub=me/x")
+    assert ended == ["FINISHED"]

@@ -20,6 +20,7 @@ from japagen.command import train
 from japagen.config.error import UserError
 from japagen.config.schema import CONF, Trainer
 from japagen.gold.example import Example
+from japagen.job import hub
 from japagen.student.batch import Buckets
 from japagen.training import module
 from japagen.training.sources import synthetic
@@ -307,3 +308,23 @@ def test_an_option_that_the_trainer_refuses_is_named(
     data = ["task=jcola", "data=gold", f"gold_dir={gold_dir}", *FAST]
     with pytest.raises(UserError, match=message):
         train.run(composed("train", *data, *words))
+
+
+def test_a_failed_upload_leaves_a_finished_run(
+    composed: Compose, gold_dir: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ended = list[str]()
+
+    def unreachable(folder: Path, name: str, kind: str, _files: object) -> None:
+        assert (folder.parent.name, name, kind) == ("students", "me/x", "model")
+        assert ended == ["FINISHED"]
+        raise UserError("no hub")
+
+    monkeypatch.setattr(hub, "check", lambda _name: None)
+    monkeypatch.setattr(hub, "push", unreachable)
+    monkeypatch.setattr(train, "work", lambda *_given: 0.5)
+    monkeypatch.setattr(tracking.Run, "close", lambda _run, status: ended.append(status))
+    words = ["task=jcola", "data=gold", f"gold_dir={gold_dir}", "push_to_hub=me/x"]
+    with pytest.raises(UserError, match="no hub"):
+        train.run(composed("train", *words, *FAST))
+    assert ended == ["FINISHED"]

@@ -12,7 +12,7 @@ from japagen import tracking
 from japagen.config.check import check
 from japagen.config.error import UserError
 from japagen.config.schema import GenerateConfig
-from japagen.dataset import identity, table
+from japagen.dataset import identity, parquet, table
 from japagen.dataset.identity import Dataset
 from japagen.dataset.journal import JOURNAL, Journal, shots_head
 from japagen.dataset.manifest import finish
@@ -82,13 +82,15 @@ def work(config: GenerateConfig, dataset: Dataset) -> None:
         else:
             number = dataset.num_per_label
             log.info("%s already has %d per label; nothing generated", dataset.folder, number)
+            parquet.restore(dataset.folder, dataset.task)
         if manifest is None:
             return
         accepted, samples = record(dataset, manifest, track, is_new)
-        if config.push_to_hub:
-            hub.push(dataset.folder, config.push_to_hub, "dataset", UPLOADED)
         where = tracking.where(tracking.job_of(config, ""), track)
         console.generated(dataset, samples, accepted, manifest, where)
+    # After its run has ended: a failed upload does not make a complete dataset a failed one.
+    if config.push_to_hub:
+        hub.push(dataset.folder, config.push_to_hub, "dataset", UPLOADED)
 
 
 def attempts(option: int | None, dataset: Dataset) -> int:

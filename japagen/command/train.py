@@ -80,7 +80,7 @@ def run(cfg: DictConfig, tell: Tell = lambda folder, metrics: None) -> float:
         first = process.is_first(config.trainer.options)
         if not first:
             # Of several processes that train together only the first one records.
-            config = replace(config, logger=replace(config.logger, name="none"))
+            config = replace(config, logger=replace(config.logger, name="none", also=[]))
         load = functools.cache(lambda: ready(config.student, config.task))
         about = functools.cache(lambda: record.dataset_tags(config))
         seeds = config.seeds or [config.seed]
@@ -97,7 +97,7 @@ def one(
     config: TrainConfig, load: Load, about: Callable[[], Mapping[str, str]], tell: Tell
 ) -> float:
     """Train with the one seed that `config` names; `about` returns the tags of its run."""
-    from japagen.training import split
+    from japagen.training import model_card, split
     from japagen.training.console import announce
 
     training = identity.of(config)
@@ -118,14 +118,18 @@ def one(
             return score
         with tracking.run(config, "train", {**about(), "job": job}) as track:
             announce(training, parts)
-            return work(training, parts, name, load, output, track)
+            score = work(training, parts, name, load, output, track)
+        # After its run has ended: a failed upload does not make a scored student a failed one.
+        if output.hub and output.first:
+            hub.push(training.folder / name, output.hub, "model", model_card.uploaded())
+        return score
 
 
 def output_of(config: TrainConfig, tell: Tell) -> Output:
     """Return what the options say about the result of a job."""
     return Output(
         first=process.is_first(config.trainer.options),
-        mlflow=config.logger.name != "none",
+        mlflow=config.logger.mlflow,
         upload=config.logger.model,
         exports=config.exports,
         objective=config.objective,
@@ -235,8 +239,6 @@ def finish(
     show(training, parts, fitted.measured, part, others, folder, output.where(track))
     for line in exports.lines(made):
         plain_console(soft_wrap=True).print(shown(line))
-    if output.hub:
-        hub.push(folder, output.hub, "model", model_card.uploaded())
 
 
 def summary(

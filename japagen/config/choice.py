@@ -7,7 +7,8 @@ FILTER_METHODS = ("none", "verified", "relabelled", "soft", "auto")
 
 SCHEDULES = ("linear", "cosine", "constant")
 POOLINGS = ("cls", "mean")
-LOGGERS = ("mlflow", "none")
+ALSO = ("tensorboard", "wandb")  # loggers that may be used beside another one
+LOGGERS = ("mlflow", *ALSO, "none")
 
 # Backends of a student that train.py can write.
 EXPORTS = ("bfloat16", "onnx", "onnx_int8", "openvino_int8")

@@ -3,22 +3,34 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
-from japagen.config.choice import LOGGERS
+from japagen.config.choice import ALSO, LOGGERS
 from japagen.config.error import did_you_mean
 
 
 @dataclass
 class Logger:
-    """Where runs are recorded: mlflow or none.
+    """Where runs are recorded: mlflow, tensorboard, wandb or none.
 
-    `model`: log the saved student with its weights. `system_metrics`: log the load of the machine.
+    `also`: further loggers at the same time. Of MLflow alone are `model`: log the saved student
+    with its weights, and `system_metrics`: log the load of the machine (wandb has it, too).
     """
 
     name: str = "mlflow"
+    also: list[str] = field(default_factory=list)
     model: bool = False
     system_metrics: bool = True
+
+    @property
+    def mlflow(self) -> bool:
+        """Whether MLflow records the runs."""
+        return self.name == "mlflow"
+
+    @property
+    def others(self) -> list[str]:
+        """The loggers beside MLflow, each once."""
+        return [name for name in dict.fromkeys([self.name, *self.also]) if name in ALSO]
 
     def problems(self) -> Iterator[str]:
         """An unknown logger, or options that it does not have."""
@@ -27,5 +39,11 @@ class Logger:
                 f"logger is '{self.name}'; allowed: {', '.join(LOGGERS)}"
                 f"{did_you_mean(self.name, LOGGERS)}"
             )
-        if self.name == "none" and self.model:
-            yield "logger.model=true needs a logger: use logger=mlflow, or drop logger.model"
+        for name in self.also:
+            if name not in ALSO:
+                yield (
+                    f"logger.also has '{name}'; allowed: {', '.join(ALSO)}, for example "
+                    f"logger.also=[wandb]{did_you_mean(name, ALSO)}"
+                )
+        if self.model and not self.mlflow:
+            yield "logger.model=true needs MLflow: use logger=mlflow, or drop logger.model"

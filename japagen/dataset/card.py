@@ -8,17 +8,19 @@ from typing import Any
 
 from japagen.config.task import Task
 from japagen.dataset.identity import Dataset
-from japagen.dataset.table import TABLE
+from japagen.dataset.table import PARQUET, TABLE
 
 # Upper limits of the hub's size categories.
 SIZES = ((1_000, "n<1K"), (10_000, "1K<n<10K"), (100_000, "10K<n<100K"), (1_000_000, "100K<n<1M"))
 LARGEST = "1M<n<10M"
-LOADING = """Load it, with the folder or its name on the hub:
+LOADING = f"""Load it, with the folder or its name on the hub:
 
 ```python
 from datasets import load_dataset
 rows = load_dataset("FOLDER", split="train")
 ```
+
+`{PARQUET}` is loaded. `{TABLE}` has the same rows as text.
 """
 ABOUT = """## Limits
 
@@ -86,7 +88,7 @@ def header(task: Task, number: int) -> list[str]:
         f"task_categories: [{kind}]",
         f"size_categories: [{size}]",
         "tags: [synthetic, japagen]",
-        f"configs: [{{config_name: default, data_files: [{{split: train, path: {TABLE}}}]}}]",
+        f"configs: [{{config_name: default, data_files: [{{split: train, path: {PARQUET}}}]}}]",
         "dataset_info:",
         "  features:",
         "  - {name: id, dtype: string}",

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import IO, Any
 
 from japagen import __version__, files
+from japagen.dataset import parquet
 from japagen.dataset.card import card
 from japagen.dataset.identity import Dataset
 from japagen.dataset.table import CARD, MANIFEST, SEAL, TABLE, checksum, seal
@@ -21,11 +22,15 @@ EXAMPLES = 5  # rows on the card
 
 
 def finish(dataset: Dataset, table: IO[str], report: Mapping[str, Any]) -> dict[str, Any]:
-    """Publish the written `table`, then the card and the manifest, which says that all is there."""
+    """Publish the written `table`, the same as parquet, the card, and then the manifest.
+
+    The manifest says that all is there.
+    """
     path = dataset.folder
     table.flush()
     os.fsync(table.fileno())
     Path(table.name).replace(path / TABLE)
+    parquet.write(path, dataset.task)
     replies = int(report["replies"])
     manifest = {
         "fingerprint": dataset.fingerprint,

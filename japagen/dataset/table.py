@@ -23,7 +23,8 @@ log = logging.getLogger(__name__)
 REQUIRED = {"num_per_label", "missing", "shots_digest", "accepted", "rejected_by_reason"}
 SEAL = "manifest_sha256"  # the key of the manifest's own checksum
 TABLE, SOFT, MANIFEST, CARD = "train.jsonl", "soft.jsonl", "manifest.json", "README.md"
-UPLOADED = (TABLE, SOFT, MANIFEST, CARD)  # without the journal and the lock
+PARQUET = "train.parquet"  # the same rows as TABLE
+UPLOADED = (TABLE, PARQUET, SOFT, MANIFEST, CARD)  # without the journal and the lock
 
 
 def read(dataset: Dataset) -> list[Example]:

@@ -24,10 +24,15 @@ def argument_problems(arguments: Sequence[str], schema: type[Config]) -> Iterato
     yield from credential_problems(arguments)
     # Choices of other folders than ours and --config-dir are not known here.
     elsewhere = any("hydra.searchpath" in argument for argument in arguments)
-    for argument in arguments:
+    for before, argument in zip(["", *arguments], arguments, strict=False):
         found = ASSIGNMENT.fullmatch(argument)
         if argument.startswith("--") and found is None:
             yield from flag_problems(argument, schema)
+        elif "=" not in argument and argument[:1] not in ("-", "~") and before[:1] != "-":
+            yield (
+                f"{argument!r} is not an option: type NAME=VALUE, for example task=jnli; quote a "
+                "text with spaces"
+            )
         elif found is not None and not elsewhere and not found[2].startswith("hydra"):
             yield from assignment_problems(found[2], found[3], arguments, schema)
 

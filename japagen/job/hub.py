@@ -42,9 +42,14 @@ def check(name: str | None) -> None:
     try:
         HfApi().whoami()
     except Exception as error:  # of the hub or of its HTTP library, which its versions change
-        if getattr(getattr(error, "response", None), "status_code", None) in (401, 403):
+        if status(error) in (401, 403):
             raise UserError(f"push_to_hub={name}: the hub refuses the token; {LOGIN}") from None
         log.warning("push_to_hub=%s: the hub does not answer yet (%s)", name, hidden(error)[:200])
+
+
+def status(error: Exception) -> int | None:
+    """Return the HTTP status of an error of the hub, if it has one."""
+    return getattr(getattr(error, "response", None), "status_code", None)
 
 
 def quiet() -> None:
@@ -68,9 +73,11 @@ def push(folder: Path, name: str, kind: str, files: Sequence[str]) -> None:
         )
     except Exception as error:  # of the hub and of the HTTP library
         left_out = "--exclude predictions.jsonl --exclude 'journal.jsonl*'"
+        place = shlex.quote(str(folder))
+        login = f" {LOGIN}, then" if status(error) in (401, 403) else ""
         raise UserError(
-            f"push_to_hub={name} failed: {hidden(error)}\n"
-            f"The {kind} in {folder} is complete. To upload it, {LOGIN}, and type:\n"
-            f"  hf upload {name} {shlex.quote(str(folder))} --repo-type {kind} --private {left_out}"
+            f"push_to_hub={name} failed: {' '.join(hidden(error).split())[:300]}. The {kind} is "
+            f"complete; to upload it again,{login} type: "
+            f"hf upload {name} {place} --repo-type {kind} --private {left_out}"
         ) from error
     log.info("uploaded to the hub as the private %s %s", kind, name)

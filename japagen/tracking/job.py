@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 import math
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -31,7 +31,8 @@ class Job:
     """A job as its run in MLflow shows it.
 
     `method` is the row of the report's table, `uri` the store, `experiment` the task's name,
-    `options` the configuration without secrets, `params` the same as scalars with dotted keys.
+    `options` the configuration without secrets, `params` the same as scalars with dotted keys,
+    `recorded` whether MLflow records it, `others` the names of further loggers.
     """
 
     stage: str
@@ -43,6 +44,7 @@ class Job:
     params: Mapping[str, object]
     recorded: bool
     system_metrics: bool
+    others: Sequence[str] = ()
 
     @property
     def groups(self) -> dict[str, str]:
@@ -81,8 +83,9 @@ def job_of(config: Config, stage: str) -> Job:
         method=method,
         options=options,
         params=params(options, seed),
-        recorded=config.logger.name != "none",
+        recorded=config.logger.mlflow,
         system_metrics=config.logger.system_metrics,
+        others=config.logger.others,
     )
 
 

@@ -1,4 +1,4 @@
-"""A shared view of MLflow's page of an experiment: its scored runs, the best first."""
+"""A shared view of MLflow's page of an experiment: its scored runs, the best first, and charts."""
 
 from __future__ import annotations
 
@@ -28,6 +28,36 @@ COLUMNS = [
     "params.`llm`",
     "attributes.`Duration`",
 ]
+SECTION = {
+    "uuid": "scores",
+    "name": "Scores",
+    "display": True,
+    "isReordered": False,
+    "deleted": False,
+    "isGenerated": False,
+    "columns": 2,
+    "cardHeight": 420,
+}
+# Of every chart; MLflow adds one for each further metric below.
+CARD = {"metricSectionId": SECTION["uuid"], "deleted": False, "isGenerated": False}
+CHARTS = [
+    # Names of runs begin with the method.
+    {
+        **CARD,
+        "uuid": "score",
+        "type": "BAR",
+        "metricKey": "score",
+        "runsCountToCompare": 20,
+    },
+    {
+        **CARD,
+        "uuid": "rows",
+        "type": "SCATTER",
+        "xaxis": {"key": "train/rows", "type": "METRIC"},
+        "yaxis": {"key": "score", "type": "METRIC"},
+        "runsCountToCompare": 100,
+    },
+]
 # The names are those of MLflow 3's front end (ExperimentPageUIState and its search facets).
 VIEW = {
     # Runs of sweeps and of generation have no score, and are left out.
@@ -49,6 +79,9 @@ VIEW = {
     "runsHiddenMode": "FIRST_20_RUNS",
     "viewMaximized": False,
     "runListHidden": False,
+    "compareRunCharts": CHARTS,
+    "compareRunSections": [SECTION],
+    "isAccordionReordered": True,  # else MLflow sorts the sections by name
     "groupBy": None,
     "groupsExpanded": {},
     "useGroupedValuesInCharts": True,

@@ -1,4 +1,4 @@
-"""One MLflow run of one job: what it records."""
+"""The run of one job: what it records in MLflow and in further loggers."""
 
 from __future__ import annotations
 
@@ -17,6 +17,7 @@ from japagen.config.secret import hidden, hidden_values
 from japagen.tracking import safe
 from japagen.tracking.attempt import Question, attempt, log
 from japagen.tracking.entry import batches, deliver, seconds
+from japagen.tracking.mirror import Mirror
 from japagen.tracking.unsent import Unsent, keep_refused, send
 
 if TYPE_CHECKING:
@@ -40,6 +41,12 @@ class Run:
         self.id, self.experiment = "", ""
         self.lost = ""  # the reason of MLflow's first failure
         self.monitor: Any = None  # MLflow's, which has no types
+        self.mirrors: list[Mirror] = []  # further loggers
+
+    @property
+    def idle(self) -> bool:
+        """Whether nothing records the run."""
+        return self.unsent is None and not self.mirrors
 
     def metrics(self, values: Mapping[str, float], step: int | None = None) -> None:
         """Record numbers, at `step` if they form a curve."""
@@ -60,7 +67,7 @@ class Run:
 
     def text(self, text: str, name: str) -> None:
         """Record a text as the artifact `name`, e.g. "samples.md"."""
-        if self.unsent is None:
+        if self.idle:
             return
         with tempfile.TemporaryDirectory() as folder:
             path = Path(folder) / Path(name).name
@@ -72,7 +79,7 @@ class Run:
 
         Secrets are hidden in each value: in a whole line, that could break the JSON.
         """
-        if self.unsent is None:
+        if self.idle:
             return
         with tempfile.TemporaryDirectory() as folder:
             path = Path(folder) / name
@@ -87,7 +94,7 @@ class Run:
 
     def file(self, path: Path, folder: str = "") -> None:
         """Record a copy of the file `path` as an artifact in `folder`, without known secrets."""
-        if self.unsent is None:
+        if self.idle:
             return
         with tempfile.TemporaryDirectory() as place:
             try:
@@ -114,7 +121,7 @@ class Run:
         """
         import matplotlib
 
-        if self.unsent is None:
+        if self.idle:
             return
         with (
             tempfile.TemporaryDirectory() as folder,
@@ -137,7 +144,7 @@ class Run:
 
         `context`: "training", "evaluation" or "generation".
         """
-        if self.unsent is None:
+        if self.idle:
             return
         # Not mlflow.data.from_pandas: this digest covers every row, is the same on every machine,
         # and needs no memory.
@@ -154,7 +161,12 @@ class Run:
         self.call({"do": "dataset", "dataset": values, "context": context})
 
     def call(self, entry: dict[str, Any]) -> None:
-        """Send `entry` to MLflow; after the first failure, keep it in a file."""
+        """Send `entry` to MLflow; after the first failure, keep it in a file.
+
+        Further loggers get it, too.
+        """
+        for mirror in self.mirrors:
+            mirror.take(entry)
         if self.unsent is None:
             return
         client, unsent = self.client, self.unsent

@@ -14,7 +14,7 @@ from japagen.config.schema import Config
 from japagen.config.secret import hidden
 from japagen.gold.fetch import GoldMissing
 from japagen.job import sweep
-from japagen.tracking import connect, leaderboard, parent, source
+from japagen.tracking import connect, leaderboard, mirror, parent, source
 from japagen.tracking.alive import close_ended, own_tags
 from japagen.tracking.attempt import Question, attempt
 from japagen.tracking.job import Job, job_of
@@ -26,13 +26,16 @@ log = logging.getLogger("japagen.tracking")
 
 @contextmanager
 def run(config: Config, stage: str, tags: Mapping[str, str]) -> Iterator[Run]:
-    """One MLflow run for a job; `stage` is generate, estimate, train, seeds or evaluate.
+    """One run for a job, in MLflow and further loggers.
+
+    `stage` is generate, estimate, train, seeds or evaluate.
 
     An exception ends it as FAILED (Ctrl+C: KILLED), with the message as tag `error` and the
     traceback as error.txt, and is raised again. A failure of MLflow itself is one warning.
+    UserError if a further logger cannot be opened.
     """
     job = job_of(config, stage)
-    recorded = begin(job, tags) if job.recorded else Run()
+    recorded = begin(job, tags) if job.recorded or job.others else Run()
     try:
         yield recorded
     except GoldMissing as error:
@@ -76,19 +79,20 @@ def baselines(job: Job) -> dict[str, float]:
     return attempt(Question(), job.uri, search) or {}
 
 
-def where(job: Job, run: connect.Named) -> str:
-    """The command or address that shows `run`; "" if it was not recorded."""
-    return connect.page(job.uri, job.experiment, run)
+def where(job: Job, run: Run) -> str:
+    """The commands or addresses that show `run`; "" if it was not recorded."""
+    places = [connect.page(job.uri, job.experiment, run), *(one.where() for one in run.mirrors)]
+    return "\n  and  ".join(filter(None, places))
 
 
 def begin(job: Job, tags: Mapping[str, str]) -> Run:
     """A new run with the job's tags, params and config.yaml; in files if MLflow fails."""
     from omegaconf import OmegaConf
 
-    if connect.address(Config.mlflow_uri) != job.uri and connect.VARIABLE in os.environ:
-        log.info("runs go to mlflow_uri=%s, not to %s", hidden(job.uri), connect.VARIABLE)
-    recorded = create(job)
-    recorded.tags({**job.groups, **tags})
+    mirrors = mirror.begin(job, tags.get("job", ""))
+    recorded = create(job) if job.recorded else Run(hidden(job.name))
+    recorded.mirrors = mirrors
+    recorded.tags({"stage": job.stage, "method": job.method, **job.groups, **tags})
     recorded.params(job.params)
     recorded.text(OmegaConf.to_yaml(OmegaConf.create(dict(job.options))), "config.yaml")
     if job.system_metrics:
@@ -98,6 +102,8 @@ def begin(job: Job, tags: Mapping[str, str]) -> Run:
 
 def create(job: Job) -> Run:
     """The run in MLflow, below its sweep's."""
+    if connect.address(Config.mlflow_uri) != job.uri and connect.VARIABLE in os.environ:
+        log.info("runs go to mlflow_uri=%s, not to %s", hidden(job.uri), connect.VARIABLE)
     recorded, head, now = Run(hidden(job.name), job.uri), parent.known(), int(time.time() * 1000)
     # `key`: a run that was created although MLflow's answer got lost is found by it.
     own = {"stage": job.stage, "method": hidden(job.method), "key": uuid.uuid4().hex}

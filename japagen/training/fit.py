@@ -73,6 +73,7 @@ def fit(
     measured = {
         **score.measure(training.task, name, rows),
         **parts.overlap,
+        "train/rows": float(len(parts.train)),
         "train/seconds": seconds,
         "train/examples_per_second": module.speed(),
         "cost/seconds_per_1000": each,

@@ -14,7 +14,7 @@ import yaml
 from japagen.config.check import check
 from japagen.config.schema import GenerateConfig
 from japagen.config.task import Task
-from japagen.dataset import identity
+from japagen.dataset import identity, parquet
 from japagen.dataset.card import card
 from tests.conftest import Compose
 
@@ -27,6 +27,7 @@ def folder_of(composed: Compose, place: Path, task: Task, labels: list[Any]) -> 
     rows = [{"id": str(n), "sentence": "文```", "label": label} for n, label in enumerate(labels)]
     lines = [json.dumps(row, ensure_ascii=False) for row in rows]
     (place / "train.jsonl").write_text("\n".join(lines) + "\n", encoding="utf-8")
+    parquet.write(place, task)
     manifest = {"accepted": len(rows), "replies": 9, "rejected": {}}
     text = card(replace(made, task=task), manifest, lines)
     (place / "README.md").write_text(text, encoding="utf-8")

@@ -29,6 +29,7 @@ from japagen.job.argument import argument_problems
         ("--shots", "type shots=VALUE"),
         ("task.wording.system=晴れ", """type 'task.wording.system="晴れ"'"""),
         ("task.labels=[晴れ,雨]", """type 'task.labels=["...", "..."]'"""),
+        ("日本語", "'日本語' is not an option: type NAME=VALUE"),
         ("prompt.path=置き場/p.json", "'置' without quotes"),
         ("mlflow_uri=http://me:planted@host", "mlflow_uri contains a password"),
     ],
@@ -57,6 +58,7 @@ def test_the_quoted_argument_works_when_typed(value: str) -> None:
     "arguments",
     [
         ["shots=1", "task.clean.max_chars=3", "+llm.sampling.top_k=3", "-m"],
+        ["-cn", "generate", "--config-dir", "mine", "~llm.sampling.top_k"],
         ["task=choice(jnli,jsts)", "task=jnli,jsts", "experiment=main", "task=[jnli]"],
         ["hydra/launcher=joblib", "hydra.launcher.n_jobs=2", "--cfg", "job", "--multirun"],
         ['task.wording.system="日本語"', "task.labels=['晴れ', \"雨\"]", "~llm.sampling"],

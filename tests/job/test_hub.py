@@ -15,7 +15,7 @@ from japagen.job import hub
 
 
 def refused(status: int) -> Any:
-    def whoami(_self: object) -> None:
+    def whoami(*_given: object, **_named: object) -> None:
         response: Any = SimpleNamespace(status_code=status, headers={}, request=None)
         raise HfHubHTTPError("refused", response=response)
 
@@ -81,7 +81,12 @@ def test_a_failed_upload_says_how_to_repeat_it(
         raise RuntimeError("connection refused")
 
     monkeypatch.setattr(huggingface_hub.HfApi, "create_repo", unreachable)
-    with pytest.raises(UserError, match=r"hf upload me/x .* --repo-type model"):
+    with pytest.raises(UserError, match=r"hf upload me/x .* --repo-type model") as error:
+        hub.push(tmp_path / "my student", "me/x", "model", [])
+    assert "\n" not in str(error.value)
+    assert "login" not in str(error.value)
+    monkeypatch.setattr(huggingface_hub.HfApi, "create_repo", refused(403))
+    with pytest.raises(UserError, match=r"hf auth login.*, then type: hf upload"):
         hub.push(tmp_path / "my student", "me/x", "model", [])
 
 
