@@ -18,6 +18,7 @@ from hydra.experimental.callback import Callback
 from hydra.types import RunMode, TaskFunction
 from omegaconf import DictConfig, OmegaConf, flag_override
 
+from japagen import stop as stopping
 from japagen.config import schema as schemas
 from japagen.config.credential import as_arguments, credential_problems
 from japagen.config.error import UserError
@@ -64,6 +65,7 @@ class Sweep(Callback):
         """Create the sweep's state folder, and finish it however the process ends."""
         refuse_secrets(config)
         leave_out(config)
+        stopping.politely()
         try:
             self.folder, self.lock = sweep.begin(config, own_tags())
         except UserError as error:

@@ -9,7 +9,7 @@ from omegaconf import DictConfig
 
 from japagen.config import schema
 from japagen.job.command import command
-from japagen.job.job import job
+from japagen.job.job import job, loading
 
 USAGE = """Labelled Japanese training data from an LLM, and compact students trained on it.
 
@@ -74,7 +74,8 @@ def run(name: str, program: str) -> None:
 def generate(cfg: DictConfig) -> None:
     """Write a synthetic dataset."""
     with job():
-        from japagen.command.generate import run
+        with loading():
+            from japagen.command.generate import run
 
         run(cfg)
 
@@ -82,7 +83,8 @@ def generate(cfg: DictConfig) -> None:
 def train(cfg: DictConfig) -> float | None:
     """Train a student; its score."""
     with job():
-        from japagen.command.train import run
+        with loading():
+            from japagen.command.train import run
 
         return run(cfg)
     return None
@@ -91,7 +93,8 @@ def train(cfg: DictConfig) -> float | None:
 def evaluate(cfg: DictConfig) -> float | None:
     """Evaluate an LLM, a student or a dataset; its score."""
     with job():
-        from japagen.command.evaluate import run
+        with loading():
+            from japagen.command.evaluate import run
 
         return run(cfg)
     return None

@@ -24,7 +24,9 @@ SECRET = (
 PARAMETER = (
     r"(?i:[?&;](?:key|sig|auth|code|pass|pwd|jwt|sas|(?:\w+[_-])?token|x-(?:amz|goog)-\w+)=)"
 )
-VARIABLE = re.compile(r"(?i)(?:^|_)(?:KEY|TOKEN|SECRET|PASSWORD|PASSWD)$")
+VARIABLE = re.compile(
+    r"(?i)(?:^|_)(?:API)?(?:KEY|TOKEN|SECRET|PASSWORD|PASSWD|PASS|PASSPHRASE|COOKIE|PAT)(?:_?\d+)?$"
+)
 
 # What looks like a secret. Group 1 of each is kept, the rest becomes ***.
 PATTERNS = tuple(
@@ -73,11 +75,17 @@ def remember_all(config: Mapping[str, Any]) -> None:
     """Remember every secret of a configuration and of the environment.
 
     These are: options whose key says that they are secret, passwords and tokens in addresses, the
-    variable that `llm.api_key_env` names, and variables with names such as OPENAI_API_KEY.
+    variable that `llm.api_key_env` names, variables with names such as OPENAI_API_KEY, and
+    passwords and tokens in the addresses of other variables.
     """
     for name, value in os.environ.items():
-        if VARIABLE.search(name) and len(value) > CUT and not value.startswith(("/", "~")):
+        # A path names a file with a secret.
+        path = value.startswith("~") or (value.startswith("/") and os.access(value, os.F_OK))
+        if VARIABLE.search(name) and len(value) >= CUT and not path:
             remember(value)
+        for part in in_address(value):
+            if len(part) >= CUT:  # a shorter one may be the name of a user
+                remember(part)
     for value in secrets(config):
         remember(value)
     for variable in named_variables(config):
@@ -166,7 +174,8 @@ def in_address(text: str) -> Iterator[str]:
         user, colon, password = found[1].partition(":")
         secret = password if colon else user
         yield from (secret, unquote(secret))
-    for found in re.finditer(rf"(?:{PARAMETER}|[?&](?:\w*[_-])?{SECRET}=)([^\s&#'\"]+)", text):
+    named = rf"(?:{PARAMETER}|(?:^|[?&;])(?:\w*[_-])?{SECRET}=)"
+    for found in re.finditer(rf"{named}([^\s&#;'\"]+)", text):
         yield from (found[1], unquote_plus(found[1]))
 
 

@@ -6,6 +6,7 @@ import contextlib
 import sys
 from collections.abc import Iterable, Iterator, Sequence
 
+from japagen import stop
 from japagen.config.schema import Config
 from japagen.job.argument import argument_problems
 from japagen.job.chosen import chosen_problems
@@ -29,7 +30,8 @@ def command(schema: type[Config], about: str, program: str) -> Iterator[None]:
         raise SystemExit(0)
     if not any(argument.startswith(COMPLETION) for argument in arguments):
         stop_for(problems(arguments, schema))
-    yield
+    with stop.one_line():
+        yield
 
 
 def problems(arguments: Sequence[str], schema: type[Config]) -> Iterator[str]:

@@ -6,13 +6,13 @@ import contextlib
 import errno
 import logging
 import os
-import signal
 import sys
 from collections.abc import Iterator
 
 from hydra.core.hydra_config import HydraConfig
 from hydra.types import RunMode
 
+from japagen import stop
 from japagen.config.error import UserError
 from japagen.config.secret import hidden, remember_all
 from japagen.job.console import printable, shown
@@ -45,12 +45,12 @@ def job() -> Iterator[None]:
     remember_all({})  # keys in the environment
     prepare(logging.getLogger())
     try:
-        signal.signal(signal.SIGTERM, signal.default_int_handler)
+        stop.politely()
         refuse_chdir()
         yield
     except KeyboardInterrupt:
         log.warning("stopped; finished work is kept. The same command resumes where it can.")
-        raise SystemExit(130) from None
+        raise SystemExit(stop.code()) from None
     except UserError as error:
         fail(error)
     except OSError as error:
@@ -66,6 +66,12 @@ def job() -> Iterator[None]:
     except Exception:
         log.exception("the job failed")
         raise
+
+
+def loading() -> contextlib.AbstractContextManager[None]:
+    """Around the imports of a job: a signal ends a single job at once; a sweep has begun things."""
+    single = HydraConfig.get().mode != RunMode.MULTIRUN
+    return stop.starting() if single else contextlib.nullcontext()
 
 
 def refuse_chdir() -> None:

@@ -10,8 +10,10 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from japagen import stop
 from japagen.config.error import UserError
-from japagen.job.console import printable, shown
+from japagen.job.console import shown
+from japagen.job.parser import complain, parsed
 from japagen.prediction import job, option, write
 from japagen.prediction.chunk import Chunk, Layout, Source
 from japagen.prediction.label import added, label
@@ -21,7 +23,7 @@ from japagen.prediction.progress import Progress, Watched
 if TYPE_CHECKING:
     from japagen.student.predictor import Predictor
 
-STRICT, STOPPED = 3, 130  # exit codes
+STRICT = 3  # exit code
 
 
 @dataclass
@@ -43,17 +45,17 @@ class Work:
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Label the rows and say how many were bad; the exit code."""
-    options = option.parser().parse_args(arguments)
-    printable()
+    options = parsed(option.parser(), arguments)
+    stop.politely()
     parts = Parts(options.output.expanduser().resolve())
     try:
         state = run(options, parts)
     except UserError as error:
-        print(f"predict: {error}", file=sys.stderr)
+        complain("predict", error)
         return 1
     except KeyboardInterrupt:
         print(f"Stopped at {saved(parts):,} rows; repeat the command to continue.", file=sys.stderr)
-        return STOPPED
+        return stop.code()
     report(state, options.output)
     return STRICT if options.strict and state.bad else 0
 

@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from japagen.config.error import UserError, did_you_mean
+from japagen.job.parser import Parser
 from japagen.student.backend import AUTO, BACKENDS
 from japagen.student.predictor import BATCH
 
@@ -14,14 +15,14 @@ FORMATS = ("jsonl", "csv", "tsv", "parquet")
 CHUNK = 8192  # rows
 
 
-def parser() -> argparse.ArgumentParser:
+def parser() -> Parser:
     """Return the parser of the command line."""
-    made = argparse.ArgumentParser(
+    made = Parser(
         prog="japagen predict",
         description="Label the rows of a file with a saved student. "
         "A command that was stopped resumes when it is repeated.",
         epilog="Exit code: 0, 1 after an error, 3 with --strict if there were bad rows, "
-        "130 after Ctrl+C.",
+        "130 after Ctrl+C, 143 after SIGTERM.",
     )
     made.add_argument("folder", type=Path, metavar="FOLDER", help="a student: students/NAME")
     add_files(made)

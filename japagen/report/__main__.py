@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-import argparse
 import re
 import sys
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
-from japagen import tracking
+from japagen import stop, tracking
 from japagen.config.error import UserError
 from japagen.config.schema import Config
+from japagen.files import write_whole
+from japagen.job.parser import Parser, complain, parsed
 from japagen.report import chart, markdown, page, summary
 from japagen.report.chart import Chart
 from japagen.report.summary import Summary
@@ -18,22 +19,22 @@ from japagen.report.summary import Summary
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Read the store, write the report and say where it is; the exit status."""
-    options = parser().parse_args(arguments)
+    options = parsed(parser(), arguments)
     try:
         uri = tracking.address(options.mlflow_uri)
         found = summary.summarise(read(uri), options.task, options.reference)
         path = write(found, uri, Path(options.out))
     except UserError as error:
-        print(f"report: {error}", file=sys.stderr)
+        complain("report", error)
         return 1
     print(f"{len(found.runs)} runs, {len(found.labels)} methods, {len(found.columns)} tasks")
     print(f"report: {path}")
     return 0
 
 
-def parser() -> argparse.ArgumentParser:
+def parser() -> Parser:
     """The options."""
-    made = argparse.ArgumentParser(
+    made = Parser(
         prog="python -m japagen.report",
         description="A table of results with charts, from the runs in MLflow.",
     )
@@ -77,7 +78,7 @@ def write(found: Summary, uri: str, folder: Path) -> Path:
     try:
         folder.mkdir(parents=True, exist_ok=True)
         for name, text in texts.items():
-            (folder / name).write_text(text, encoding="utf-8", errors="backslashreplace")
+            write_whole(folder / name, text.encode("utf-8", "backslashreplace").decode())
     except OSError as error:
         raise UserError(
             f"cannot write {error.filename or folder}: {error.strerror}. "
@@ -93,4 +94,5 @@ def files(kind: str, charts: Sequence[Chart]) -> Iterator[tuple[str, Chart]]:
 
 
 if __name__ == "__main__":
+    stop.at_once()
     sys.exit(main())

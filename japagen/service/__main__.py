@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import logging
 import signal
 import sys
 from collections.abc import Callable, Sequence
@@ -11,7 +12,10 @@ from contextlib import closing
 from dataclasses import fields
 from typing import TYPE_CHECKING
 
+from japagen import stop
 from japagen.config.error import UserError
+from japagen.job.log import prepare
+from japagen.job.parser import Parser, complain, parsed
 from japagen.service import address, key, openapi
 from japagen.service.limit import Limits
 from japagen.student.backend import AUTO, BACKENDS, needed
@@ -28,20 +32,22 @@ GRACE = 30  # seconds for the requests in flight at the end
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Serve until SIGTERM or SIGINT; the exit status."""
-    options = parser().parse_args(arguments)
+    options = parsed(parser(), arguments)
+    stop.politely()
     try:
         serve(options)
     except UserError as error:
-        print(f"serve: {error}", file=sys.stderr)
+        complain("serve", error)
         return 1
     except KeyboardInterrupt:  # while the student is opened
-        return 130
+        print("Stopped", file=sys.stderr)
+        return stop.code()
     return 0
 
 
-def parser() -> argparse.ArgumentParser:
+def parser() -> Parser:
     """The options."""
-    made = argparse.ArgumentParser(
+    made = Parser(
         prog="japagen serve",
         description="Serve a saved student over HTTP: POST /predict, GET /health, page /docs. "
         f"The API key is read from {key.VARIABLE}.",
@@ -157,6 +163,8 @@ def prepared(app: FastAPI, log: bool) -> uvicorn.Server:
         backlog=address.BACKLOG,
         timeout_graceful_shutdown=GRACE,
     )
+    for name in ("uvicorn", "uvicorn.access"):
+        prepare(logging.getLogger(name))  # a path may carry a key in its query
     server = uvicorn.Server(config)
 
     def stop(*_: object) -> None:

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-import argparse
 import re
 import shutil
 import sys
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
-from japagen.config.secret import remember_all
+from japagen import stop
+from japagen.job.parser import Parser, parsed
 from japagen.tracking.attempt import quiet, reason
 from japagen.tracking.unsent import FOLDER, has_end, refused_file, send
 
@@ -18,14 +18,13 @@ OURS = re.compile(r"[0-9a-f]{32}(\.jsonl|\.refused\.jsonl|\.lock)?")
 
 def main(arguments: Sequence[str] | None = None) -> None:
     """The command."""
-    options = parser().parse_args(arguments)
-    remember_all({"mlflow_uri": options.mlflow_uri})
+    options = parsed(parser(), arguments)
     raise SystemExit(1 if sync(Path(options.folder), options.mlflow_uri) else 0)
 
 
-def parser() -> argparse.ArgumentParser:
+def parser() -> Parser:
     """The options."""
-    made = argparse.ArgumentParser(
+    made = Parser(
         prog="python -m japagen.tracking",
         description="Send to MLflow what it did not take while jobs ran.",
     )
@@ -102,4 +101,5 @@ def leftovers(folder: Path) -> Iterator[Path]:
 
 
 if __name__ == "__main__":
+    stop.at_once()
     main()

@@ -82,7 +82,7 @@ def test_a_signal_stops_cleanly(tmp_path: Path, number: signal.Signals) -> None:
         time.sleep(0.1)
     process.send_signal(number)
     output, _ = process.communicate(timeout=60)
-    assert process.returncode == 130, output
+    assert process.returncode == 128 + number, output
     assert "The same command resumes" in output
     assert "Traceback" not in output
 

@@ -42,10 +42,10 @@ def service(folder: Path, *words: str, **environment: str) -> Iterator[subproces
             process.kill()
 
 
-def post(port: int, body: bytes, **headers: str) -> tuple[int, Any]:
+def post(port: int, body: bytes, path: str = "/predict", **headers: str) -> tuple[int, Any]:
     """The status and the JSON of a request."""
     with closing(http.client.HTTPConnection("127.0.0.1", port, timeout=60)) as connection:
-        connection.request("POST", "/predict", body, headers)
+        connection.request("POST", path, body, headers)
         answer = connection.getresponse()
         return answer.status, json.loads(answer.read())
 
