@@ -44,7 +44,9 @@ def find(rows: Mapping[str, Sequence[Row]]) -> dict[str, list[Telling]]:
     found = dict[str, list[Telling]]()
     for label, own in counts.items():
         others = [other for other in rows if other != label]
-        rest = max(1, sum(number[other] for other in others))
+        rest = sum(number[other] for other in others)
+        if not rest:
+            continue
         every = [
             Telling(gram, count / number[label], sum(holders[o][gram] for o in others) / rest)
             for gram, count in own.items()
