@@ -16,7 +16,6 @@ from japagen.config.error import UserError, did_you_mean
 from japagen.config.schema import LLM, EvaluateConfig
 from japagen.config.task import Task
 from japagen.dataset import identity, table
-from japagen.evaluation import dataset as synthetic
 from japagen.evaluation import prompting
 from japagen.evaluation.answers import Answers, dollars, predictions, prior
 from japagen.evaluation.console import end, show
@@ -26,6 +25,11 @@ from japagen.gold.example import Example
 from japagen.gold.fetch import GoldMissing
 from japagen.job.console import plain_console
 from japagen.llm import question
+from japagen.quality import labels
+from japagen.quality import measure as quality
+from japagen.quality import show as shown
+from japagen.quality.data import beside_gold
+from japagen.quality.measured import Measured
 from japagen.student import exports
 
 log = logging.getLogger(__name__)
@@ -110,33 +114,44 @@ def write_exports(
 
 def evaluate_dataset(config: EvaluateConfig) -> float:
     """Measure the synthetic dataset that the options name; returns its diversity."""
-    from japagen.student import saved
-    from japagen.student.backend import usable
-
     with tracking.run(config, "evaluate", {}) as track:
         named = identity.of(config)
-        rows, opened = table.read(named), None
-        if config.student.path:
-            folder = find_student(config.student.path, config.mlflow_uri)
-            # The weights as they were trained: rounded ones would change the measure.
-            name = "torch_gpu" if usable(folder, "torch_gpu") else "torch"
-            opened = saved.load(folder, config.task, name)
-        batch_size = config.student.batch_size
-        measured, lines = synthetic.measure(rows, config.task, config.gold_dir)
-        agreed, more = synthetic.label_correctness(rows, config.task, opened, batch_size)
-        metrics = {f"quality/{key}": value for key, value in {**measured, **agreed}.items()}
-        track.metrics(metrics)
+        rows = table.read(named)
+        data, lines = beside_gold(rows, config.task, config.gold_dir)
+        found = quality.whole(data, config.embedded_rows)
+        lines += judge(config, found)
+        path = shown.record(found, named.folder, track)
         track.tags({"fingerprint": named.fingerprint, "folder": str(named.folder.absolute())})
-        path = str(named.folder / table.TABLE)
-        track.dataset(table.rows(rows, config.task), named.folder.name, path, "evaluation")
+        source = str(named.folder / table.TABLE)
+        track.dataset(table.rows(rows, config.task), named.folder.name, source, "evaluation")
         title = f"{config.task.name}, synthetic dataset by {config.llm.name}"
-        lines = [*lines, *more, f"dataset: {named.folder}"]
-        end(
-            synthetic.quality_table(title, metrics),
-            lines,
-            tracking.where(tracking.job_of(config, ""), track),
-        )
-        return metrics["quality/diversity"]
+        lines = [*shown.lines(found, path), *lines, f"dataset: {named.folder}"]
+        where = tracking.where(tracking.job_of(config, ""), track)
+        end(shown.table(found, title), lines, where)
+        return found.metrics["diversity"]
+
+
+def judge(config: EvaluateConfig, found: Measured) -> list[str]:
+    """Compare the labels with a saved student and the LLM, if given; return lines."""
+    lines = list[str]()
+    if config.student.path:
+        from japagen.student import saved
+        from japagen.student.backend import usable
+
+        folder = find_student(config.student.path, config.mlflow_uri)
+        # The weights as they were trained: rounded ones would change the measure.
+        name = "torch_gpu" if usable(folder, "torch_gpu") else "torch"
+        opened = saved.load(folder, config.task, name)
+        lines += labels.by_student(found, opened, config.student.batch_size)
+    else:
+        needed = "give a student trained on gold: student.path=FOLDER"
+        lines.append(f"label correctness: not measured; {needed}")
+    if config.prompted_rows:
+        some = load.sample(found.data.rows, config.prompted_rows, config.seed)
+        asked = prompting.of(config)
+        answers = prompting.run(asked, some)
+        labels.by_llm(found, some, predictions(answers.by_row, some, config.task))
+    return lines
 
 
 def find_student(path: str, mlflow_uri: str) -> Path:

@@ -196,7 +196,14 @@ class EvaluateConfig(Config, Exporting):
         None, "number of gold rows, drawn by seed; the score is then called partial", least=2
     )
     prompted_rows: int = limited(
-        0, "with subject=student, rows that the LLM answers too, to compare the speeds", least=0
+        0,
+        "with subject=student or dataset, rows that the LLM is asked for the label of",
+        least=0,
+    )
+    embedded_rows: int = limited(
+        500,
+        "with subject=dataset, rows of it and of gold that the embedded encoder reads; 0 for none",
+        least=0,
     )
     max_chars: int = limited(400, "characters of each text that the LLM sees", least=1)
     answer_dir: str = option("answers", "folder of the LLM's answers to gold rows")

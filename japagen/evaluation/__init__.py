@@ -1,4 +1,4 @@
-"""The LLM prompted, a saved student or a dataset, measured on gold.
+"""The LLM prompted or a saved student, measured on gold.
 
-For evaluate.py: `prompting`, `answers`, `dataset`, `score`, `console`.
+For evaluate.py: `prompting`, `answers`, `score`, `console`.
 """

@@ -14,21 +14,22 @@ if TYPE_CHECKING:
     from jinja2 import Environment
     from markupsafe import Markup
 
+HERE = Path(__file__).parent
 JAPANESE = re.compile(r"[\u3040-\u30ff\u3400-\u9fff]")
 
 
-def render(name: str, **values: Any) -> str:
-    """The template `name` with `values`."""
-    return environment().get_template(name).render(**values)
+def render(name: str, folder: Path = HERE, **values: Any) -> str:
+    """The template `name` with `values`; it may include templates of `folder` and of the report."""
+    return environment(folder).get_template(name).render(**values)
 
 
-@functools.lru_cache(maxsize=1)
-def environment() -> Environment:
+@functools.lru_cache(maxsize=2)
+def environment(folder: Path) -> Environment:
     """Jinja with the report's filters; a name that a template does not get is an error."""
     from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
     made = Environment(
-        loader=FileSystemLoader(Path(__file__).parent),
+        loader=FileSystemLoader([folder, HERE]),
         autoescape=True,
         undefined=StrictUndefined,
         trim_blocks=True,

@@ -1,0 +1,114 @@
+"""Doubted labels, and agreement of the labels with another judge."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+from japagen.gold import metric
+from japagen.gold.example import Example
+from japagen.quality import classifier, doubt, unit
+from japagen.quality.data import SAMPLE, groups, in_order
+from japagen.quality.measured import Measured
+
+if TYPE_CHECKING:
+    import numpy as np
+
+    from japagen.student.predictor import Predictor
+
+
+def confident(found: Measured, own: np.ndarray, rows: Sequence[Example]) -> None:
+    """Add the rows whose label a classifier of their features doubts."""
+    doubts = doubted(found, own, groups(rows, found.data.task))
+    if doubts is None:
+        return
+    judged(found, doubts, rows, "a classifier of vectors, trained on the other rows")
+
+
+def judged(found: Measured, doubts: doubt.Doubts, rows: Sequence[Example], judge: str) -> None:
+    """Make `doubts`, whose places are those in `rows`, the doubts of the dataset."""
+    places = {row.id: place for place, row in enumerate(found.data.rows)}
+    found.doubted_by = judge
+    found.metrics |= doubts.shares()
+    moved = [
+        doubt.Doubt(places[rows[one.place].id], one.label, one.instead, one.probability)
+        for one in doubts.found
+    ]
+    found.doubts = doubt.Doubts(moved, doubts.confusion, doubts.checked)
+    for one in moved:
+        found.suspect(one.place, f"rather {one.instead}; p({one.label}) = {one.probability:.2f}")
+
+
+def doubted(found: Measured, features: np.ndarray, labels: Sequence[str]) -> doubt.Doubts | None:
+    """The doubts of a classifier in cross-validation; None, with a note, if it cannot be made."""
+    if line := unit.missing("cleanlab"):
+        note = f"label issues: not measured. {line}"
+        found.notes += [note] if note not in found.notes else []
+        return None
+    probabilities = classifier.probabilities(features, labels)
+    if probabilities is None:
+        return None
+    return doubt.find(probabilities, labels, sorted(set(labels)))
+
+
+def agreement(
+    found: Measured, rows: Sequence[Example], predicted: Sequence[str], name: str
+) -> dict[str, float]:
+    """`name` and `name/LABEL`: the share, from 0 to 1, of rows whose label the judge gives as well.
+
+    For regression Spearman's correlation. A prediction that is no label is a disagreement.
+    """
+    task = found.data.task
+    scores = metric.scores(task, [row.label for row in rows], predicted)
+    measured = {name: scores["accuracy" if task.kind == "classification" else "spearman"]}
+    if task.kind == "classification":
+        for label in task.labels:
+            own = [
+                one == label for row, one in zip(rows, predicted, strict=True) if row.label == label
+            ]
+            if own:
+                measured[f"{name}/{label}"] = sum(own) / len(own)
+    return measured
+
+
+def by_student(found: Measured, opened: Predictor, batch_size: int) -> list[str]:
+    """Add the agreement of a saved student, its score on gold, and the labels it doubts.
+
+    Returns lines for the console. At most 2,000 rows are predicted, and as many gold test rows.
+    """
+    data, lines = found.data, list[str]()
+    if opened.card["data"]["name"] != "gold":
+        lines.append("This student was not trained on gold, so its agreement says little.")
+    rows, test = in_order(data.rows, SAMPLE), in_order(data.test, SAMPLE)
+    logits = opened.logits([row.texts for row in rows], batch_size)
+    predicted = names(logits, opened)
+    found.metrics |= agreement(found, rows, predicted, "label_correctness")
+    if test:
+        own = names(opened.logits([row.texts for row in test], batch_size), opened)
+        scores = metric.scores(data.task, [row.label for row in test], own)
+        found.metrics["student_score"] = scores[data.task.metric]
+    if data.task.kind == "classification" and not unit.missing("cleanlab"):
+        from japagen.student.predictor import softmax
+
+        shares = softmax(logits)
+        doubts = doubt.find(shares, [row.label for row in rows], data.task.labels)
+        judged(found, doubts, rows, f"the student {opened.folder.name}")
+    return lines
+
+
+def names(logits: np.ndarray, opened: Predictor) -> list[str]:
+    """The predicted labels, or numbers as text for regression."""
+    from japagen.student.predictor import answers
+
+    return [str(row["predicted"]) for row in answers(logits, opened.task)]
+
+
+def by_llm(found: Measured, rows: Sequence[Example], answers: Sequence[Mapping[str, Any]]) -> None:
+    """Add the agreement of the LLM, asked for the label of `rows`; no label is a disagreement."""
+    predicted = [str(answer["predicted"] or "") for answer in answers]
+    if found.data.task.kind == "classification":
+        found.metrics |= agreement(found, rows, predicted, "llm_agreement")
+        places = {row.id: place for place, row in enumerate(found.data.rows)}
+        for row, label in zip(rows, predicted, strict=True):
+            if label != row.label:
+                found.suspect(places[row.id], f"the LLM asked again says {label or 'nothing'}")

@@ -1,0 +1,92 @@
+"""Vectors of texts from the embedded encoder."""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
+from japagen.embedded import assemble
+from japagen.embedded.e5 import no_progress
+
+if TYPE_CHECKING:
+    import numpy as np
+
+ENCODER = "e5_small_ja"
+# E5 was trained with a prefix; this one is for comparing texts with each other.
+PREFIX = "query: "
+LONGEST = 128  # tokens of a text; the rest is cut off
+BATCH = 32
+
+
+def of(rows: Sequence[Sequence[str]]) -> np.ndarray:
+    """(rows, texts of a row, 384) vectors of length 1: the mean of all tokens' last states.
+
+    Source: Wang et al. 2024, "Multilingual E5 Text Embeddings".
+    """
+    import numpy as np
+
+    texts = list(dict.fromkeys(text for row in rows for text in row))
+    place = {text: number for number, text in enumerate(texts)}
+    vectors = encoded(texts)
+    return np.stack([vectors[[place[text] for text in row]] for row in rows])
+
+
+@functools.lru_cache(maxsize=1)
+def encoder(folder: str) -> tuple[Any, Any]:
+    """The tokenizer and the model in a folder."""
+    from transformers import AutoModel, AutoTokenizer
+
+    opened: Any = AutoTokenizer
+    tokenizer = opened.from_pretrained(folder, local_files_only=True)
+    with no_progress():
+        model: Any = AutoModel.from_pretrained(
+            folder, local_files_only=True, add_pooling_layer=False
+        )
+    return tokenizer, model.eval()
+
+
+def encoded(texts: Sequence[str]) -> np.ndarray:
+    """(texts, 384) vectors; texts of like length share a batch."""
+    import numpy as np
+    import torch
+
+    tokenizer, model = encoder(str(assemble.student(ENCODER)))
+    order = sorted(range(len(texts)), key=lambda place: len(texts[place]))
+    found = np.empty((len(texts), model.config.hidden_size), np.float32)
+    for start in range(0, len(order), BATCH):
+        places = order[start : start + BATCH]
+        batch = tokenizer(
+            [PREFIX + texts[place] for place in places],
+            padding=True,
+            truncation=True,
+            max_length=LONGEST,
+            return_tensors="pt",
+        )
+        with torch.inference_mode():
+            states = model(**batch).last_hidden_state
+        mask = batch["attention_mask"].unsqueeze(-1)
+        mean = (states * mask).sum(1) / mask.sum(1)
+        found[places] = torch.nn.functional.normalize(mean, dim=-1).numpy()
+    return found
+
+
+def whole(vectors: np.ndarray) -> np.ndarray:
+    """(rows, width) of length 1: the vectors of a row's texts side by side."""
+    import numpy as np
+
+    found: np.ndarray = vectors.reshape(len(vectors), -1) / np.sqrt(vectors.shape[1])
+    return found
+
+
+def features(vectors: np.ndarray) -> np.ndarray:
+    """(rows, features) for a classifier; for pairs with the differences and products.
+
+    Source: Conneau et al. 2017, "Supervised Learning of Universal Sentence Representations".
+    """
+    import numpy as np
+
+    parts = [vectors[:, place] for place in range(vectors.shape[1])]
+    if len(parts) > 1:
+        parts += [np.abs(parts[0] - parts[-1]), parts[0] * parts[-1]]
+    return np.concatenate(parts, axis=1)
