@@ -107,7 +107,8 @@ def task_identity(task: Task, knowledge: bool) -> dict[str, Any]:
 
 def prompt_identity(prompt: Prompt) -> dict[str, Any]:
     """Return the options of a prompt that change what is asked."""
-    return {key: getattr(prompt, key) for key in ("name", "knowledge", "premise", "joint")}
+    keys = ["name", "knowledge", "premise", "joint", *(["taboo", "round"] if prompt.taboo else [])]
+    return {key: getattr(prompt, key) for key in keys}
 
 
 def llm_identity(llm: LLM) -> dict[str, Any]:

@@ -44,6 +44,23 @@ class Tally:
         """Return why replies that were asked for as `label` did not become examples of it."""
         return self.rejected[label] + Counter({"relabelled": self.moved[label]})
 
+    def report(self, labels: Sequence[str], surplus: Mapping[str, int]) -> dict[str, Any]:
+        """Return the manifest's counts; `surplus`: unused relabelled replies of each label."""
+        rejected = {label: Counter(counts) for label, counts in self.rejected.items()}
+        for label, count in surplus.items():
+            rejected.setdefault(label, Counter())["surplus"] += count
+        by_reason: Counter[str] = sum(rejected.values(), Counter())
+        return {
+            "replies": self.replies,
+            "rejected": {
+                label: dict(by_count(rejected[label])) for label in labels if label in rejected
+            },
+            "rejected_by_reason": dict(by_count(by_reason)),
+            "prompt_tokens": self.tokens[0],
+            "completion_tokens": self.tokens[1],
+            **self.verified(labels),
+        }
+
     def verified(self, labels: Sequence[str]) -> dict[str, Any]:
         """Return the manifest's figures of the label filter; empty without one."""
         if not self.confusion:

@@ -14,6 +14,7 @@ from japagen.dataset.identity import Dataset
 from japagen.gold import fetch, load
 from japagen.gold.example import Example
 from japagen.synthesis import prompt
+from japagen.synthesis.rounds import Rounds
 from japagen.synthesis.sentences import stops
 
 # Of a reply in Japanese, with room for tokenizers that need more tokens than characters.
@@ -31,6 +32,7 @@ class Plan:
     # What is the same for many examples: instructions by label and slot value, the shots by label.
     instructions: dict[tuple[str, str], list[str]] = field(default_factory=dict)
     examples: dict[str, list[tuple[list[str], Example]]] = field(default_factory=dict)
+    rounds: Rounds = field(default_factory=Rounds)
 
     def label(self, k: int) -> str:
         """Return the label that example k asks for."""
@@ -55,7 +57,8 @@ class Plan:
             self.instructions[key] = prompt.instructions(
                 self.dataset.task, self.dataset.prompt, *key
             )
-        return self.instructions[key]
+        taboo = self.rounds.taboo(k, key[0])
+        return prompt.forbid(self.instructions[key], taboo) if taboo else self.instructions[key]
 
     def shown(self, k: int) -> list[tuple[list[str], Example]]:
         """Return the shots for example k, each with the instructions that ask for it."""
