@@ -39,9 +39,11 @@ class Acceptor:
         near_duplicate: float = 0.0,
         pooled: bool = False,
         rounds: Rounds | None = None,
+        window: int = WINDOW,
     ) -> None:
         self.labels, self.size = labels, len(labels) * num_per_label
         self.max_attempts, self.keep, self.rounds = max_attempts, keep, rounds or Rounds()
+        self.window = window
         self.block = FIRST_BLOCK * len(labels) if pooled else 0  # 0: the plan is one block
         self.next = self.fresh = self.accepted = 0
         self.ready: dict[int, Reply | None] = {}  # None: attempts used up
@@ -74,7 +76,7 @@ class Acceptor:
         if self.again:
             k = heapq.heappop(self.again)
             return k, self.attempts[k]
-        limits = (self.next + WINDOW, self.block, self.rounds.end(self.next))
+        limits = (self.next + self.window, self.block, self.rounds.end(self.next))
         end = min(self.size, *(limit for limit in limits if limit))
         while self.fresh < end:
             k, self.fresh = self.fresh, self.fresh + 1
@@ -196,6 +198,7 @@ class Acceptor:
         """Make `reply` example k."""
         self.accepted += 1
         self.seen.add(reply.texts)
+        self.tally.llms[reply.llm]["accepted"] += 1
         self.rounds.add(self.label(k), reply)
         self.keep(k, reply)
 

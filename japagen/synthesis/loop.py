@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import gc
+import itertools
 import logging
+import math
 import time
 from dataclasses import dataclass
 
@@ -23,6 +25,7 @@ from japagen.synthesis.facts import Facts
 from japagen.synthesis.opening import Opening
 from japagen.synthesis.plan import Plan
 from japagen.synthesis.verification import Ask
+from japagen.synthesis.work import Work
 
 log = logging.getLogger(__name__)
 
@@ -50,6 +53,7 @@ class Synthesis:
         self.dataset: Dataset = plan.dataset
         self.gold_dir = gold_dir
         self.premises = Premises()
+        self.work = Work(plan, state)
         self.sample: list[estimate.Drawn] = []
         self.taken = 0
         self.seconds = 0.0  # of drawing replies, without loading models and measuring the verifier
@@ -57,9 +61,15 @@ class Synthesis:
     @property
     def cost(self) -> float:
         """US dollars that all replies of the dataset and measuring its verifier have cost."""
-        options, asked = self.dataset.llm, self.facts.known.get("measuring_tokens", (0, 0))
-        prompt, completion = map(sum, zip(self.state.tally.tokens, asked, strict=True))
-        dollars = prompt * options.price_prompt + completion * options.price_completion
+        prompt, completion = self.facts.known.get("measuring_tokens", (0, 0))
+        options, dollars = self.dataset.llm, 0.0
+        if options.writers:
+            counts = [(writer, self.state.tally.llms[writer.name]) for writer in options.each]
+        else:
+            counts = [(options, self.state.tally.llms[""])]
+        for writer, count in counts:
+            dollars += (count["prompt_tokens"] + prompt) * writer.price_prompt
+            dollars += (count["completion_tokens"] + completion) * writer.price_completion
         return round(dollars / 1e6, 6)
 
     @property
@@ -102,37 +112,58 @@ class Synthesis:
             gc.unfreeze()
 
     async def draw_all(self) -> None:
-        """Keep `llm.concurrency` examples in flight; the first failure stops all of them."""
-        engine = llm.load(self.dataset.llm)
+        """Let one LLM after the other draw what the plan gives to it, until all is drawn."""
+        with Progress(self.state.size) as progress:
+            for turn in itertools.count():
+                writer = turn % len(self.dataset.llm.each)
+                if self.stopped:
+                    break
+                if self.work.has(writer):
+                    await self.draw_by(writer, self.quota(turn), progress)
+
+    def quota(self, turn: int) -> float:
+        """Return how many attempts may have been taken at the end of the LLMs' turn `turn`."""
+        sample = self.limits.sample
+        each = len(self.dataset.llm.each)
+        return math.inf if sample is None else math.ceil(sample * (turn + 1) / each)
+
+    async def draw_by(self, writer: int, quota: float, progress: Progress) -> None:
+        """Keep `llm.concurrency` examples of one LLM in flight; the first failure stops all."""
+        options = self.dataset.llm.each[writer]
+        engine = llm.load(options)
         ask: Ask = Retry(engine).answer
-        changed, verifier = asyncio.Event(), None
+        changed, verifier, flying = asyncio.Event(), None, 0
         opening = Opening(self.dataset, self.facts, self.gold_dir, self.check_cost)
 
         async def worker() -> None:
-            while not self.stopped:
-                work = self.state.take()
+            nonlocal flying
+            while not self.stopped and self.taken < quota:
+                work = self.work.take(writer)
+                if work is None and not flying:  # the rest is for other LLMs
+                    break
                 if work is None:
                     await changed.wait()
                     continue
                 self.taken += 1
+                flying += 1
                 self.arrive(await draw(self.plan, ask, self.premises, *work, verifier))
+                flying -= 1
                 progress.update(self.state)
                 changed.set()
                 changed.clear()
 
-        with Progress(self.state.size) as progress:
-            try:
-                verifier = await opening.open_verifier(ask, self.state.tally.replies > 0)
-            except BaseException:
-                await engine.close()
-                raise
-            began = time.monotonic()
-            try:
-                await in_flight(engine, self.dataset.llm.concurrency, worker)
-            finally:
-                self.seconds = time.monotonic() - began
-                if verifier is not None:
-                    verifier.close()
+        try:
+            verifier = await opening.open_verifier(ask, self.state.tally.replies > 0)
+        except BaseException:
+            await engine.close()
+            raise
+        began = time.monotonic()
+        try:
+            await in_flight(engine, options.concurrency, worker)
+        finally:
+            self.seconds += time.monotonic() - began
+            if verifier is not None:
+                verifier.close()
 
     def arrive(self, reply: Reply) -> None:
         """Write a reply to the journal, decide what it decides, and check the limits."""

@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from japagen import llm
+from japagen.config.schema import LLM
 from japagen.dataset.identity import Dataset
 from japagen.gold import fetch, load
 from japagen.gold.example import Example
@@ -82,15 +83,25 @@ class Plan:
         ).digest()
         return int.from_bytes(digest, "big") >> 1
 
+    def writer(self, k: int, attempt: int) -> int:
+        """Return the place of the LLM in llm.each that writes one attempt at example k."""
+        return (self.number(k) + attempt) % len(self.dataset.llm.each)
+
+    def llm(self, k: int, attempt: int) -> LLM:
+        """Return the LLM that writes one attempt at example k."""
+        return self.dataset.llm.each[self.writer(k, attempt)]
+
     def request(self, k: int, attempt: int, replies: Sequence[str]) -> llm.Request:
         """Return the next turn of example k, after the `replies` to the turns before."""
         seed = self.seed(self.name(k), attempt)
-        return self.turn(self.asked(k), replies, self.shown(k), seed, k)
+        chat = self.llm(k, attempt).chat
+        return self.turn(self.asked(k), replies, self.shown(k), seed, k, chat)
 
     def premise_request(self, k: int, attempt: int, tried: int) -> llm.Request:
         """Return the request for a sentence 1 that all labels of a number share."""
         seed = self.seed(f"premise {self.number(k)} {attempt}", tried)
-        return self.turn(self.asked(k), [], self.shown(k), seed, k)
+        chat = self.llm(k, attempt).chat
+        return self.turn(self.asked(k), [], self.shown(k), seed, k, chat)
 
     def joint_request(self, k: int, attempt: int) -> llm.Request:
         """Return the one request for all texts of example k in a JSON object."""
@@ -100,9 +111,8 @@ class Plan:
             for asked, shot in self.shown(k)
         ]
         asked = [prompt.joint(self.asked(k), inputs)]
-        return self.turn(
-            asked, [], shown, self.seed(self.name(k), attempt), k, prompt.joint_schema(inputs)
-        )
+        seed, chat = self.seed(self.name(k), attempt), self.llm(k, attempt).chat
+        return self.turn(asked, [], shown, seed, k, chat, prompt.joint_schema(inputs))
 
     def turn(
         self,
@@ -111,6 +121,7 @@ class Plan:
         shown: Sequence[tuple[Sequence[str], Example]],
         seed: int,
         k: int,
+        chat: bool,
         schema: llm.Schema | None = None,
     ) -> llm.Request:
         """Return a request in the form that the model reads: messages, or a completion text."""
@@ -119,7 +130,7 @@ class Plan:
         if schema is None:
             form["max_tokens"] = math.ceil(TOKENS_PER_CHARACTER * rules.max_chars) + MARGIN
         stop = stops(rules.sentences) if schema is None else ()
-        if self.dataset.llm.chat:
+        if chat:
             messages = tuple(prompt.messages(asked, replies, shown, system))
             return llm.Request(messages=messages, stop=stop, **form)
         text = prompt.completion_text(asked, replies, shown, system)

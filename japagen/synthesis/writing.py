@@ -13,7 +13,7 @@ from japagen.dataset.manifest import finish
 from japagen.dataset.reply import Reply
 from japagen.dataset.table import TABLE, Soft, read_manifest
 from japagen.synthesis import console, rounds
-from japagen.synthesis.acceptance import Acceptor
+from japagen.synthesis.acceptance import WINDOW, Acceptor
 from japagen.synthesis.counts import counts_text
 from japagen.synthesis.facts import Facts
 from japagen.synthesis.loop import Limits, Synthesis
@@ -87,7 +87,7 @@ def write(
         add = table.writer(lines, dataset.task)
 
         def keep(k: int, reply: Reply) -> None:
-            add(made.name(k), reply.texts, made.label(k))
+            add(made.name(k), reply.texts, made.label(k), reply.llm)
             if reply.verification is not None and reply.verification.probabilities:
                 soft.write(made.name(k), reply.verification.probabilities)
 
@@ -123,6 +123,8 @@ def acceptor(made: Plan, limits: Limits, keep: Callable[[int, Reply], None]) -> 
         near_duplicate=dataset.task.clean.near_duplicate,
         pooled=dataset.filter.method in ("relabelled", "soft"),
         rounds=made.rounds,
+        # Each LLM writes all that it can before the next one is loaded.
+        window=dataset.size if dataset.llm.writers else WINDOW,
     )
 
 
