@@ -10,7 +10,13 @@ setup(
     packages=[*find_packages(include=["japagen*"]), *places],
     package_dir=places,
     package_data={
-        "japagen": ["py.typed", "report/*.css", "report/*.jinja", "quality/*.css", "quality/*.jinja"],
+        "japagen": [
+            "py.typed",
+            "report/*.css",
+            "report/*.jinja",
+            "quality/*.css",
+            "quality/*.jinja",
+        ],
         **{name: ["*.yaml"] for name in places},
     },
 )

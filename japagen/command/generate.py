@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 import logging
 import random
 from typing import Any
@@ -11,20 +10,14 @@ from omegaconf import DictConfig
 
 from japagen import tracking
 from japagen.config.check import check
-from japagen.config.error import UserError
 from japagen.config.schema import GenerateConfig
-from japagen.dataset import identity, parquet, table
+from japagen.dataset import identity, parquet
 from japagen.dataset.identity import Dataset
-from japagen.dataset.journal import JOURNAL, Journal, shots_head
-from japagen.dataset.manifest import finish
-from japagen.dataset.reply import Reply
-from japagen.dataset.table import MANIFEST, TABLE, UPLOADED, Soft, asked, read_manifest, rows
+from japagen.dataset.table import MANIFEST, TABLE, UPLOADED, asked, read_manifest, rows
 from japagen.job import hub, sweep
 from japagen.synthesis import console, plan
-from japagen.synthesis.acceptance import Acceptor
-from japagen.synthesis.counts import counts_text
-from japagen.synthesis.loop import Limits, Synthesis
-from japagen.synthesis.plan import Plan
+from japagen.synthesis.loop import Limits
+from japagen.synthesis.writing import complete, is_complete, synthesise
 
 log = logging.getLogger(__name__)
 
@@ -101,126 +94,6 @@ def attempts(option: int | None, dataset: Dataset) -> int:
     """Return the number of replies that may be drawn for one example."""
     default = ATTEMPTS if dataset.filter.method == "none" else FILTERED_ATTEMPTS
     return default if option is None else option
-
-
-def is_complete(made: Plan, manifest: dict[str, Any], max_shortfall: float) -> bool:
-    """Whether a finished dataset is all that is asked for. UserError if its shots were others."""
-    path, labels = made.dataset.folder, len(made.dataset.task.labels)
-    if manifest["shots_digest"] != shots_head(made.shots)["shots_digest"]:
-        raise UserError(
-            f"{path} was made with other shots: the gold file has changed since. "
-            f"Delete the folder {path} to start again."
-        )
-    number: int = manifest["num_per_label"]
-    missing: int = sum(manifest["missing"].values())
-    is_enough = number >= made.dataset.num_per_label
-    is_enough = is_enough and missing <= max_shortfall * number * labels
-    return is_enough and table.is_intact(path, manifest)
-
-
-def complete(made: Plan, max_shortfall: float) -> dict[str, Any] | None:
-    """Return the manifest of a dataset that is all that is asked for, else None."""
-    manifest = read_manifest(made.dataset.folder)
-    if manifest is None or not is_complete(made, manifest, max_shortfall):
-        return None
-    return manifest
-
-
-def at_least(made: Plan) -> Plan:
-    """Return the plan for as many examples as the folder's dataset has, if these are more.
-
-    Missing examples of a finished dataset are drawn; a smaller dataset must not replace it.
-    """
-    manifest = read_manifest(made.dataset.folder)
-    if manifest is None or manifest["num_per_label"] <= made.dataset.num_per_label:
-        return made
-    larger = dataclasses.replace(made.dataset, num_per_label=manifest["num_per_label"])
-    return dataclasses.replace(made, dataset=larger)
-
-
-def synthesise(
-    made: Plan, limits: Limits, max_shortfall: float, gold_dir: str | None
-) -> tuple[dict[str, Any] | None, bool]:
-    """Draw replies until every example is accepted or given up.
-
-    Returns the manifest (None after an estimate) and whether this process wrote it. UserError
-    if too many examples are missing.
-    """
-    dataset, shots = made.dataset, shots_head(made.shots)
-    head = {"fingerprint": dataset.fingerprint, **shots}
-    with Journal(dataset.folder / JOURNAL, head) as journal:
-        # Read under the lock: another job may have finished the dataset while this one waited.
-        if limits.sample is None and (manifest := complete(made, max_shortfall)) is not None:
-            return manifest, False
-        return write(at_least(made), limits, max_shortfall, gold_dir, journal, shots), True
-
-
-def write(
-    made: Plan,
-    limits: Limits,
-    max_shortfall: float,
-    gold_dir: str | None,
-    journal: Journal,
-    shots: dict[str, Any],
-) -> dict[str, Any] | None:
-    """Draw the missing replies and write table, card and manifest, while the journal is locked."""
-    dataset = made.dataset
-    part = dataset.folder / f"{TABLE}.part"
-    with part.open("w", encoding="utf-8") as lines, Soft(dataset.folder) as soft:
-        add = table.writer(lines, dataset.task)
-
-        def keep(k: int, reply: Reply) -> None:
-            add(made.name(k), reply.texts, made.label(k))
-            if reply.verification is not None and reply.verification.probabilities:
-                soft.write(made.name(k), reply.verification.probabilities)
-
-        state = acceptor(dataset, limits, keep)
-        synthesis = Synthesis(made, limits, journal, state, gold_dir)
-        synthesis.resume()
-        before = state.accepted
-        console.announce(dataset, before)
-        synthesis.run()
-        seconds = synthesis.seconds
-        if limits.sample is not None:
-            console.estimated(dataset.llm, synthesis.sample, state, seconds)
-            return None
-        check_shortfall(state, limits, max_shortfall)
-        soft.finish()
-        speed = round((state.accepted - before) / seconds, 3) if state.accepted > before else 0.0
-        # Of this process; replies, tokens and cost are of all processes that made the dataset.
-        report = {"seconds": round(seconds, 2), "examples_per_second": speed, **shots}
-        report |= {"cost": synthesis.cost, **state.report(), **synthesis.measured}
-        return finish(dataset, lines, report)
-
-
-def acceptor(dataset: Dataset, limits: Limits, keep: Any) -> Acceptor:
-    """Return the state of a synthesis before its first reply."""
-    return Acceptor(
-        dataset.task.labels,
-        dataset.num_per_label,
-        limits.max_attempts,
-        keep,
-        near_duplicate=dataset.task.clean.near_duplicate,
-        pooled=dataset.filter.method in ("relabelled", "soft"),
-    )
-
-
-def check_shortfall(state: Acceptor, limits: Limits, max_shortfall: float) -> None:
-    """Raise UserError, a line per label, if more than max_shortfall of the examples are missing."""
-    missing, tried = state.size - state.accepted, limits.max_attempts
-    if missing <= max_shortfall * state.size:
-        return
-    share = -(-100 * missing // state.size) / 100
-    lines = [
-        f"  {label}: {count} missing; rejected: {counts_text(state.tally.lost(label))}"
-        for label, count in state.missing.items()
-    ]
-    raise UserError(
-        f"{missing} of {state.size} examples are missing after {tried} attempts each:\n"
-        + "\n".join(lines)
-        + f"\nTo continue with more attempts, add max_attempts={2 * tried}; "
-        f"to accept the shortfall, add max_shortfall={share}"
-    )
 
 
 def record(

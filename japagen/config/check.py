@@ -32,6 +32,7 @@ def check(cfg: DictConfig, schema: type[C]) -> C:
     if not isinstance(config, schema):
         raise TypeError(f"expected {schema.__name__}, got {type(config).__name__}")
     remember_all(dataclasses.asdict(config))
+    config.llm = config.llm.joined()
     from_file = config.prompt.path is not None
     if config.prompt.path is not None:
         config.task = published.read(config.prompt.path, config.task)
@@ -45,7 +46,7 @@ def check(cfg: DictConfig, schema: type[C]) -> C:
             *limit_problems(config),
             *config.prompt.problems(config.task, config.shots, config.shots_scope),
             *config.llm.problems(config.allowed_targets),
-            *config.filter.problems(),
+            *config.filter.problems(bool(config.llm.writers)),
             *config.logger.problems(),
             *config.problems(),
         ]

@@ -34,8 +34,8 @@ class Filter:
     min_confirmed: float = limited(0.05, least=0, most=1)
     check_after: int = limited(30, least=0)
 
-    def problems(self) -> Iterator[str]:
-        """An unknown method, or options that do not fit it."""
+    def problems(self, mixed: bool = False) -> Iterator[str]:
+        """An unknown method, or options that do not fit it; `mixed`: several LLMs write."""
         if self.method not in FILTER_METHODS:
             yield (
                 f"filter.method is '{self.method}'; allowed: {', '.join(FILTER_METHODS)}"
@@ -43,5 +43,10 @@ class Filter:
             )
         if self.student is not None and self.method == "none":
             yield "filter.student needs a filter that asks it: add filter=verified"
+        if mixed and self.method != "none" and self.student is None:
+            yield (
+                "llm=mixed has no single LLM that could verify labels; allowed: filter=none, or a "
+                "student: add filter.student=FOLDER"
+            )
         if self.method == "auto" and not self.dev_rows:
             yield "filter=auto needs gold rows to choose by: add filter.dev_rows=30"

@@ -2,19 +2,23 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
 from omegaconf import MISSING
 
-from japagen.config.limit import limited
+from japagen.config.limit import limit_problems, limited
 from japagen.config.target import target_problems
 
 
 @dataclass
 class LLM:
-    """An engine and a model. `sampling` and `engine` are passed to the engine unchanged."""
+    """An engine and a model. `sampling` and `engine` are passed to the engine unchanged.
+
+    `writers`: with llm=mixed, the LLMs that write a dataset in turn.
+    """
 
     _target_: str = MISSING
     name: str = MISSING
@@ -35,6 +39,44 @@ class LLM:
     price_prompt: float = limited(0.0, least=0)
     price_completion: float = limited(0.0, least=0)
     max_cost: float | None = limited(None, above=0)
+    writers: dict[str, LLM] = field(default_factory=dict)
+
+    @property
+    def each(self) -> list[LLM]:
+        """The LLMs that write a dataset: the writers, or this one."""
+        return list(self.writers.values()) or [self]
+
+    def joined(self) -> LLM:
+        """Return this LLM, with what its writers have together in place of its own."""
+        if not self.writers:
+            return self
+        each = self.each
+        return dataclasses.replace(
+            self,
+            name="+".join(writer.name for writer in each),
+            model=", ".join(writer.model for writer in each),
+            licence=", ".join(dict.fromkeys(writer.licence for writer in each)),
+            # Each writes the same share.
+            price_prompt=sum(writer.price_prompt for writer in each) / len(each),
+            price_completion=sum(writer.price_completion for writer in each) / len(each),
+        )
+
+    def writer_problems(self, allowed_targets: Sequence[str]) -> Iterator[str]:
+        """Fewer than two writers, the same one twice, and mistakes in one of them."""
+        names = [writer.name for writer in self.writers.values()]
+        if self._target_.endswith(".Mixed") and len(set(names)) < max(2, len(names)):
+            yield (
+                f"llm=mixed has the writers {', '.join(names) or 'none'}; it needs two or more "
+                "different LLMs: add llm@llm.writers.first=NAME llm@llm.writers.second=NAME"
+            )
+        for key, writer in self.writers.items():
+            where = f"llm.writers.{key}"
+            if writer.writers:
+                yield f"{where} is a mixture itself; allowed: one LLM, e.g. llm@{where}=fake"
+            if writer.max_cost is not None:
+                yield f"{where}.max_cost is for a whole dataset: add llm.max_cost instead"
+            yield from limit_problems(writer, f"{where}.")
+            yield from target_problems(f"{where}._target_", writer._target_, allowed_targets)
 
     def problems(self, allowed_targets: Sequence[str]) -> Iterator[str]:
         """A spending limit without prices, and a class that must not be imported."""
@@ -44,3 +86,4 @@ class LLM:
                 "in US dollars per million tokens"
             )
         yield from target_problems("llm._target_", self._target_, allowed_targets)
+        yield from self.writer_problems(allowed_targets)

@@ -14,7 +14,7 @@ DEVICE = re.compile(r"(?i)(con|prn|aux|nul|com\d|lpt\d)(\..*)?")
 # Columns that tables, tokenized rows and predictions have beside the task's inputs.
 RESERVED = (
     *("id", "label", "labels", "source", "idx", "input_ids", "attention_mask"),
-    *("gold", "predicted", "probability"),
+    *("gold", "predicted", "probability", "llm"),
 )
 
 

@@ -18,7 +18,9 @@ class Prompt:
     `premise`: per_label (each example has its own sentence 1) or shared (one sentence 1 is used
     for every label). `joint`: what one structured reply holds. none: one text; inputs: both
     sentences of a pair; labels: a text for each label on one topic, after one sentence 1.
-    `path`: a prompt file in the published JSON format.
+    `path`: a prompt file in the published JSON format. `taboo`: how many words that earlier rows
+    overuse are forbidden in the prompt (0: none), chosen anew after each `round` of so many
+    examples per label.
     """
 
     name: str = MISSING
@@ -27,11 +29,15 @@ class Prompt:
     premise: str = "per_label"
     joint: str = "none"
     path: str | None = None
+    taboo: int = limited(0, least=0, most=30)
+    round: int = limited(32, least=1)
 
     def problems(self, task: Task, shots: int, shots_scope: str) -> Iterator[str]:
         """Options that do not fit each other, the task or the number of shots."""
         yield from self.pair_problems(task, shots, shots_scope)
         yield from self.joint_problems(task, shots)
+        if self.name == "taboo" and not self.taboo:
+            yield "prompt=taboo needs prompt.taboo of 1 or more: add prompt.taboo=5"
         if self.name == "few_shot" and shots == 0:
             yield "prompt=few_shot needs shots of 1 or more: add shots=5, or use prompt=zero_shot"
         if self.knowledge and task.knowledge is None and self.path is None:

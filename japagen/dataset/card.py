@@ -42,7 +42,7 @@ def card(dataset: Dataset, manifest: Mapping[str, Any], examples: Iterable[str])
     task, llm = dataset.task, dataset.llm
     return "\n".join(
         [
-            *header(task, int(manifest["accepted"])),
+            *header(task, int(manifest["accepted"]), bool(llm.writers)),
             f"# {task.name}, written by {llm.name}",
             "",
             "Synthetic Japanese text: no person wrote or checked it. Made by JapaGen with:",
@@ -51,6 +51,7 @@ def card(dataset: Dataset, manifest: Mapping[str, Any], examples: Iterable[str])
             "",
             LOADING,
             *columns(task),
+            *(["The column `llm` has the LLM that wrote the row."] if llm.writers else []),
             "",
             f"LLM: `{llm.model}`, licence: {llm.licence}. Its terms may limit the use of texts.",
             f"Prompt: {dataset.prompt.name}, {dataset.shots} shots, seed {dataset.seed}. "
@@ -76,7 +77,7 @@ def card(dataset: Dataset, manifest: Mapping[str, Any], examples: Iterable[str])
     )
 
 
-def header(task: Task, number: int) -> list[str]:
+def header(task: Task, number: int, mixed: bool) -> list[str]:
     """Return the YAML that the hub and `datasets` read: kind, size, columns, files."""
     kind = "sentence-similarity" if task.kind == "regression" else "text-classification"
     size = next((name for limit, name in SIZES if number < limit), LARGEST)
@@ -99,6 +100,8 @@ def header(task: Task, number: int) -> list[str]:
     else:
         lines += ["  - name: label", "    dtype:", "      class_label:", "        names:"]
         lines += [f"          '{n}': {quoted(label)}" for n, label in enumerate(task.labels)]
+    if mixed:
+        lines.append("  - {name: llm, dtype: string}")
     return [*lines, "---"]
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import hashlib
 import json
+import re
 import shlex
 from collections.abc import Mapping
 from pathlib import Path
@@ -80,6 +81,8 @@ def of(config: Config) -> Dataset:
     name = "-".join([*groups, f"seed{config.seed}"])
     numbers = {key: getattr(config, key) for key in ("shots", "seed", "num_per_label")}
     names = {key: getattr(config, key).name for key in ("task", "llm", "prompt", "filter")}
+    if config.llm.writers:
+        names["llm"] = "mixed"
     return Dataset(
         task=config.task,
         prompt=config.prompt,
@@ -107,13 +110,16 @@ def task_identity(task: Task, knowledge: bool) -> dict[str, Any]:
 
 def prompt_identity(prompt: Prompt) -> dict[str, Any]:
     """Return the options of a prompt that change what is asked."""
-    kept = {key: getattr(prompt, key) for key in ("name", "knowledge", "premise")}
+    keys = ["name", "knowledge", "premise", *(["taboo", "round"] if prompt.taboo else [])]
+    kept = {key: getattr(prompt, key) for key in keys}
     # Folder names stay those of the time when `joint` was true or false.
     return {**kept, "joint": {"none": False, "inputs": True}.get(prompt.joint, prompt.joint)}
 
 
 def llm_identity(llm: LLM) -> dict[str, Any]:
     """Return the options of an LLM that change what it answers."""
+    if llm.writers:
+        return {"writers": [llm_identity(writer) for writer in llm.each]}
     kept = {key: getattr(llm, key) for key in ("_target_", "model", "chat", "sampling")}
     if not llm.system_role:
         kept["system_role"] = False
@@ -154,7 +160,7 @@ def typed_command(job: str, names: Mapping[str, str], numbers: Mapping[str, int]
     for override in task_overrides():
         key = override.partition("=")[0].lstrip("+")
         is_given = any(other.startswith(f"{key}=") for other in overrides)
-        if "=" in override and key.split(".")[0] in known and not is_given:
+        if "=" in override and re.split("[.@]", key)[0] in known and not is_given:
             overrides.append(override)
     program = ["japagen", job] if INSTALLED else ["python", f"{job}.py"]
     return shlex.join([*program, *config_dir_flag(), *overrides])

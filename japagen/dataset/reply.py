@@ -37,6 +37,7 @@ class Reply:
     `asked`: the label that the LLM was asked for. `label`: the label of the texts, which differs
     from `asked` if a label filter relabelled them. `reason`: why the reply is rejected, "" if it is
     not. `raw`: the LLM's own words, turn by turn. `tokens` include those of the verification.
+    `llm`: with llm=mixed, the name of the LLM that wrote it.
     """
 
     k: int
@@ -48,6 +49,7 @@ class Reply:
     tokens: Tokens = (0, 0)
     raw: tuple[str, ...] = ()
     verification: Verification | None = None
+    llm: str = ""
 
     def entry(self) -> dict[str, Any]:
         """Return the journal's line. Values that can be derived from the others are left out."""
@@ -59,6 +61,8 @@ class Reply:
             entry["raw"] = self.raw
         if self.verification is not None:
             entry["verification"] = self.verification.entry()
+        if self.llm:
+            entry["llm"] = self.llm
         return entry
 
     @classmethod
@@ -76,6 +80,7 @@ class Reply:
             tokens=tuple(entry["tokens"]),
             raw=tuple(entry.get("raw", texts)),
             verification=verification_of(found) if found is not None else None,
+            llm=entry.get("llm", ""),
         )
 
 

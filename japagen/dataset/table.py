@@ -129,11 +129,15 @@ def rows(examples: Iterable[Example], task: Task) -> Iterator[dict[str, str]]:
         }
 
 
-def writer(table: IO[str], task: Task) -> Callable[[str, Sequence[str], str], None]:
-    """Return a function that writes an example (id, texts, label) as the next line of `table`."""
+def writer(table: IO[str], task: Task) -> Callable[[str, Sequence[str], str, str], None]:
+    """Return a function that writes an example as the next line of `table`.
 
-    def write(identifier: str, texts: Sequence[str], label: str) -> None:
+    Its arguments are id, texts, label and, with llm=mixed, the LLM's name.
+    """
+
+    def write(identifier: str, texts: Sequence[str], label: str, llm: str) -> None:
         row = {"id": identifier, **dict(zip(task.inputs, texts, strict=True)), "label": label}
+        row |= {"llm": llm} if llm else {}
         table.write(LINE.encode(row) + "\n")
 
     return write

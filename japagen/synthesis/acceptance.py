@@ -8,7 +8,8 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 from japagen.dataset.reply import Reply
-from japagen.synthesis.counts import Tally, by_count
+from japagen.synthesis.counts import Tally
+from japagen.synthesis.rounds import Rounds
 from japagen.text.duplicate import Seen
 
 WINDOW = 1024  # examples ahead of the first undecided one; far more than are in flight
@@ -37,9 +38,12 @@ class Acceptor:
         keep: Callable[[int, Reply], None],
         near_duplicate: float = 0.0,
         pooled: bool = False,
+        rounds: Rounds | None = None,
+        window: int = WINDOW,
     ) -> None:
         self.labels, self.size = labels, len(labels) * num_per_label
-        self.max_attempts, self.keep = max_attempts, keep
+        self.max_attempts, self.keep, self.rounds = max_attempts, keep, rounds or Rounds()
+        self.window = window
         self.block = FIRST_BLOCK * len(labels) if pooled else 0  # 0: the plan is one block
         self.next = self.fresh = self.accepted = 0
         self.ready: dict[int, Reply | None] = {}  # None: attempts used up
@@ -72,7 +76,8 @@ class Acceptor:
         if self.again:
             k = heapq.heappop(self.again)
             return k, self.attempts[k]
-        end = min(self.size, self.next + WINDOW, self.block or self.size)
+        limits = (self.next + self.window, self.block, self.rounds.end(self.next))
+        end = min(self.size, *(limit for limit in limits if limit))
         while self.fresh < end:
             k, self.fresh = self.fresh, self.fresh + 1
             if k >= self.next and not (k in self.ready or k in self.out or k in self.claimed):
@@ -178,6 +183,7 @@ class Acceptor:
             self.share(other)
         if (spare := self.ready.pop(k, None)) is not None:  # it was claimed from a pool instead
             self.share(spare)
+        self.rounds.decided(self.next)
         if self.next == self.block:
             self.next_block()
 
@@ -192,6 +198,8 @@ class Acceptor:
         """Make `reply` example k."""
         self.accepted += 1
         self.seen.add(reply.texts)
+        self.tally.llms[reply.llm]["accepted"] += 1
+        self.rounds.add(self.label(k), reply)
         self.keep(k, reply)
 
     def next_block(self) -> None:
@@ -228,20 +236,5 @@ class Acceptor:
 
     def report(self) -> dict[str, Any]:
         """Return counts for the manifest."""
-        tally = self.tally
-        rejected = {label: Counter(counts) for label, counts in tally.rejected.items()}
-        for label, count in self.surplus().items():
-            rejected.setdefault(label, Counter())["surplus"] += count
-        by_reason: Counter[str] = sum(rejected.values(), Counter())
-        return {
-            "accepted": self.accepted,
-            "missing": self.missing,
-            "replies": tally.replies,
-            "rejected": {
-                label: dict(by_count(rejected[label])) for label in self.labels if label in rejected
-            },
-            "rejected_by_reason": dict(by_count(by_reason)),
-            "prompt_tokens": tally.tokens[0],
-            "completion_tokens": tally.tokens[1],
-            **tally.verified(self.labels),
-        }
+        counts = {"accepted": self.accepted, "missing": self.missing}
+        return counts | self.tally.report(self.labels, self.surplus())

@@ -25,7 +25,7 @@ from japagen.synthesis import estimate
 from japagen.synthesis.acceptance import Acceptor
 from japagen.synthesis.counts import counts_text
 from japagen.synthesis.plan import Plan
-from japagen.synthesis.prompt import instructions
+from japagen.synthesis.prompt import TABOO, instructions
 
 log = logging.getLogger(__name__)
 
@@ -49,6 +49,11 @@ def prompts(plan: Plan) -> None:
         for label in task.labels:
             second = instructions(task, prompt, label)[1]
             console.print(Text.assemble("  ", (label, "bold"), "  ", second))
+    if prompt.taboo:
+        console.print(
+            f"From example {prompt.round + 1} of each label on, the first instruction also has "
+            f"this line, with up to {prompt.taboo} words of earlier rows: {TABOO}..."
+        )
     console.print("dry_run: no LLM was called, nothing was written.")
 
 

@@ -23,6 +23,7 @@ class Tally:
         self.confirmed: Counter[str] = Counter()  # asked label -> kept by the filter as asked
         self.kept: Counter[str] = Counter()  # label -> kept by the filter, whatever was asked for
         self.moved: Counter[str] = Counter()  # asked label -> kept under another one
+        self.llms: defaultdict[str, Counter[str]] = defaultdict(Counter)  # "": there is one LLM
         self.verifying = [0.0, 0.0, 0.0]  # prompt tokens, completion tokens and seconds
 
     def count(self, reply: Reply) -> None:
@@ -30,6 +31,10 @@ class Tally:
         self.replies += 1
         self.tokens[0] += reply.tokens[0]
         self.tokens[1] += reply.tokens[1]
+        prompt, completion = reply.tokens
+        self.llms[reply.llm].update(
+            replies=1, accepted=0, prompt_tokens=prompt, completion_tokens=completion
+        )
         if (found := reply.verification) is None:
             return
         cost = (*found.tokens, found.seconds)
@@ -43,6 +48,29 @@ class Tally:
     def lost(self, label: str) -> Counter[str]:
         """Return why replies that were asked for as `label` did not become examples of it."""
         return self.rejected[label] + Counter({"relabelled": self.moved[label]})
+
+    def report(self, labels: Sequence[str], surplus: Mapping[str, int]) -> dict[str, Any]:
+        """Return the manifest's counts; `surplus`: unused relabelled replies of each label."""
+        rejected = {label: Counter(counts) for label, counts in self.rejected.items()}
+        for label, count in surplus.items():
+            rejected.setdefault(label, Counter())["surplus"] += count
+        by_reason: Counter[str] = sum(rejected.values(), Counter())
+        return {
+            "replies": self.replies,
+            "rejected": {
+                label: dict(by_count(rejected[label])) for label in labels if label in rejected
+            },
+            "rejected_by_reason": dict(by_count(by_reason)),
+            "prompt_tokens": self.tokens[0],
+            "completion_tokens": self.tokens[1],
+            **self.written(),
+            **self.verified(labels),
+        }
+
+    def written(self) -> dict[str, Any]:
+        """Return the manifest's counts of each LLM; empty if there is one."""
+        found = {name: dict(counts) for name, counts in sorted(self.llms.items()) if name}
+        return {"llms": found} if found else {}
 
     def verified(self, labels: Sequence[str]) -> dict[str, Any]:
         """Return the manifest's figures of the label filter; empty without one."""

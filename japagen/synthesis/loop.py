@@ -4,34 +4,31 @@ from __future__ import annotations
 
 import asyncio
 import gc
+import itertools
 import logging
+import math
 import time
-from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
 
 from japagen import llm
 from japagen.config.error import UserError
 from japagen.dataset.identity import Dataset
-from japagen.dataset.journal import Journal
 from japagen.dataset.reply import Reply
-from japagen.gold.example import Example
-from japagen.gold.fetch import GoldMissing
 from japagen.job import loop
 from japagen.llm.dispatch import in_flight
 from japagen.llm.retry import Retry
-from japagen.synthesis import estimate, reliability, verification
+from japagen.synthesis import estimate, reliability
 from japagen.synthesis.acceptance import Acceptor
 from japagen.synthesis.attempt import draw
 from japagen.synthesis.console import Progress
 from japagen.synthesis.draft import Shared
+from japagen.synthesis.facts import Facts
+from japagen.synthesis.opening import Opening
 from japagen.synthesis.plan import Plan
-from japagen.synthesis.verification import Ask, LLMVerifier, StudentVerifier, Verifier
+from japagen.synthesis.verification import Ask
+from japagen.synthesis.work import Work
 
 log = logging.getLogger(__name__)
-
-# What the journal says about a verifier that could not be measured.
-NO_GOLD = {"rows": 0, "trusted": False}
 
 
 @dataclass(frozen=True)
@@ -50,24 +47,30 @@ class Synthesis:
     """The loop over one dataset. `gold_dir`: where gold rows for label verification are."""
 
     def __init__(
-        self, plan: Plan, limits: Limits, journal: Journal, state: Acceptor, gold_dir: str | None
+        self, plan: Plan, limits: Limits, facts: Facts, state: Acceptor, gold_dir: str | None
     ) -> None:
-        self.plan, self.limits, self.journal, self.state = plan, limits, journal, state
+        self.plan, self.limits, self.state = plan, limits, state
+        self.facts, self.journal = facts, facts.journal
         self.dataset: Dataset = plan.dataset
         self.gold_dir = gold_dir
         self.shared = Shared()
+        self.work = Work(plan, state)
         self.sample: list[estimate.Drawn] = []
         self.taken = 0
         self.seconds = 0.0  # of drawing replies, without loading models and measuring the verifier
-        # What was measured once for the dataset: the verifier's prior and its reliability.
-        self.measured: dict[str, Any] = {}
 
     @property
     def cost(self) -> float:
         """US dollars that all replies of the dataset and measuring its verifier have cost."""
-        options, asked = self.dataset.llm, self.measured.get("measuring_tokens", (0, 0))
-        prompt, completion = map(sum, zip(self.state.tally.tokens, asked, strict=True))
-        dollars = prompt * options.price_prompt + completion * options.price_completion
+        prompt, completion = self.facts.known.get("measuring_tokens", (0, 0))
+        options, dollars = self.dataset.llm, 0.0
+        if options.writers:
+            counts = [(writer, self.state.tally.llms[writer.name]) for writer in options.each]
+        else:
+            counts = [(options, self.state.tally.llms[""])]
+        for writer, count in counts:
+            dollars += (count["prompt_tokens"] + prompt) * writer.price_prompt
+            dollars += (count["completion_tokens"] + completion) * writer.price_completion
         return round(dollars / 1e6, 6)
 
     @property
@@ -80,11 +83,12 @@ class Synthesis:
         """Read the journal of earlier processes."""
         for entry in self.journal.lines():
             if "k" not in entry:
-                self.measured.update(entry)
+                self.facts.add(entry)
                 continue
             reply = Reply.of(entry)
             self.state.replay(reply)
             self.shared.note(self.plan, reply, self.state.next)
+        self.state.rounds.save()
         if self.state.tally.replies:
             accepted = f"{self.state.accepted} of {self.state.size} examples accepted"
             folder, replies = self.journal.path.parent, self.state.tally.replies
@@ -102,41 +106,64 @@ class Synthesis:
             gc.unfreeze()
 
     async def draw_all(self) -> None:
-        """Keep `llm.concurrency` examples in flight; the first failure stops all of them."""
-        engine = llm.load(self.dataset.llm)
+        """Let one LLM after the other draw what the plan gives to it, until all is drawn."""
+        with Progress(self.state.size) as progress:
+            for turn in itertools.count():
+                writer = turn % len(self.dataset.llm.each)
+                if self.stopped:
+                    break
+                if self.work.has(writer):
+                    await self.draw_by(writer, self.quota(turn), progress)
+
+    def quota(self, turn: int) -> float:
+        """Return how many attempts may have been taken at the end of the LLMs' turn `turn`."""
+        sample = self.limits.sample
+        each = len(self.dataset.llm.each)
+        return math.inf if sample is None else math.ceil(sample * (turn + 1) / each)
+
+    async def draw_by(self, writer: int, quota: float, progress: Progress) -> None:
+        """Keep `llm.concurrency` examples of one LLM in flight; the first failure stops all."""
+        options = self.dataset.llm.each[writer]
+        engine = llm.load(options)
         ask: Ask = Retry(engine).answer
-        changed, verifier = asyncio.Event(), None
+        changed, verifier, flying = asyncio.Event(), None, 0
+        opening = Opening(self.dataset, self.facts, self.gold_dir, self.check_cost)
 
         async def worker() -> None:
-            while not self.stopped:
-                work = self.state.take()
+            nonlocal flying
+            while not self.stopped and self.taken < quota:
+                work = self.work.take(writer)
+                if work is None and not flying:  # the rest is for other LLMs
+                    break
                 if work is None:
                     await changed.wait()
                     continue
                 self.taken += 1
+                flying += 1
                 self.arrive(await draw(self.plan, ask, self.shared, *work, verifier))
+                flying -= 1
                 progress.update(self.state)
                 changed.set()
                 changed.clear()
 
-        with Progress(self.state.size) as progress:
-            try:
-                verifier = await self.open_verifier(ask)
-            except BaseException:
-                await engine.close()
-                raise
-            began = time.monotonic()
-            try:
-                await in_flight(engine, self.dataset.llm.concurrency, worker)
-            finally:
-                self.seconds = time.monotonic() - began
-                if verifier is not None:
-                    verifier.close()
+        try:
+            verifier = await opening.open_verifier(ask, self.state.tally.replies > 0)
+        except BaseException:
+            await engine.close()
+            raise
+        began = time.monotonic()
+        try:
+            await in_flight(engine, options.concurrency, worker)
+        finally:
+            self.seconds += time.monotonic() - began
+            if verifier is not None:
+                verifier.close()
 
     def arrive(self, reply: Reply) -> None:
         """Write a reply to the journal, decide what it decides, and check the limits."""
         self.journal.write(reply.entry())
         reason = self.state.arrive(reply)
+        self.state.rounds.save()
         self.shared.note(self.plan, reply, self.state.next)
         if self.limits.sample is not None:
             clean = reason in ("", "relabelled")
@@ -154,90 +181,3 @@ class Synthesis:
                 f"spent, {self.state.accepted} of {self.state.size} examples accepted. "
                 f"All replies are kept; to continue, add llm.max_cost={2 * limit:g}"
             )
-
-    async def open_verifier(self, ask: Ask) -> Verifier | None:
-        """Return the verifier of the dataset's filter; None without one or if it is not trusted."""
-        rule, task = self.dataset.filter, self.dataset.task
-        if rule.method == "none":
-            return None
-        gold = self.verification_gold()
-        if gold is None:
-            return None
-        if rule.student:
-            student = StudentVerifier(rule.student, task)
-            return student if await self.is_trusted(student, gold.rows) else None
-        chat, prior = self.dataset.llm.chat, ()
-        before = self.measured.get("measuring_tokens", [0, 0])
-        counted = verification.Counted(ask, before, self.check_cost)
-        self.measured["measuring_tokens"] = counted.tokens
-        try:
-            if self.dataset.calibrate:
-                prior = await self.once(
-                    "prior", verification.content_free_prior(counted, task, chat, gold.shots)
-                )
-            measured = LLMVerifier(counted, task, chat, gold.shots, prior)
-            trusted = await self.is_trusted(measured, gold.rows)
-        finally:
-            if counted.tokens != before:
-                self.record("measuring_tokens", counted.tokens)
-        return LLMVerifier(ask, task, chat, gold.shots, prior) if trusted else None
-
-    def verification_gold(self) -> verification.GoldRows | None:
-        """Return the gold rows that the filter needs; None with filter=auto and no gold.
-
-        Raises UserError if the shots have changed.
-        """
-        known = self.measured.get("reliability")
-        if known == NO_GOLD and self.state.tally.replies:
-            log.warning("filter=auto keeps to filter=none, with which this dataset was begun")
-            return None
-        try:
-            measuring = known in (None, NO_GOLD)
-            gold = verification.gold_rows(self.dataset, self.gold_dir, measuring)
-        except GoldMissing as missing:
-            if self.dataset.filter.method != "auto":
-                raise
-            log.warning(
-                "filter=auto falls back to filter=none for the whole dataset, because there are no "
-                "gold rows to measure the verifier on: %s",
-                missing,
-            )
-            self.record("reliability", NO_GOLD)
-            return None
-        if known == NO_GOLD:  # it has arrived before the first reply
-            del self.measured["reliability"]
-        if digest := gold.digest:
-            if self.measured.get("verification_shots", digest) != digest:
-                raise UserError(
-                    f"{self.journal.path.parent} was verified with other shots (filter.shots="
-                    f"{self.dataset.filter.shots}): the gold file has changed since. "
-                    f"Delete the folder to start again."
-                )
-            if "verification_shots" not in self.measured:
-                self.record("verification_shots", digest)
-        return gold
-
-    async def is_trusted(self, verifier: Verifier, rows: Sequence[Example]) -> bool:
-        """Measure the verifier on gold rows, if there are any.
-
-        False only with filter=auto, if the verifier is unreliable.
-        """
-        rule, task = self.dataset.filter, self.dataset.task
-        if not rule.dev_rows:
-            return True
-        concurrency = self.dataset.llm.concurrency
-        measuring = reliability.measure(verifier, rows, rule, task, concurrency)
-        return reliability.is_trusted(rule, await self.once("reliability", measuring))
-
-    async def once(self, key: str, measuring: Any) -> Any:
-        """Return what the journal has under `key`; if it has nothing, measure it and write it."""
-        if key in self.measured:
-            measuring.close()
-        else:
-            self.record(key, await measuring)
-        return self.measured[key]
-
-    def record(self, key: str, value: Any) -> None:
-        """Write what was measured to the journal."""
-        self.measured[key] = value
-        self.journal.write({key: value})

@@ -10,10 +10,12 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from japagen import llm
+from japagen.config.schema import LLM
 from japagen.dataset.identity import Dataset
 from japagen.gold import fetch, load
 from japagen.gold.example import Example
 from japagen.synthesis import prompt
+from japagen.synthesis.rounds import Rounds
 from japagen.synthesis.sentences import stops
 
 # Of a reply in Japanese, with room for tokenizers that need more tokens than characters.
@@ -32,6 +34,7 @@ class Plan:
     # What is the same for many examples: instructions by label and slot value, the shots by label.
     instructions: dict[tuple[str, str], list[str]] = field(default_factory=dict)
     examples: dict[str, list[tuple[list[str], Example]]] = field(default_factory=dict)
+    rounds: Rounds = field(default_factory=Rounds)
 
     def label(self, k: int) -> str:
         """Return the label that example k asks for."""
@@ -56,7 +59,8 @@ class Plan:
             self.instructions[key] = prompt.instructions(
                 self.dataset.task, self.dataset.prompt, *key
             )
-        return self.instructions[key]
+        taboo = self.rounds.taboo(k, key[0])
+        return prompt.forbid(self.instructions[key], taboo) if taboo else self.instructions[key]
 
     def shown(self, k: int) -> list[tuple[list[str], Example]]:
         """Return the shots for example k, each with the instructions that ask for it."""
@@ -87,15 +91,25 @@ class Plan:
             return self.labels_request(k)
         return self.joint_request(k, 0) if form == "inputs" else self.request(k, 0, [])
 
+    def writer(self, k: int, attempt: int) -> int:
+        """Return the place of the LLM in llm.each that writes one attempt at example k."""
+        return (self.number(k) + attempt) % len(self.dataset.llm.each)
+
+    def llm(self, k: int, attempt: int) -> LLM:
+        """Return the LLM that writes one attempt at example k."""
+        return self.dataset.llm.each[self.writer(k, attempt)]
+
     def request(self, k: int, attempt: int, replies: Sequence[str]) -> llm.Request:
         """Return the next turn of example k, after the `replies` to the turns before."""
         seed = self.seed(self.name(k), attempt)
-        return self.turn(self.asked(k), replies, self.shown(k), seed, k)
+        chat = self.llm(k, attempt).chat
+        return self.turn(self.asked(k), replies, self.shown(k), seed, k, chat)
 
     def premise_request(self, k: int, attempt: int, tried: int) -> llm.Request:
         """Return the request for a sentence 1 that all labels of a number share."""
         seed = self.seed(f"premise {self.number(k)} {attempt}", tried)
-        return self.turn(self.asked(k), [], self.shown(k), seed, k)
+        chat = self.llm(k, attempt).chat
+        return self.turn(self.asked(k), [], self.shown(k), seed, k, chat)
 
     def joint_request(self, k: int, attempt: int) -> llm.Request:
         """Return the one request for all texts of example k in a JSON object."""
@@ -105,9 +119,8 @@ class Plan:
             for asked, shot in self.shown(k)
         ]
         asked = [prompt.joint(self.asked(k), inputs)]
-        return self.turn(
-            asked, [], shown, self.seed(self.name(k), attempt), k, prompt.joint_schema(inputs)
-        )
+        seed, chat = self.seed(self.name(k), attempt), self.llm(k, attempt).chat
+        return self.turn(asked, [], shown, seed, k, chat, prompt.joint_schema(inputs))
 
     def labels_request(self, k: int) -> llm.Request:
         """Return the one request for a text of each label of the number of example k."""
@@ -124,9 +137,10 @@ class Plan:
             )
             for i in range(self.dataset.shots)
         ]
-        asked = one([prompt.instructions(task, form, label, self.slot(k)) for label in task.labels])
+        first = k - k % len(task.labels)
+        asked = one([self.asked(first + place) for place in range(len(task.labels))])
         seed, schema = self.seed(f"labels {self.number(k)}", 0), prompt.joint_schema(keys)
-        request = self.turn([asked], [], shown, seed, k, schema)
+        request = self.turn([asked], [], shown, seed, k, self.llm(k, 0).chat, schema)
         return replace(request, max_tokens=len(keys) * self.max_tokens)
 
     @property
@@ -141,6 +155,7 @@ class Plan:
         shown: Sequence[tuple[Sequence[str], Example]],
         seed: int,
         k: int,
+        chat: bool,
         schema: llm.Schema | None = None,
     ) -> llm.Request:
         """Return a request in the form that the model reads: messages, or a completion text."""
@@ -149,7 +164,7 @@ class Plan:
         if schema is None:
             form["max_tokens"] = self.max_tokens
         stop = stops(rules.sentences) if schema is None else ()
-        if self.dataset.llm.chat:
+        if chat:
             messages = tuple(prompt.messages(asked, replies, shown, system))
             return llm.Request(messages=messages, stop=stop, **form)
         text = prompt.completion_text(asked, replies, shown, system)

@@ -12,6 +12,7 @@ from japagen.gold.example import Example
 from japagen.llm import Message, Schema
 
 ASK, ANSWER = "指示：", "回答："
+TABOO = "次の言葉は使わないでください："
 
 
 def instructions(task: Task, prompt: Prompt, label: str, slot: str = "") -> list[str]:
@@ -25,6 +26,19 @@ def instructions(task: Task, prompt: Prompt, label: str, slot: str = "") -> list
     # A form to fill in stands on a line of its own.
     gap = "\n" if told and "\n" in texts[0] else ""
     return [put(text, task, slot) for text in (texts[0] + gap + told, *texts[1:])]
+
+
+def forbid(asked: Sequence[str], taboo: Sequence[str]) -> list[str]:
+    """Return instructions whose first one forbids the `taboo` words."""
+    first, *others = asked
+    return [f"{first}\n{TABOO}{'、'.join(taboo)}。", *others]
+
+
+def given(task: Task, prompt: Prompt) -> str:
+    """Return all texts that prompts of a task contain, for all labels and slot values, as one."""
+    slots = slot_values(task, prompt)
+    turns = [text for label in task.labels for text in instructions(task, prompt, label)]
+    return "\n".join([system(task), *turns, *slots])
 
 
 def system(task: Task, slot: str = "") -> str:

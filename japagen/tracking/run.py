@@ -136,6 +136,11 @@ class Run:
                 log.warning("cannot draw %s: %s", name, hidden(error)[:200])
                 return
             self.file(Path(folder) / name)
+            if self.mirrors:  # which show no SVG
+                picture = (Path(folder) / name).with_suffix(".png")
+                figure.savefig(picture)
+                for mirror in self.mirrors:
+                    mirror.take({"do": "file", "path": str(picture), "folder": ""})
 
     def dataset(
         self, rows: Iterable[Mapping[str, str]], name: str, source: str, context: str

@@ -45,7 +45,7 @@ def record(settings: Any, score: float = 0.75) -> tracking.Run:
         run.rows([{"text": "犬"}], "predictions.jsonl")
         figure = Figure()
         figure.subplots().plot([1, 2])
-        run.figure(figure, "confusion.png")
+        run.figure(figure, "confusion.svg")
     return run
 
 
