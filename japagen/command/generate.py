@@ -81,7 +81,7 @@ def work(config: GenerateConfig, dataset: Dataset) -> None:
         if manifest is None:
             return
         accepted, samples = record(dataset, manifest, track, is_new)
-        if is_new:
+        if is_new and accepted:
             measure(dataset, accepted, config.gold_dir, track)
         where = tracking.where(tracking.job_of(config, ""), track)
         console.generated(dataset, samples, accepted, manifest, where)
