@@ -45,7 +45,11 @@ def beside_gold(
                 found[split] = load.load(task, split, gold_dir)
         except GoldMissing as missing:
             lines.append(f"Not compared with gold {split} rows. {missing}")
-    return Data(task, rows, found.get("train", ()), found.get("test", ())), lines
+    gold = found.get("train", [])
+    if gold and not set(groups(rows, task)) & set(groups(gold, task)):
+        lines.append("Not compared with gold train rows: they have none of the rows' labels.")
+        gold = []
+    return Data(task, rows, gold, found.get("test", ())), lines
 
 
 def is_here(task: Task, split: Split, gold_dir: str | None) -> bool:
