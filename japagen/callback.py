@@ -95,7 +95,7 @@ class Sweep(Callback):
             ended=time.time(), status="no gold" if lacking else "failed" if failed else "done"
         )
         if failed:
-            sweep.note(error=cause(value, config))
+            sweep.note(error=cause(value, config, 600 if lacking else 200))
             # Hydra would end the sweep at the first failure, without a table. Sweepers that search
             # for the best options need to see the failure.
             if config.hydra.sweeper._target_ == BASIC:
@@ -146,13 +146,13 @@ def stop(message: str) -> None:
     raise SystemExit(1)
 
 
-def cause(error: object, config: DictConfig) -> str:
-    """The first line of an error that says something, at most 200 characters, without secrets."""
+def cause(error: object, config: DictConfig, longest: int) -> str:
+    """The first line of an error that says something, at most `longest`, without secrets."""
     options = OmegaConf.to_container(config, resolve=False)
     remember_all(options if isinstance(options, dict) else {})  # type: ignore[arg-type]
     lines = hidden(error).split("\n")
     first = lines[1] if len(lines) > 1 and lines[0].endswith(" in the configuration:") else lines[0]
-    return first.removeprefix("  - ")[:200]
+    return first.removeprefix("  - ")[:longest]
 
 
 def leave_out(config: DictConfig) -> None:
@@ -190,7 +190,8 @@ def cells(jobs: Sequence[Mapping[str, Any]]) -> list[tuple[str, ...]]:
     for job in jobs:
         score = f"{job['score']:.4f}" if "score" in job else ""
         words = " ".join(hidden(word) for word in job["overrides"] if word not in shared)
-        error = f": {job['error']}" if "error" in job else ""
+        # Why gold is missing is said once, below the table.
+        error = f": {job['error']}" if "error" in job and job["status"] != "no gold" else ""
         took = f"{job['ended'] - job['began']:.1f}" if "ended" in job else ""
         made.append((str(job["num"]), words, state(job) + error, score, took))
     return made
@@ -217,5 +218,8 @@ def show(
     printable()
     console = plain_console(soft_wrap=not counts["failed"])
     console.print(table)
+    lacking = [str(job.get("error", "")) for job in jobs if job["status"] == "no gold"]
+    for reason in filter(None, dict.fromkeys(lacking)):
+        console.print(shown(reason))
     ended = ", ".join(f"{number} {word}" for word, number in sorted(counts.items()))
     console.print(f"{len(jobs)} jobs in {seconds:.0f} s: {ended}. Logs: {folder.parent}")

@@ -205,9 +205,8 @@ def test_the_printed_address_opens_the_scores_the_best_first_and_their_charts(
     assert len(scores) >= 8
     assert scores == sorted(scores, reverse=True)
     page.goto(f"{page.url}&compareRunsMode=CHART")
-    page.get_by_text("Scores (2)").first.wait_for()
     page.get_by_text("train/rows vs. score", exact=True).first.wait_for()
-    bars, points = page.locator(".plot-container .bars .point"), page.locator(".scatter .point")
+    bars, points = page.locator(".barlayer .point"), page.locator(".scatterlayer .point")
     bars.first.wait_for()
     points.first.wait_for()
     page.wait_for_timeout(2000)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import sys
 import time
+from collections import Counter
 from pathlib import Path
 from typing import Any
 
@@ -38,6 +39,16 @@ def test_text_from_outside_is_never_markup(
     else:
         assert f"name='{text}'" in printed
         assert f"failed: bad {text}" in printed
+
+
+def test_missing_gold_is_explained_once_below_the_table(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    jobs = [job(number, status="no gold", error="no gold test data") for number in range(3)]
+    callback.show(jobs, Counter({"no gold": 3}), 2.0, tmp_path)
+    table, _, below = capsys.readouterr().out.rpartition("┘")
+    assert table.count("no gold") == 3
+    assert below.count("no gold test data") == 1
 
 
 def test_the_table_of_jobs_leaves_out_what_all_jobs_have() -> None:

@@ -21,8 +21,9 @@ class TensorBoard:
         from lightning.pytorch.loggers import TensorBoardLogger
 
         words = re.sub(r"[^\w.]+", "-", job.name).strip("-")[:100]
-        place = {"name": file_name(job.experiment), "version": f"{words}-{key}"}
-        self.logger = TensorBoardLogger(FOLDER, **place, default_hp_metric=False)
+        self.logger = TensorBoardLogger(
+            FOLDER, file_name(job.experiment), version=f"{words}-{key}", default_hp_metric=False
+        )
         self.settings: dict[str, str | float] = {}
         self.scores: dict[str, float] = {}
 

@@ -13,8 +13,6 @@ from japagen.tracking.job import Job
 from japagen.tracking.safe import file_name
 
 STEP = "trainer/global_step"  # Lightning's name of the steps
-# Files of wandb about this machine and its working copy, which may hold secrets, are not written.
-PRIVATE = {"x_disable_meta": True, "disable_git": True, "disable_code": True}
 
 
 class WandB:
@@ -26,7 +24,13 @@ class WandB:
         from lightning.pytorch.loggers import WandbLogger
 
         settings = wandb.Settings(
-            console="off", silent=True, x_disable_stats=not job.system_metrics, **PRIVATE
+            console="off",
+            silent=True,
+            x_disable_stats=not job.system_metrics,
+            # No file about the command, the machine and the working copy: it may hold secrets.
+            x_disable_meta=True,
+            disable_git=True,
+            disable_code=True,
         )
         self.run: Any = wandb.init(
             name=hidden(job.name),

@@ -166,6 +166,7 @@ def test_wandb_offline(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     assert {"errors.md", "config.yaml", "predictions.jsonl", "confusion.png"} <= {
         path.name for path in (inner / "files").iterdir()
     }
+    assert not (inner / "files" / "wandb-metadata.json").exists()  # the typed command
     records = list(stored(next(inner.glob("*.wandb"))))
     summary = {
         item.key or item.nested_key[0]: json.loads(item.value_json)
