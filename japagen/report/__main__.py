@@ -12,8 +12,7 @@ from japagen.config.error import UserError
 from japagen.config.schema import Config
 from japagen.files import write_whole
 from japagen.job.parser import Parser, complain, parsed
-from japagen.report import chart, markdown, page, summary
-from japagen.report.chart import Chart
+from japagen.report import chart, headline, markdown, page, summary
 from japagen.report.summary import Summary
 
 
@@ -70,10 +69,9 @@ def read(uri: str) -> list[tracking.Recorded]:
 
 def write(found: Summary, uri: str, folder: Path) -> Path:
     """Write index.html, report.md and the chart files that it shows; the path of the page."""
-    kinds = {"scaling": found.scaling, "quality": found.quality, "speed": found.speed}
-    charts = [one for kind, drawn in kinds.items() for one in files(kind, drawn)]
-    texts = {name: chart.svg(one, alone=True) + "\n" for name, one in charts}
-    texts["report.md"] = markdown.report(found, uri, charts)
+    texts = {name: svg + "\n" for name, _, svg in charts(found)}
+    named = [(name, description) for name, description, _ in charts(found)]
+    texts["report.md"] = markdown.report(found, uri, named)
     texts["index.html"] = page.html(found, uri)
     try:
         folder.mkdir(parents=True, exist_ok=True)
@@ -87,10 +85,21 @@ def write(found: Summary, uri: str, folder: Path) -> Path:
     return folder / "index.html"
 
 
-def files(kind: str, charts: Sequence[Chart]) -> Iterator[tuple[str, Chart]]:
-    """(file name, chart) of the charts of one kind."""
-    for number, one in enumerate(charts, 1):
-        yield f"{kind}-{number}-{re.sub(r'[^A-Za-z0-9_]', '_', one.title)[:60]}.svg", one
+def charts(found: Summary) -> Iterator[tuple[str, str, str]]:
+    """(file name, description, SVG) of every chart."""
+    for number, one in enumerate(found.headlines, 1):
+        name = file_name("scores", number, one.task)
+        yield name, headline.describe(one), headline.svg(one, alone=True)
+    kinds = {"scaling": found.scaling, "quality": found.quality, "speed": found.speed}
+    for kind, drawn in kinds.items():
+        for number, other in enumerate(drawn, 1):
+            name = file_name(kind, number, other.title)
+            yield name, chart.describe(other), chart.svg(other, alone=True)
+
+
+def file_name(kind: str, number: int, title: str) -> str:
+    """The name of a chart's file."""
+    return f"{kind}-{number}-{re.sub(r'[^A-Za-z0-9_]', '_', title)[:60]}.svg"
 
 
 if __name__ == "__main__":

@@ -146,12 +146,12 @@ def legend(chart: Chart) -> Iterator[dict[str, Any]]:
         yield {"y": y, "name": cut(f"{chart.rule[0]} {chart.rule[1]:.3f}"), "shape": ""}
 
 
-def cut(name: str) -> str:
-    """A name as far as it fits into the legend; Japanese characters are twice as wide."""
+def cut(name: str, longest: int = LONGEST) -> str:
+    """A name up to `longest` half-width characters; Japanese characters are twice as wide."""
     width, kept = 0, ""
     for letter in name:
         width += 2 if unicodedata.east_asian_width(letter) in "WFA" else 1
-        if width > LONGEST:
+        if width > longest:
             return f"{kept}…"
         kept += letter
     return kept

@@ -6,7 +6,6 @@ import re
 from collections.abc import Iterator, Sequence
 
 from japagen.report import format, summary
-from japagen.report.chart import Chart, describe
 from japagen.report.format import amount
 from japagen.report.row import Row, row, seed
 from japagen.report.summary import Summary
@@ -14,8 +13,8 @@ from japagen.report.table import Column
 from japagen.tracking import printable
 
 
-def report(found: Summary, uri: str, charts: Sequence[tuple[str, Chart]]) -> str:
-    """The whole text; `charts` are (file name, chart)."""
+def report(found: Summary, uri: str, charts: Sequence[tuple[str, str]]) -> str:
+    """The whole text; `charts` are (file name, description)."""
     lines = [
         "# JapaGen: results",
         "",
@@ -24,6 +23,8 @@ def report(found: Summary, uri: str, charts: Sequence[tuple[str, Chart]]) -> str
         "## Scores",
         "",
     ]
+    if shown := images("scores", charts):
+        lines += [*shown, ""]
     lines += scores(found)
     lines += ["", *(f"- {plain(note)}" for note in summary.footnotes(found))]
     if models := summary.models(found.labels):
@@ -34,15 +35,16 @@ def report(found: Summary, uri: str, charts: Sequence[tuple[str, Chart]]) -> str
         "speed": "Speed of the students",
     }
     for kind, title in titles.items():
-        shown = [
-            f"![{plain(describe(chart))}]({name})"
-            for name, chart in charts
-            if name.startswith(kind)
-        ]
+        shown = images(kind, charts)
         lines += ["", f"## {title}", "", *shown] if shown else []
     lines += ["", "## Cost", "", *costs(found)] if found.costs else []
     lines += ["", "## Runs", "", *counts(found), "", *links(found, uri)]
     return "\n".join(lines) + "\n"
+
+
+def images(kind: str, charts: Sequence[tuple[str, str]]) -> list[str]:
+    """The charts of one kind."""
+    return [f"![{plain(text)}]({name})" for name, text in charts if name.startswith(kind)]
 
 
 def plain(text: str) -> str:

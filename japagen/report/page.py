@@ -6,7 +6,7 @@ from markupsafe import Markup
 
 from japagen import __version__
 from japagen.config.secret import hidden
-from japagen.report import chart, format, summary, template
+from japagen.report import chart, format, headline, summary, template
 from japagen.report.row import row, seed
 from japagen.report.summary import Summary
 from japagen.tracking import Recorded
@@ -36,6 +36,7 @@ def html(found: Summary, uri: str) -> str:
         server=uri.startswith("http"),
         # Markup: the SVG is escaped already, by its own template.
         svg=lambda one: Markup(chart.svg(one)),
+        headline=lambda one: Markup(headline.svg(one)),
         tick=chart.tick,
         row_of=row,
         seed_of=seed,

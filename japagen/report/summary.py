@@ -8,9 +8,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from japagen.config.error import UserError, did_you_mean
-from japagen.report import cost, curve, row, significance, speed, table
+from japagen.report import cost, curve, headline, row, significance, speed, table
 from japagen.report.chart import Chart
 from japagen.report.cost import Cost
+from japagen.report.headline import Headline
 from japagen.report.row import Row
 from japagen.report.table import Column
 from japagen.tracking import Recorded
@@ -34,6 +35,7 @@ class Summary:
     """
 
     columns: list[Column]
+    headlines: list[Headline]
     labels: dict[Row, str]
     costs: list[Cost]
     cost_labels: dict[Row, str]
@@ -68,11 +70,14 @@ def summarise(
         )
     labels = row.names(runs)
     check_reference(reference, list(labels.values()))
-    columns, costs = table.columns(runs, reference), cost.costs(used)
+    columns = table.columns(runs, reference)
+    shown = {column.task for column in columns}
+    costs = cost.costs([run for run in used if run.task in shown])
     names = sorted({run.task for run in raw})
     failed = [run for run in used if run.status == "FAILED"]
     return Summary(
         columns=columns,
+        headlines=headline.headlines(columns, labels),
         labels=labels,
         costs=costs,
         cost_labels={**row.names(run for run in used if row.in_table(run)), **labels},

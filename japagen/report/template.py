@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from markupsafe import Markup
 
 HERE = Path(__file__).parent
+LONGEST = 22  # characters of a name that stays on one line
 JAPANESE = re.compile(r"[\u3040-\u30ff\u3400-\u9fff]")
 
 
@@ -49,11 +50,20 @@ def finalized(value: object) -> object:
     return printable(value) if type(value) is str and not isinstance(value, Markup) else value
 
 
-def words(value: object) -> Markup:
-    """Escaped text, marked as Japanese if it has kana or kanji."""
+def whole(word: str) -> Markup:
+    """A word that does not break at its hyphens; a long one breaks at underscores, if it must."""
     from markupsafe import Markup, escape
 
+    if len(word) <= LONGEST:
+        return Markup('<span class="whole">{}</span>').format(word) if "-" in word else escape(word)
+    return escape(word).replace("_", Markup("_<wbr>"))
+
+
+def words(value: object) -> Markup:
+    """Escaped text, marked as Japanese if it has kana or kanji."""
+    from markupsafe import Markup
+
     # A line begins with the dot rather than ends with it.
-    text = escape(printable(str(value)).replace("· ", "·\N{NO-BREAK SPACE}"))
-    shown = text.replace("_", Markup("_<wbr>"))  # names of models break there, if they must
+    text = printable(str(value)).replace("· ", "·\N{NO-BREAK SPACE}")
+    shown = Markup(" ").join(whole(word) for word in text.split(" "))
     return Markup('<span lang="ja">{}</span>').format(shown) if JAPANESE.search(shown) else shown

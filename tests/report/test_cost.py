@@ -56,3 +56,11 @@ def test_a_student_whose_generation_is_not_recorded_has_no_break_even() -> None:
     store.train("jnli", "zero-shot", 0, 0.6, metrics={cost.SECONDS: 1.0})
     student = reported(store).costs[1]
     assert (student.before_seconds, student.even_seconds) == (None, None)
+
+
+def test_a_task_without_scores_has_no_costs() -> None:
+    store = Store()
+    store.train("jnli", "zero-shot", 0, 0.5, metrics={"cost/seconds_per_1000": 9.0})
+    tags = {"stage": "evaluate", "subject": "prompting", "method": "prompting 0-shot"}
+    store.add("news", tags, {"cost/seconds_per_1000": 400.0})
+    assert {one.task for one in reported(store).costs} == {"jnli"}

@@ -64,7 +64,8 @@ def test_the_page_is_whole_escaped_and_needs_no_network(full: summary.Summary) -
         if tag == "a" and str(given["href"]).startswith("#")
     } <= set(ids)
     drawings = [given for tag, given in found.seen if tag == "svg"]
-    assert len(drawings) == len(full.scaling) + len(full.quality) == 16
+    assert len(drawings) == len(full.headlines) + len(full.scaling) + len(full.quality) == 20
+    assert text.index("accuracy of each method") < text.index("<table")
     assert all(given["role"] == "img" and given["aria-label"] for given in drawings)
     assert "2026-09-21" in found.words
     assert "url(" not in text
