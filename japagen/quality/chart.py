@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from japagen.quality.measured import Measured, Points
 from japagen.report.chart import Chart, Point, Series
 
-BINS = 16
+BINS = 10
 HIGHEST = 0.99  # quantile at which an axis of lengths ends
 
 
@@ -26,7 +26,13 @@ def charts(found: Measured) -> list[Chart]:
             for number, (name, points) in enumerate(ordered(found.map))
         ]
         drawn.append(
-            Chart("Map of the rows", "first principal component", "second", series, line=False)
+            Chart(
+                "Map of the rows",
+                "first principal component",
+                "second principal component",
+                series,
+                line=False,
+            )
         )
     return drawn
 
@@ -44,7 +50,7 @@ def quantile(values: Sequence[float], share: float) -> float:
 def histogram(
     title: str, x: str, values: Mapping[str, Sequence[float]], low: float, high: float
 ) -> Chart:
-    """The share of rows in each of 16 bins, a line for each series; the last bin has the rest."""
+    """The share of rows in each of ten bins, a line for each series; the last bin has the rest."""
     width = max((high - low) / BINS, 1e-9)
     if isinstance(next(iter(values.values()))[0], int):
         width = max(1, round(width + 0.5))  # whole characters, or bins would differ in size

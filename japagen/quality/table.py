@@ -28,12 +28,12 @@ GROUPS: dict[str, dict[str, str]] = {
     },
     "Labels": {
         "issues": "share of rows whose label is doubted (confident learning)",
-        "issues/": "the same for one label",
+        "issues/": "",
         "label_correctness": "agreement with the given student; correlation for regression",
-        "label_correctness/": "the same for one label",
+        "label_correctness/": "",
         "student_score": "that student's own score on gold test rows",
         "llm_agreement": "agreement with the LLM, asked for the label",
-        "llm_agreement/": "the same for one label",
+        "llm_agreement/": "",
     },
     "Distance to gold": {
         "length": "mean characters of a row",
@@ -41,8 +41,9 @@ GROUPS: dict[str, dict[str, str]] = {
         "length_distance": "Wasserstein distance of the lengths, in characters",
         "word_length_distance": "Wasserstein distance of the lengths, in words",
         "divergence": "Jensen-Shannon divergence of character 2-grams by label, 0 to 1",
-        "divergence/": "the same for one label",
+        "divergence/": "",
         "word_divergence": "Jensen-Shannon divergence of words by label, 0 to 1",
+        "word_divergence/": "",
         "overlap_3": "share of character 3-grams that occur in gold",
         "in_gold": "share of rows that are gold test rows",
         "two_sample_auc": "AUC of a character classifier, rows against gold; 0.5 is chance",
@@ -62,7 +63,7 @@ GROUPS: dict[str, dict[str, str]] = {
 
 
 class Line(NamedTuple):
-    """One measure: name, value, gold's value or None, meaning."""
+    """One measure: name, value, gold's value or None, meaning ("" after a mean over labels)."""
 
     name: str
     value: float

@@ -6,6 +6,8 @@ from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from typing import NamedTuple
 
+from japagen.text.japanese import HAN
+
 Row = Sequence[str]  # the texts of a row
 
 LONGEST = 8  # characters of an n-gram
@@ -93,11 +95,19 @@ def held(rows: Sequence[Row], wanted: set[str]) -> Counter[str]:
     return found
 
 
+def is_word(gram: str) -> bool:
+    """Whether an n-gram can be a word or part of one."""
+    return len(gram.strip()) > 1 or HAN.fullmatch(gram.strip()) is not None
+
+
 def apart(ranked: Sequence[Telling]) -> Iterator[Telling]:
-    """The first ten that neither contain an earlier one nor are part of one."""
+    """The first ten that neither contain an earlier one nor are part of one.
+
+    Single characters count if they are kanji: a single kana says nothing.
+    """
     kept = list[str]()
     for one in ranked:
-        if one.gram.strip() and not any(one.gram in old or old in one.gram for old in kept):
+        if is_word(one.gram) and not any(one.gram in old or old in one.gram for old in kept):
             kept.append(one.gram)
             yield one
             if len(kept) == SHOWN:

@@ -93,7 +93,8 @@ def labels(found: Measured) -> Iterator[Verdict]:
     if found.doubts.checked and not faults:
         whole = known.get("gold_issues")
         beside = "" if whole is None else f" (gold: {percent(whole)})"
-        yield Verdict(False, f"labels: {percent(known['issues'])} are doubted{beside}")
+        hidden = "; a shortcut can hide wrong labels" if any(read_offs(found)) else ""
+        yield Verdict(False, f"labels: {percent(known['issues'])} are doubted{beside}{hidden}")
     judges = {"label_correctness": "the student", "llm_agreement": "the LLM asked again"}
     for name, judge in judges.items():
         if (agreed := known.get(name)) is not None and found.data.task.kind == "classification":
@@ -116,11 +117,9 @@ def script(found: Measured) -> Iterator[Verdict]:
 def shortcuts(found: Measured) -> Iterator[Verdict]:
     """N-grams from which a label can be read off, and classifiers that see only a part."""
     known, faults = found.metrics, 0
-    for label, ranked in found.telling.items():
-        gold = known.get(f"gold_telling/{label}", 0.0)
-        if ranked and ranked[0].value >= max(TELLING, gold + FURTHER):
-            faults += 1
-            yield Verdict(True, read_off(label, ranked[0], gold if found.data.gold else None))
+    for line in read_offs(found):
+        faults += 1
+        yield Verdict(True, line)
     seen = {
         "bag_of_characters": "a classifier of character 1- to 3-grams",
         "last_only": "a classifier that sees only the last text of a pair",
@@ -135,13 +134,21 @@ def shortcuts(found: Measured) -> Iterator[Verdict]:
         yield Verdict(False, "shortcuts: no n-gram or part of a row tells more than in gold")
 
 
+def read_offs(found: Measured) -> Iterator[str]:
+    """A line for each label that can be read off an n-gram."""
+    for label, ranked in found.telling.items():
+        gold = found.metrics.get(f"gold_telling/{label}", 0.0)
+        if ranked and ranked[0].value >= max(TELLING, gold + FURTHER):
+            yield read_off(label, ranked[0], gold if found.data.gold else None)
+
+
 def read_off(label: str, one: Telling, gold: float | None) -> str:
     """The line about an n-gram from which a label can be read off."""
     text = (
         f"shortcuts: the label '{label}' can be read off '{one.gram.strip()}', which is in "
         f"{percent(one.inside)} of its rows and in {percent(one.outside)} of the others"
     )
-    return text if gold is None else f"{text} (best n-gram of gold: {percent(gold)} apart)"
+    return text if gold is None else f"{text} (gold's most telling n-gram: {percent(gold)} apart)"
 
 
 def distance(found: Measured) -> Iterator[Verdict]:
