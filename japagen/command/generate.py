@@ -8,7 +8,7 @@ from typing import Any
 from omegaconf import DictConfig
 
 from japagen import tracking
-from japagen.config.check import check
+from japagen.config.check import check, refuse
 from japagen.config.schema import GenerateConfig
 from japagen.dataset import identity
 from japagen.dataset.identity import Dataset
@@ -65,6 +65,7 @@ def work(config: GenerateConfig, dataset: Dataset) -> None:
     stage = "estimate" if config.estimate else "generate"
     tags = {"fingerprint": dataset.fingerprint, "job": job_key(dataset)}
     with tracking.run(config, stage, tags) as track:
+        refuse(dataset.select.package_problems())
         made = plan.make(dataset, config.gold_dir)
         manifest = complete(made, config.max_shortfall)
         is_new = manifest is None

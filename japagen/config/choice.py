@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 FILTER_METHODS = ("none", "verified", "relabelled", "soft", "auto")
-
+SELECTIONS = ("none", "confident", "diverse", "balanced")
 
 SCHEDULES = ("linear", "cosine", "constant")
 POOLINGS = ("cls", "mean")

@@ -19,6 +19,7 @@ from japagen.config.logger import Logger
 from japagen.config.loss import Loss
 from japagen.config.prompt import Prompt
 from japagen.config.question import QuestionOptions
+from japagen.config.select import Select
 from japagen.config.student import Saved, Student
 from japagen.config.task import Task
 from japagen.config.trainer import Trainer
@@ -38,6 +39,7 @@ __all__ = [
     "Prompt",
     "QuestionOptions",
     "Saved",
+    "Select",
     "Student",
     "TrainConfig",
     "Trainer",
@@ -66,6 +68,7 @@ class Config:
     prompt: Prompt = field(default_factory=Prompt)
     llm: LLM = field(default_factory=LLM)
     filter: Filter = field(default_factory=Filter)
+    select: Select = field(default_factory=Select)
     question: QuestionOptions = field(default_factory=QuestionOptions)
     logger: Logger = field(default_factory=Logger)
     shots: int = limited(0, "gold examples of each label in the prompt", least=0)

@@ -13,7 +13,7 @@ from typing import Any
 
 from hydra.core.hydra_config import HydraConfig
 
-from japagen.config.schema import INSTALLED, LLM, Config, Filter, Prompt, QuestionOptions
+from japagen.config.schema import INSTALLED, LLM, Config, Filter, Prompt, QuestionOptions, Select
 from japagen.config.task import Task
 from japagen.job.typed import config_dir_flag, task_overrides
 
@@ -48,6 +48,7 @@ class Dataset:
     prompt: Prompt
     llm: LLM
     filter: Filter
+    select: Select
     shots: int
     shots_scope: str
     seed: int
@@ -78,9 +79,13 @@ def of(config: Config) -> Dataset:
         "seed": config.seed,
     }
     groups = [config.llm.name, config.prompt.name, f"{config.shots}shot", config.filter.name]
+    if config.select.name != "none":
+        named["select"] = dataclasses.asdict(config.select)
+        groups.append(config.select.name)
     name = "-".join([*groups, f"seed{config.seed}"])
     numbers = {key: getattr(config, key) for key in ("shots", "seed", "num_per_label")}
-    names = {key: getattr(config, key).name for key in ("task", "llm", "prompt", "filter")}
+    keys = ("task", "llm", "prompt", "filter", "select")
+    names = {key: getattr(config, key).name for key in keys}
     if config.llm.writers:
         names["llm"] = "mixed"
     return Dataset(
@@ -88,6 +93,7 @@ def of(config: Config) -> Dataset:
         prompt=config.prompt,
         llm=config.llm,
         filter=config.filter,
+        select=config.select,
         shots=config.shots,
         shots_scope=config.shots_scope,
         seed=config.seed,

@@ -36,7 +36,7 @@ def convert(raw: bytes, folder: Path) -> None:
     source = parse(raw)
     kept = [row for row, piece in enumerate(source.pieces) if is_japanese(piece)]
     vocabulary = [(source.pieces[row], source.scores[row]) for row in kept]
-    with _no_progress():
+    with no_progress():
         _bert(raw, source, kept).save_pretrained(folder)
     tokenizer(vocabulary, source.config["max_position_embeddings"]).save_pretrained(folder)
     named = folder / "tokenizer_config.json"  # transformers 5 writes a name that 4 does not know
@@ -168,7 +168,7 @@ def normalizer() -> Any:
 
 
 @contextmanager
-def _no_progress() -> Iterator[None]:
+def no_progress() -> Iterator[None]:
     # transformers draws its own bar, also where nobody looks.
     from transformers.utils import logging as theirs
 

@@ -26,6 +26,7 @@ from japagen.synthesis.acceptance import Acceptor
 from japagen.synthesis.counts import counts_text
 from japagen.synthesis.plan import Plan
 from japagen.synthesis.prompt import TABOO, instructions
+from japagen.synthesis.selection import candidates
 
 log = logging.getLogger(__name__)
 
@@ -54,12 +55,19 @@ def prompts(plan: Plan) -> None:
             f"From example {prompt.round + 1} of each label on, the first instruction also has "
             f"this line, with up to {prompt.taboo} words of earlier rows: {TABOO}..."
         )
+    if (select := plan.dataset.select).name != "none":
+        number = plan.dataset.num_per_label
+        drawn = candidates(select, number)
+        console.print(f"select={select.name} keeps {number} of {drawn} rows for each label.")
     console.print("dry_run: no LLM was called, nothing was written.")
 
 
 def announce(dataset: Dataset, accepted: int) -> None:
     """Log what will be written before the LLM, which may take minutes to load, writes anything."""
     there = f"; {accepted} are there already" if accepted else ""
+    if (select := dataset.select).name != "none":
+        drawn = candidates(select, dataset.num_per_label)
+        there = f", select {select.name} from {drawn} per label{there}"
     log.info(
         "%s: %d examples (%d per label) by %s, prompt %s, filter %s%s. "
         "`estimate=true` says how long this takes.",
