@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 FILTER_METHODS = ("none", "verified", "relabelled", "soft", "auto")
+KNOWLEDGE = ("hand", "llm")
 SELECTIONS = ("none", "confident", "diverse", "balanced")
 
 SCHEDULES = ("linear", "cosine", "constant")

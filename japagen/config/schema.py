@@ -13,6 +13,7 @@ from japagen.config.choice import EXPORTS, OBJECTIVES
 from japagen.config.data import Data
 from japagen.config.error import did_you_mean
 from japagen.config.filter import Filter
+from japagen.config.knowledge import Values
 from japagen.config.limit import limited
 from japagen.config.llm import LLM
 from japagen.config.logger import Logger
@@ -43,6 +44,7 @@ __all__ = [
     "Student",
     "TrainConfig",
     "Trainer",
+    "Values",
     "register",
 ]
 
@@ -66,6 +68,7 @@ class Config:
 
     task: Task = field(default_factory=Task)
     prompt: Prompt = field(default_factory=Prompt)
+    knowledge: Values = field(default_factory=Values)
     llm: LLM = field(default_factory=LLM)
     filter: Filter = field(default_factory=Filter)
     select: Select = field(default_factory=Select)

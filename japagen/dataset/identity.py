@@ -13,7 +13,16 @@ from typing import Any
 
 from hydra.core.hydra_config import HydraConfig
 
-from japagen.config.schema import INSTALLED, LLM, Config, Filter, Prompt, QuestionOptions, Select
+from japagen.config.schema import (
+    INSTALLED,
+    LLM,
+    Config,
+    Filter,
+    Prompt,
+    QuestionOptions,
+    Select,
+    Values,
+)
 from japagen.config.task import Task
 from japagen.job.typed import config_dir_flag, task_overrides
 
@@ -46,6 +55,7 @@ class Dataset:
 
     task: Task
     prompt: Prompt
+    values: Values
     llm: LLM
     filter: Filter
     select: Select
@@ -79,6 +89,9 @@ def of(config: Config) -> Dataset:
         "seed": config.seed,
     }
     groups = [config.llm.name, config.prompt.name, f"{config.shots}shot", config.filter.name]
+    values = config.knowledge
+    if values.name != "hand":
+        named["knowledge"] = {key: getattr(values, key) for key in ("name", "values", "requests")}
     if config.select.name != "none":
         named["select"] = dataclasses.asdict(config.select)
         groups.append(config.select.name)
@@ -88,9 +101,12 @@ def of(config: Config) -> Dataset:
     names = {key: getattr(config, key).name for key in keys}
     if config.llm.writers:
         names["llm"] = "mixed"
+    if values.name != "hand":
+        names["knowledge"] = values.name
     return Dataset(
         task=config.task,
         prompt=config.prompt,
+        values=values,
         llm=config.llm,
         filter=config.filter,
         select=config.select,

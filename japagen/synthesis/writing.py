@@ -7,12 +7,12 @@ from collections.abc import Callable
 from typing import Any
 
 from japagen.config.error import UserError
-from japagen.dataset import table
+from japagen.dataset import knowledge, table
 from japagen.dataset.journal import JOURNAL, Journal, shots_head
 from japagen.dataset.manifest import finish
 from japagen.dataset.reply import Reply
 from japagen.dataset.table import TABLE, Soft, read_manifest
-from japagen.synthesis import console, rounds, selection
+from japagen.synthesis import console, proposal, rounds, selection
 from japagen.synthesis.acceptance import WINDOW, Acceptor
 from japagen.synthesis.counts import counts_text
 from japagen.synthesis.facts import Facts
@@ -23,6 +23,7 @@ from japagen.synthesis.plan import Plan
 def is_complete(made: Plan, manifest: dict[str, Any], max_shortfall: float) -> bool:
     """Whether a finished dataset is all that is asked for. UserError if its shots were others."""
     path, labels = made.dataset.folder, len(made.dataset.task.labels)
+    knowledge.check(path, manifest)
     if manifest["shots_digest"] != shots_head(made.shots)["shots_digest"]:
         raise UserError(
             f"{path} was made with other shots: the gold file has changed since. "
@@ -97,6 +98,7 @@ def write(
         state = acceptor(made, limits, selected.keep)
         synthesis = Synthesis(made, limits, facts, state, gold_dir)
         synthesis.resume()
+        proposal.note(dataset, facts)
         before = state.accepted
         console.announce(dataset, before)
         synthesis.run()
