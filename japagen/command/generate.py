@@ -9,13 +9,13 @@ from typing import Any
 from omegaconf import DictConfig
 
 from japagen import tracking
-from japagen.config.check import check
+from japagen.config.check import check, refuse
 from japagen.config.schema import GenerateConfig
 from japagen.dataset import identity, parquet
 from japagen.dataset.identity import Dataset
 from japagen.dataset.table import MANIFEST, TABLE, UPLOADED, asked, read_manifest, rows
 from japagen.job import hub, sweep
-from japagen.synthesis import console, plan
+from japagen.synthesis import console, plan, proposal
 from japagen.synthesis.loop import Limits
 from japagen.synthesis.writing import complete, is_complete, synthesise
 
@@ -31,7 +31,7 @@ def run(cfg: DictConfig) -> None:
     config = check(cfg, GenerateConfig)
     dataset = identity.of(config)
     if config.dry_run:
-        console.prompts(plan.make(dataset, config.gold_dir))
+        console.prompts(plan.make(proposal.known(dataset), config.gold_dir))
         return
     hub.check(config.push_to_hub)
     with sweep.exclusive(f"{dataset.task.name}-{dataset.fingerprint}"):
@@ -51,7 +51,7 @@ def done_before(config: GenerateConfig, dataset: Dataset) -> bool:
     manifest = read_manifest(dataset.folder)
     if manifest is None:
         return False
-    made = plan.make(dataset, config.gold_dir)
+    made = plan.make(proposal.known(dataset), config.gold_dir)
     if not is_complete(made, manifest, config.max_shortfall):
         return False
     if tracking.earlier(tracking.job_of(config, "generate"), job_key(dataset)) is None:
@@ -67,6 +67,11 @@ def work(config: GenerateConfig, dataset: Dataset) -> None:
     stage = "estimate" if config.estimate else "generate"
     tags = {"fingerprint": dataset.fingerprint, "job": job_key(dataset)}
     with tracking.run(config, stage, tags) as track:
+        refuse(dataset.select.package_problems())
+        dataset = proposal.with_values(dataset)
+        if config.knowledge.only:
+            console.values(dataset)
+            return
         made = plan.make(dataset, config.gold_dir)
         manifest = complete(made, config.max_shortfall)
         is_new = manifest is None

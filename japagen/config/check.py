@@ -47,6 +47,8 @@ def check(cfg: DictConfig, schema: type[C]) -> C:
             *config.prompt.problems(config.task, config.shots, config.shots_scope),
             *config.llm.problems(config.allowed_targets),
             *config.filter.problems(bool(config.llm.writers)),
+            *config.select.problems(config.task, config.prompt),
+            *config.knowledge.problems(config.task, config.prompt),
             *config.logger.problems(),
             *config.problems(),
         ]

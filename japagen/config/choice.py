@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 FILTER_METHODS = ("none", "verified", "relabelled", "soft", "auto")
-
+KNOWLEDGE = ("hand", "llm")
+SELECTIONS = ("none", "confident", "diverse", "balanced")
 
 SCHEDULES = ("linear", "cosine", "constant")
 POOLINGS = ("cls", "mean")

@@ -13,12 +13,14 @@ from japagen.config.choice import EXPORTS, OBJECTIVES
 from japagen.config.data import Data
 from japagen.config.error import did_you_mean
 from japagen.config.filter import Filter
+from japagen.config.knowledge import Values
 from japagen.config.limit import limited
 from japagen.config.llm import LLM
 from japagen.config.logger import Logger
 from japagen.config.loss import Loss
 from japagen.config.prompt import Prompt
 from japagen.config.question import QuestionOptions
+from japagen.config.select import Select
 from japagen.config.student import Saved, Student
 from japagen.config.task import Task
 from japagen.config.trainer import Trainer
@@ -38,9 +40,11 @@ __all__ = [
     "Prompt",
     "QuestionOptions",
     "Saved",
+    "Select",
     "Student",
     "TrainConfig",
     "Trainer",
+    "Values",
     "register",
 ]
 
@@ -64,8 +68,10 @@ class Config:
 
     task: Task = field(default_factory=Task)
     prompt: Prompt = field(default_factory=Prompt)
+    knowledge: Values = field(default_factory=Values)
     llm: LLM = field(default_factory=LLM)
     filter: Filter = field(default_factory=Filter)
+    select: Select = field(default_factory=Select)
     question: QuestionOptions = field(default_factory=QuestionOptions)
     logger: Logger = field(default_factory=Logger)
     shots: int = limited(0, "gold examples of each label in the prompt", least=0)

@@ -13,7 +13,16 @@ from typing import Any
 
 from hydra.core.hydra_config import HydraConfig
 
-from japagen.config.schema import INSTALLED, LLM, Config, Filter, Prompt, QuestionOptions
+from japagen.config.schema import (
+    INSTALLED,
+    LLM,
+    Config,
+    Filter,
+    Prompt,
+    QuestionOptions,
+    Select,
+    Values,
+)
 from japagen.config.task import Task
 from japagen.job.typed import config_dir_flag, task_overrides
 
@@ -46,8 +55,10 @@ class Dataset:
 
     task: Task
     prompt: Prompt
+    values: Values
     llm: LLM
     filter: Filter
+    select: Select
     shots: int
     shots_scope: str
     seed: int
@@ -78,16 +89,27 @@ def of(config: Config) -> Dataset:
         "seed": config.seed,
     }
     groups = [config.llm.name, config.prompt.name, f"{config.shots}shot", config.filter.name]
+    values = config.knowledge
+    if values.name != "hand":
+        named["knowledge"] = {key: getattr(values, key) for key in ("name", "values", "requests")}
+    if config.select.name != "none":
+        named["select"] = dataclasses.asdict(config.select)
+        groups.append(config.select.name)
     name = "-".join([*groups, f"seed{config.seed}"])
     numbers = {key: getattr(config, key) for key in ("shots", "seed", "num_per_label")}
-    names = {key: getattr(config, key).name for key in ("task", "llm", "prompt", "filter")}
+    keys = ("task", "llm", "prompt", "filter", "select")
+    names = {key: getattr(config, key).name for key in keys}
     if config.llm.writers:
         names["llm"] = "mixed"
+    if values.name != "hand":
+        names["knowledge"] = values.name
     return Dataset(
         task=config.task,
         prompt=config.prompt,
+        values=values,
         llm=config.llm,
         filter=config.filter,
+        select=config.select,
         shots=config.shots,
         shots_scope=config.shots_scope,
         seed=config.seed,

@@ -33,7 +33,7 @@ async def draw(
         await write_turns(plan, ask, shared, k, attempt, draft)
     asked = plan.label(k)
     texts, raw = tuple(draft.texts), tuple(draft.raw)
-    name = plan.llm(k, attempt).name if plan.dataset.llm.writers else ""
+    name = plan.author(k, attempt).name if plan.dataset.llm.writers else ""
     reply = Reply(k, attempt, asked, asked, texts, draft.reason, draft.tokens, raw, llm=name)
     return reply if verifier is None or reply.reason else await verify(plan, verifier, reply)
 

@@ -33,6 +33,7 @@ REASONS = {
     "not_json": "prompt.joint: not the JSON object that was asked for",
     "disagreed": "filter=verified: the LLM, asked again, or filter.student gave another label",
     "no_verdict": "filter=verified: asked again, the LLM gave no label",
+    "unselected": "select=...: accepted, and left out of the dataset",
 }
 
 # With these an assistant answers the user or talks about the text.

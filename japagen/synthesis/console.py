@@ -20,12 +20,14 @@ from rich.text import Text
 from japagen.config.schema import LLM
 from japagen.config.task import Task
 from japagen.dataset.identity import Dataset
+from japagen.dataset.knowledge import KNOWLEDGE
 from japagen.job.console import plain_console, shown
 from japagen.synthesis import estimate
 from japagen.synthesis.acceptance import Acceptor
 from japagen.synthesis.counts import counts_text
 from japagen.synthesis.plan import Plan
 from japagen.synthesis.prompt import TABOO, instructions
+from japagen.synthesis.selection import candidates
 
 log = logging.getLogger(__name__)
 
@@ -54,12 +56,30 @@ def prompts(plan: Plan) -> None:
             f"From example {prompt.round + 1} of each label on, the first instruction also has "
             f"this line, with up to {prompt.taboo} words of earlier rows: {TABOO}..."
         )
+    if plan.dataset.values.name == "llm" and not (plan.dataset.folder / KNOWLEDGE).exists():
+        console.print("knowledge=llm: the LLM will propose the slot values; these are the task's.")
+    if (select := plan.dataset.select).name != "none":
+        number = plan.dataset.num_per_label
+        drawn = candidates(select, number)
+        console.print(f"select={select.name} keeps {number} of {drawn} rows for each label.")
     console.print("dry_run: no LLM was called, nothing was written.")
+
+
+def values(dataset: Dataset) -> None:
+    """Print the proposed slot values and where to edit them."""
+    console, own = plain_console(), dataset.task.knowledge
+    console.print(f"{len(own.values) if own else 0} slot values: ", end="")
+    console.print("、".join(own.values if own else ()), markup=False)
+    console.print(f"edit them: {dataset.folder / KNOWLEDGE}", soft_wrap=True)
+    console.print("To write the dataset, repeat the command without knowledge.only=true.")
 
 
 def announce(dataset: Dataset, accepted: int) -> None:
     """Log what will be written before the LLM, which may take minutes to load, writes anything."""
     there = f"; {accepted} are there already" if accepted else ""
+    if (select := dataset.select).name != "none":
+        drawn = candidates(select, dataset.num_per_label)
+        there = f", select {select.name} from {drawn} per label{there}"
     log.info(
         "%s: %d examples (%d per label) by %s, prompt %s, filter %s%s. "
         "`estimate=true` says how long this takes.",

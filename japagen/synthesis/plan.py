@@ -95,20 +95,20 @@ class Plan:
         """Return the place of the LLM in llm.each that writes one attempt at example k."""
         return (self.number(k) + attempt) % len(self.dataset.llm.each)
 
-    def llm(self, k: int, attempt: int) -> LLM:
+    def author(self, k: int, attempt: int) -> LLM:
         """Return the LLM that writes one attempt at example k."""
         return self.dataset.llm.each[self.writer(k, attempt)]
 
     def request(self, k: int, attempt: int, replies: Sequence[str]) -> llm.Request:
         """Return the next turn of example k, after the `replies` to the turns before."""
         seed = self.seed(self.name(k), attempt)
-        chat = self.llm(k, attempt).chat
+        chat = self.author(k, attempt).chat
         return self.turn(self.asked(k), replies, self.shown(k), seed, k, chat)
 
     def premise_request(self, k: int, attempt: int, tried: int) -> llm.Request:
         """Return the request for a sentence 1 that all labels of a number share."""
         seed = self.seed(f"premise {self.number(k)} {attempt}", tried)
-        chat = self.llm(k, attempt).chat
+        chat = self.author(k, attempt).chat
         return self.turn(self.asked(k), [], self.shown(k), seed, k, chat)
 
     def joint_request(self, k: int, attempt: int) -> llm.Request:
@@ -119,7 +119,7 @@ class Plan:
             for asked, shot in self.shown(k)
         ]
         asked = [prompt.joint(self.asked(k), inputs)]
-        seed, chat = self.seed(self.name(k), attempt), self.llm(k, attempt).chat
+        seed, chat = self.seed(self.name(k), attempt), self.author(k, attempt).chat
         return self.turn(asked, [], shown, seed, k, chat, prompt.joint_schema(inputs))
 
     def labels_request(self, k: int) -> llm.Request:

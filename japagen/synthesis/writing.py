@@ -7,12 +7,12 @@ from collections.abc import Callable
 from typing import Any
 
 from japagen.config.error import UserError
-from japagen.dataset import table
+from japagen.dataset import knowledge, table
 from japagen.dataset.journal import JOURNAL, Journal, shots_head
 from japagen.dataset.manifest import finish
 from japagen.dataset.reply import Reply
 from japagen.dataset.table import TABLE, Soft, read_manifest
-from japagen.synthesis import console, rounds
+from japagen.synthesis import console, proposal, rounds, selection
 from japagen.synthesis.acceptance import WINDOW, Acceptor
 from japagen.synthesis.counts import counts_text
 from japagen.synthesis.facts import Facts
@@ -23,6 +23,7 @@ from japagen.synthesis.plan import Plan
 def is_complete(made: Plan, manifest: dict[str, Any], max_shortfall: float) -> bool:
     """Whether a finished dataset is all that is asked for. UserError if its shots were others."""
     path, labels = made.dataset.folder, len(made.dataset.task.labels)
+    knowledge.check(path, manifest)
     if manifest["shots_digest"] != shots_head(made.shots)["shots_digest"]:
         raise UserError(
             f"{path} was made with other shots: the gold file has changed since. "
@@ -86,16 +87,18 @@ def write(
     with part.open("w", encoding="utf-8") as lines, Soft(dataset.folder) as soft:
         add = table.writer(lines, dataset.task)
 
-        def keep(k: int, reply: Reply) -> None:
-            add(made.name(k), reply.texts, made.label(k), reply.llm)
+        def put(name: str, label: str, reply: Reply) -> None:
+            add(name, reply.texts, label, reply.llm)
             if reply.verification is not None and reply.verification.probabilities:
-                soft.write(made.name(k), reply.verification.probabilities)
+                soft.write(name, reply.verification.probabilities)
 
         facts = Facts(journal)
         made = dataclasses.replace(made, rounds=rounds.of(dataset.task, dataset.prompt, facts))
-        state = acceptor(made, limits, keep)
+        selected = selection.of(made, put, facts)
+        state = acceptor(made, limits, selected.keep)
         synthesis = Synthesis(made, limits, facts, state, gold_dir)
         synthesis.resume()
+        proposal.note(dataset, facts)
         before = state.accepted
         console.announce(dataset, before)
         synthesis.run()
@@ -104,27 +107,29 @@ def write(
             console.estimated(dataset.llm, synthesis.sample, state, seconds)
             return None
         check_shortfall(state, limits, max_shortfall)
+        counts = selected.finish(state.report())
         soft.finish()
         speed = round((state.accepted - before) / seconds, 3) if state.accepted > before else 0.0
         # Of this process; replies, tokens and cost are of all processes that made the dataset.
         report = {"seconds": round(seconds, 2), "examples_per_second": speed, **shots}
-        report |= {"cost": synthesis.cost, **state.report(), **facts.report()}
+        report |= {"cost": synthesis.cost, **counts, **facts.report()}
         return finish(dataset, lines, report)
 
 
 def acceptor(made: Plan, limits: Limits, keep: Callable[[int, Reply], None]) -> Acceptor:
     """Return the state of a synthesis before its first reply."""
     dataset = made.dataset
+    number = selection.candidates(dataset.select, dataset.num_per_label)
     return Acceptor(
         dataset.task.labels,
-        dataset.num_per_label,
+        number,
         limits.max_attempts,
         keep,
         near_duplicate=dataset.task.clean.near_duplicate,
         pooled=dataset.filter.method in ("relabelled", "soft"),
         rounds=made.rounds,
         # Each LLM writes all that it can before the next one is loaded.
-        window=dataset.size if dataset.llm.writers else WINDOW,
+        window=number * len(dataset.task.labels) if dataset.llm.writers else WINDOW,
     )
 
 

@@ -1,0 +1,70 @@
+"""Vectors of texts from the embedded encoder, without any training."""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
+from japagen.embedded import assemble
+from japagen.embedded.e5 import no_progress
+
+if TYPE_CHECKING:
+    import numpy as np
+
+ENCODER = "e5_small_ja"
+# E5 was trained with prefixes; this is the one for comparing texts with each other.
+PREFIX = "query: "
+LONGEST = 128  # tokens of a text; the rest is cut off
+BATCH = 32
+
+
+def of(rows: Sequence[Sequence[str]]) -> np.ndarray:
+    """Return (rows, 384 times the number of texts in a row): the vectors of each row's texts.
+
+    Each has length 1 and is the mean of the last states of all tokens (Wang et al. 2024,
+    "Multilingual E5 Text Embeddings").
+    """
+    import numpy as np
+
+    columns = [encoded([row[place] for row in rows]) for place in range(len(rows[0]))]
+    return np.concatenate(columns, axis=1)
+
+
+@functools.lru_cache(maxsize=1)
+def encoder(folder: str) -> tuple[Any, Any]:
+    """Return the tokenizer and the model in a folder."""
+    from transformers import AutoModel, AutoTokenizer
+
+    opened: Any = AutoTokenizer
+    tokenizer = opened.from_pretrained(folder, local_files_only=True)
+    with no_progress():
+        model: Any = AutoModel.from_pretrained(
+            folder, local_files_only=True, add_pooling_layer=False
+        )
+    return tokenizer, model.eval()
+
+
+def encoded(texts: Sequence[str]) -> np.ndarray:
+    """Return (texts, 384); texts of similar length share a batch."""
+    import numpy as np
+    import torch
+
+    tokenizer, model = encoder(str(assemble.student(ENCODER)))
+    order = sorted(range(len(texts)), key=lambda place: len(texts[place]))
+    found = np.empty((len(texts), model.config.hidden_size), np.float32)
+    for start in range(0, len(order), BATCH):
+        places = order[start : start + BATCH]
+        inputs = tokenizer(
+            [PREFIX + texts[place] for place in places],
+            padding=True,
+            truncation=True,
+            max_length=LONGEST,
+            return_tensors="pt",
+        )
+        with torch.inference_mode():
+            states = model(**inputs).last_hidden_state
+        mask = inputs["attention_mask"].unsqueeze(-1)
+        mean = (states * mask).sum(1) / mask.sum(1)
+        found[places] = torch.nn.functional.normalize(mean, dim=-1).numpy()
+    return found

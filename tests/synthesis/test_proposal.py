@@ -1,0 +1,182 @@
+"""knowledge=llm: slot values that the LLM proposes, filtered and editable."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+from collections import Counter
+from pathlib import Path
+
+import pytest
+
+from japagen import llm
+from japagen.command import generate
+from japagen.config.check import check
+from japagen.config.error import UserError
+from japagen.config.knowledge import Values
+from japagen.config.schema import GenerateConfig, Prompt
+from japagen.config.task import Clean, Knowledge, Question, Task, Wording
+from japagen.dataset import identity, knowledge
+from japagen.dataset.journal import JOURNAL
+from japagen.dataset.table import MANIFEST, TABLE
+from japagen.llm import fake
+from japagen.synthesis import proposal
+from tests.conftest import Compose
+
+TASK = Task(
+    name="hotel",
+    inputs=["sentence"],
+    labels=["positive", "negative"],
+    wording=Wording("宿の客です。", {"sentence": "{label}"}, {"positive": "良かったことを書く。"}),
+    knowledge=Knowledge("aspect", "話題は「{slot}」です。", ["枕", "朝食"]),
+    question=Question(answers={"positive": "満足", "negative": "不満"}),
+    clean=Clean(forbidden=["感想"]),
+)
+WORDS = ["task=hotel_reviews", "prompt=knowledge", "knowledge=llm", "num_per_label=3"]
+
+
+def reply(text: str, finish: str = "stop") -> llm.Completion:
+    return llm.Completion(text, finish, 10, 5)
+
+
+@pytest.fixture
+def listed(monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """A fake LLM that lists slot values when it is asked for them, and what it was asked."""
+    asked: list[str] = []
+
+    class Listing(fake.Fake):
+        async def complete(self, request: llm.Request) -> llm.Completion:
+            text = request.messages[-1]["content"]
+            if "個挙げてください" not in text:
+                return await super().complete(request)
+            asked.append(text)
+            place = len(asked)
+            return reply(f"1. 窓の眺め{place}\n2. 窓の眺め0\n- 満足した点\n非常に長い{'言' * 20}\n")
+
+    monkeypatch.setattr(fake, "Fake", Listing)
+    return asked
+
+
+def generated(composed: Compose, *words: str) -> Path:
+    cfg = composed("generate", *WORDS, *words)
+    generate.run(cfg)
+    return identity.of(check(cfg, GenerateConfig)).folder
+
+
+def values_of(folder: Path) -> list[str]:
+    content = knowledge.read(folder / knowledge.KNOWLEDGE)
+    assert content is not None
+    return list(content["values"])
+
+
+def test_lists_in_any_form_are_read_and_filtered() -> None:
+    replies = [
+        reply("1. 客室の鍵\n2. 大浴場、ロビー\n・「売店」\nstaff\n不満な点"),
+        reply("ロビー\n感想\n良かったこと\n这是房间\n" + "長" * 21),
+        reply("", "content_filter"),
+        reply("駐車場\n途中で切", "length"),
+    ]
+    values, rejected = proposal.accepted(replies, TASK)
+    assert values == ["客室の鍵", "ロビー", "駐車場", "大浴場", "売店"]
+    assert rejected == Counter(label_leak=3, not_japanese=2, duplicate=1, too_long=1, refused=1)
+
+
+def test_each_request_has_its_own_seed_and_examples(composed: Compose) -> None:
+    dataset = identity.of(check(composed("generate", *WORDS), GenerateConfig))
+    requests = [proposal.request(dataset, number) for number in range(8)]
+    assert requests == [proposal.request(dataset, number) for number in range(8)]
+    assert len({request.seed for request in requests}) == 8
+    assert len({request.messages[-1]["content"] for request in requests}) > 5
+    assert "取り上げるのは「〇〇」です。" in requests[0].messages[-1]["content"]
+    base = dataclasses.replace(dataset, llm=dataclasses.replace(dataset.llm, chat=False))
+    assert proposal.request(base, 0).text.endswith("回答：")
+
+
+def test_the_values_are_kept_in_a_file_and_used(
+    composed: Compose, listed: list[str], sent: list[llm.Request]
+) -> None:
+    folder = generated(composed, "knowledge.values=3")
+    assert len(listed) == 8
+    assert values_of(folder) == ["窓の眺め1", "窓の眺め2", "窓の眺め3"]
+    manifest = json.loads((folder / MANIFEST).read_text(encoding="utf-8"))
+    assert manifest["knowledge"]["values"] == values_of(folder)
+    assert manifest["knowledge"]["tokens"] == [80, 40]
+    before = (folder / TABLE).read_bytes()
+    (folder / MANIFEST).unlink()
+    generated(composed, "knowledge.values=3")
+    assert len(listed) == 8, "the values are not asked for again"
+    assert (folder / TABLE).read_bytes() == before
+
+
+def test_only_stops_so_that_a_person_can_edit(
+    composed: Compose, listed: list[str], capsys: pytest.CaptureFixture[str]
+) -> None:
+    folder = generated(composed, "knowledge.only=true")
+    assert not (folder / JOURNAL).exists()
+    assert "窓の眺め1" in capsys.readouterr().out
+    knowledge.write(folder / knowledge.KNOWLEDGE, ["枕", "湯船"], "a person", (0, 0))
+    assert generated(composed) == folder
+    manifest = json.loads((folder / MANIFEST).read_text(encoding="utf-8"))
+    assert manifest["knowledge"]["values"] == ["枕", "湯船"]
+
+
+def test_values_edited_after_rows_were_written_are_never_mixed(
+    composed: Compose, listed: list[str]
+) -> None:
+    folder = generated(composed)
+    knowledge.write(folder / knowledge.KNOWLEDGE, ["枕", "湯船"], "a person", (0, 0))
+    for words in ([], ["num_per_label=4"]):
+        with pytest.raises(UserError, match=r"was edited after rows were written.*窓の眺め1"):
+            generated(composed, *words)
+    (folder / MANIFEST).unlink()
+    with pytest.raises(UserError, match=r"delete journal.jsonl"):
+        generated(composed)
+    (folder / JOURNAL).unlink()
+    generated(composed)
+    manifest = json.loads((folder / MANIFEST).read_text(encoding="utf-8"))
+    assert manifest["knowledge"]["values"] == ["枕", "湯船"]
+
+
+def test_an_llm_without_usable_values_is_an_error(
+    composed: Compose, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(proposal, "accepted", lambda replies, task: (["枕"], Counter(chatter=3)))
+    with pytest.raises(UserError, match=r"fake proposed 1 usable .*chatter 3.*knowledge=hand"):
+        generated(composed)
+
+
+def test_the_plain_fake_llm_is_enough_for_a_try(composed: Compose) -> None:
+    assert len(values_of(generated(composed, "knowledge.only=true"))) > 2
+
+
+@pytest.mark.parametrize(
+    "text", ["values: 3", "[]", "values: [枕]", "values: [枕, 枕]", "a: [", "values: [1, 2]"]
+)
+def test_a_damaged_file_is_refused(tmp_path: Path, text: str) -> None:
+    path = tmp_path / knowledge.KNOWLEDGE
+    path.write_text(text, encoding="utf-8")
+    with pytest.raises(UserError, match=r"knowledge.yaml (must have|is not YAML)"):
+        knowledge.read(path)
+
+
+def test_choices_that_do_not_fit_are_refused() -> None:
+    plain, knowing = Prompt(name="zero_shot"), Prompt(name="knowledge", knowledge=True)
+    assert not list(Values("llm").problems(TASK, knowing))
+    bare = dataclasses.replace(TASK, knowledge=None)
+    for values, prompt, task, part in (
+        (Values("lm"), knowing, TASK, "did you mean 'llm'"),
+        (Values("hand", only=True), knowing, TASK, "knowledge.only is for knowledge=llm"),
+        (Values("llm"), plain, TASK, "add prompt=knowledge"),
+        (Values("llm"), knowing, bare, "some values as examples"),
+    ):
+        (problem,) = values.problems(task, prompt)
+        assert part in problem
+
+
+def test_the_source_is_part_of_the_identity_only_where_it_is_the_llm(composed: Compose) -> None:
+    own = identity.of(check(composed("generate", *WORDS), GenerateConfig))
+    assert own.identity["knowledge"] == {"name": "llm", "values": 40, "requests": 8}
+    assert "knowledge=llm" in own.next_command
+    hand = identity.of(check(composed("generate", *WORDS[:2]), GenerateConfig))
+    assert "knowledge" not in hand.identity
+    assert "knowledge=hand" not in hand.command

