@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
 from japagen import stop, tracking
@@ -70,11 +70,22 @@ def read(uri: str) -> list[tracking.Recorded]:
 
 def write(found: Summary, uri: str, folder: Path) -> Path:
     """Write index.html, report.md and the chart files that it shows; the path of the page."""
+    save(contents(found, uri), folder)
+    return folder / "index.html"
+
+
+def contents(found: Summary, uri: str) -> dict[str, str]:
+    """The text of each file, by its name."""
     kinds = {"scaling": found.scaling, "quality": found.quality, "speed": found.speed}
     charts = [one for kind, drawn in kinds.items() for one in files(kind, drawn)]
     texts = {name: chart.svg(one, alone=True) + "\n" for name, one in charts}
     texts["report.md"] = markdown.report(found, uri, charts)
     texts["index.html"] = page.html(found, uri)
+    return texts
+
+
+def save(texts: Mapping[str, str], folder: Path) -> None:
+    """Write the files, each whole or not at all."""
     try:
         folder.mkdir(parents=True, exist_ok=True)
         for name, text in texts.items():
@@ -84,7 +95,6 @@ def write(found: Summary, uri: str, folder: Path) -> Path:
             f"cannot write {error.filename or folder}: {error.strerror}. "
             "Name another folder with --out."
         ) from error
-    return folder / "index.html"
 
 
 def files(kind: str, charts: Sequence[Chart]) -> Iterator[tuple[str, Chart]]:
