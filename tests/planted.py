@@ -33,6 +33,8 @@ VARIABLES = {
     "ALL_PROXY_OF_THE_TEAM": f"http://me:{quote(SECRETS['proxy'], safe='')}@127.0.0.1:1",
     "DEPLOY_TOKEN_2": SECRETS["numbered"],
 }
+# Secret by their names or by the form of their values; the first four because an option names them.
+OTHERS = list(VARIABLES)[4:]
 TASK = ["task=jcola", "task.clean.max_chars=500"]
 SERVER = [
     "llm=server",
@@ -141,6 +143,8 @@ class Hub(Echo):
         self.headers.append(dict(request.headers))
         body, said = await request.read(), echoed(request)
         self.taken.append(body)
+        if request.path.endswith("/validate-yaml"):
+            return web.json_response({"errors": [], "warnings": [], "said": said})
         if "/preupload/" in request.path:
             files = [
                 {"path": one["path"], "uploadMode": "regular", "shouldIgnore": False}
@@ -170,8 +174,9 @@ def committed(body: bytes) -> Iterator[bytes]:
 
 
 def echoed(request: web.Request) -> str:
-    """All that came with a request, with and without names, and what else this machine keeps."""
-    values = [*request.headers.values(), *request.query.values(), *VARIABLES.values()]
+    """All that came with a request, with and without names, and other secrets of the machine."""
+    others = [VARIABLES[name] for name in OTHERS]
+    values = [*request.headers.values(), *request.query.values(), *others]
     return json.dumps(
         [{**request.headers, "query": request.query_string, **request.query}, *values]
     )

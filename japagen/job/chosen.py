@@ -57,7 +57,12 @@ def defaults(path: Path, group: str) -> Iterator[tuple[str, str]]:
 
 def code_problems(path: Path, allowed: Sequence[str]) -> Iterator[str]:
     """Code that the YAML would run, and an attempt to allow it."""
-    for key, value in pairs(load(path)):
+    try:
+        found = list(pairs(load(path)))
+    except RecursionError:
+        yield f"{path} refers to itself (&NAME inside *NAME); allowed: each value once"
+        return
+    for key, value in found:
         if key == "_target_":
             yield from target_problems(f"{path}: _target_", str(value), allowed)
         elif key == "allowed_targets":

@@ -47,7 +47,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Label the rows and say how many were bad; the exit code."""
     options = parsed(option.parser(), arguments)
     stop.politely()
-    parts = Parts(options.output.expanduser().resolve())
+    parts = Parts(options.output.resolve())
     try:
         state = run(options, parts)
     except UserError as error:
@@ -90,7 +90,6 @@ def prepare(options: argparse.Namespace, parts: Parts) -> Work:
     """Check the options against the input, the student and an unfinished output."""
     from japagen.student import backend, card, predictor
 
-    options.folder, options.input = options.folder.expanduser(), options.input.expanduser()
     found = card.parse(options.folder, "FOLDER")
     task = predictor.task_of(found)
     form = option.format_of(options.output, "--output")

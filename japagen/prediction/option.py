@@ -24,7 +24,7 @@ def parser() -> Parser:
         epilog="Exit code: 0, 1 after an error, 3 with --strict if there were bad rows, "
         "130 after Ctrl+C, 143 after SIGTERM.",
     )
-    made.add_argument("folder", type=Path, metavar="FOLDER", help="a student: students/NAME")
+    made.add_argument("folder", type=path, metavar="FOLDER", help="a student: students/NAME")
     add_files(made)
     add_columns(made)
     add_speed(made)
@@ -35,10 +35,10 @@ def add_files(made: argparse.ArgumentParser) -> None:
     """Add the options for the files."""
     names = ", ".join(f".{name}" for name in FORMATS)
     made.add_argument(
-        "--input", type=Path, required=True, metavar="ROWS", help=f"rows to label: {names}"
+        "--input", type=path, required=True, metavar="ROWS", help=f"rows to label: {names}"
     )
     made.add_argument(
-        "--output", type=Path, required=True, metavar="FILE", help=f"file to write: {names}"
+        "--output", type=path, required=True, metavar="FILE", help=f"file to write: {names}"
     )
     made.add_argument(
         "--format", choices=FORMATS, help="format of the input, if its name does not end so"
@@ -80,6 +80,14 @@ def add_speed(made: argparse.ArgumentParser) -> None:
         metavar="ROWS",
         help="rows in memory at a time, and saved at a time [%(default)s]",
     )
+
+
+def path(text: str) -> Path:
+    """Return a path, with ~ and ~USER replaced."""
+    try:
+        return Path(text).expanduser()
+    except RuntimeError as error:  # no such user
+        raise argparse.ArgumentTypeError(f"'{text}' has no home folder") from error
 
 
 def positive(text: str) -> int:

@@ -56,7 +56,7 @@ class Parts:
 
     def __init__(self, output: Path) -> None:
         self.output = output
-        self.folder = output.with_name(output.name + ".parts")
+        self.folder = output.parent / f"{output.name}.parts"  # also for "/", which is refused later
 
     def path(self, number: int) -> Path:
         """Return the file of the part `number`, from 0."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
 from japagen import stop, tracking
@@ -69,10 +69,21 @@ def read(uri: str) -> list[tracking.Recorded]:
 
 def write(found: Summary, uri: str, folder: Path) -> Path:
     """Write index.html, report.md and the chart files that it shows; the path of the page."""
+    save(contents(found, uri), folder)
+    return folder / "index.html"
+
+
+def contents(found: Summary, uri: str) -> dict[str, str]:
+    """The text of each file, by its name."""
     texts = {name: svg + "\n" for name, _, svg in charts(found)}
     named = [(name, description) for name, description, _ in charts(found)]
     texts["report.md"] = markdown.report(found, uri, named)
     texts["index.html"] = page.html(found, uri)
+    return texts
+
+
+def save(texts: Mapping[str, str], folder: Path) -> None:
+    """Write the files, each whole or not at all."""
     try:
         folder.mkdir(parents=True, exist_ok=True)
         for name, text in texts.items():
@@ -82,7 +93,6 @@ def write(found: Summary, uri: str, folder: Path) -> Path:
             f"cannot write {error.filename or folder}: {error.strerror}. "
             "Name another folder with --out."
         ) from error
-    return folder / "index.html"
 
 
 def charts(found: Summary) -> Iterator[tuple[str, str, str]]:

@@ -9,6 +9,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from japagen import stop
+from japagen.job.console import shown
 from japagen.job.parser import Parser, parsed
 from japagen.tracking.attempt import quiet, reason
 from japagen.tracking.unsent import FOLDER, has_end, refused_file, send
@@ -19,6 +20,8 @@ OURS = re.compile(r"[0-9a-f]{32}(\.jsonl|\.refused\.jsonl|\.lock)?")
 def main(arguments: Sequence[str] | None = None) -> None:
     """The command."""
     options = parsed(parser(), arguments)
+    if not options.folder:
+        raise SystemExit(f"FOLDER is empty; allowed: a folder such as {FOLDER}")
     raise SystemExit(1 if sync(Path(options.folder), options.mlflow_uri) else 0)
 
 
@@ -43,6 +46,7 @@ def sync(folder: Path, uri: str = "") -> int:
 
     Deletes only what runs wrote. SystemExit for a folder with anything else in it.
     """
+    refuse(folder)
     if name := foreign(folder):
         raise SystemExit(
             f"{folder.absolute()} is not a folder of unsent runs: it contains {name!r}. "
@@ -66,7 +70,7 @@ def sync(folder: Path, uri: str = "") -> int:
     for path in sorted(folder.glob("*.refused.jsonl")):
         print(f"{path}: MLflow refused these calls for good; each line says why")
     if not kept:
-        print(f"nothing to send: {folder.absolute()} is empty")
+        print(shown(f"nothing to send: {folder.absolute()} is empty"))
     return failed
 
 
@@ -78,6 +82,16 @@ def sent(path: Path, uri: str) -> bool:
     except Exception as error:  # each kind of store has its own errors
         print(f"{path}: not sent: {reason(error)}", file=sys.stderr)
         return False
+
+
+def refuse(folder: Path) -> None:
+    """SystemExit for what is no folder of unsent runs: a file, or a name that is too long."""
+    try:
+        if folder.exists():
+            next(folder.iterdir(), None)
+    except OSError as error:
+        reason = shown(f"cannot read {folder}: {error.strerror}")
+        raise SystemExit(f"{reason}. Give the folder {FOLDER} that the job reported") from None
 
 
 def foreign(folder: Path) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import tempfile
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
@@ -42,11 +43,17 @@ class Recorded:
 def recorded(uri: str) -> list[Recorded]:
     """All runs in the store `uri` that are not deleted, oldest first; UserError without a store."""
     uri = address(uri)
-    path = database(uri)
-    if path is not None and not path.exists():  # MLflow would create it
+    if (path := database(uri)) is not None and not os.access(
+        path, os.F_OK
+    ):  # MLflow would create it
         raise UserError(
             f"There are no runs: {path} does not exist. "
             "Name the store with --mlflow-uri, or record runs first."
+        )
+    if not uri or (path is not None and path.is_dir()):
+        raise UserError(
+            f"{path or 'an empty address'} is no store of runs; allowed: sqlite:///FILE, or the "
+            "address of a server. Name the store with --mlflow-uri."
         )
     failed = Question()
     found = attempt(failed, "", lambda: [*every_run(uri)])
