@@ -304,7 +304,11 @@ def test_a_failed_upload_leaves_a_finished_run(
 
     monkeypatch.setattr(hub, "check", lambda _name: None)
     monkeypatch.setattr(hub, "push", unreachable)
-    monkeypatch.setattr(tracking.Run, "close", lambda _run, status: ended.append(status))
+
+    def close(_run: tracking.Run, status: str) -> None:
+        ended.append(status)
+
+    monkeypatch.setattr(tracking.Run, "close", close)
     with pytest.raises(UserError, match="no hub"):
         dataset(composed, "push_to_hub=me/x")
     assert ended == ["FINISHED"]

@@ -323,7 +323,11 @@ def test_a_failed_upload_leaves_a_finished_run(
     monkeypatch.setattr(hub, "check", lambda _name: None)
     monkeypatch.setattr(hub, "push", unreachable)
     monkeypatch.setattr(train, "work", lambda *_given: 0.5)
-    monkeypatch.setattr(tracking.Run, "close", lambda _run, status: ended.append(status))
+
+    def close(_run: tracking.Run, status: str) -> None:
+        ended.append(status)
+
+    monkeypatch.setattr(tracking.Run, "close", close)
     words = ["task=jcola", "data=gold", f"gold_dir={gold_dir}", "push_to_hub=me/x"]
     with pytest.raises(UserError, match="no hub"):
         train.run(composed("train", *words, *FAST))

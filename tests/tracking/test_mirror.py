@@ -34,12 +34,12 @@ def config(*others: str, **options: Any) -> Any:
     return made(TrainConfig, logger=Logger(name="none", also=list(others)), **options)
 
 
-def record(settings: Any, score: float = 0.75) -> tracking.Run:
+def record(settings: Any) -> tracking.Run:
     """A run with a curve, a score, texts and a picture."""
     with tracking.run(settings, "train", {"job": "j", "secret": f"key {TOKEN}"}) as run:
         run.metrics({"valid/loss": 0.5}, 10)
         run.metrics({"valid/loss": 0.25}, 20)
-        run.metrics({"score": score})
+        run.metrics({"score": 0.75})
         run.text(f"# Errors\n\n{TOKEN}", "errors.md")
         run.dataset([{"text": "犬"}], "jnli train", "gold", "training")
         run.rows([{"text": "犬"}], "predictions.jsonl")
@@ -77,12 +77,12 @@ def test_tensorboard_reads_curves_scores_settings_texts_and_pictures(folder: Pat
 
 
 def test_a_repeated_job_continues_its_folder_and_another_has_its_own(folder: Path) -> None:
-    record(config("tensorboard"))
-    record(config("tensorboard"), score=0.8)
-    record(config("tensorboard", rerun=True))
-    assert len(list((folder / "tensorboard" / "jnli").iterdir())) == 1
-    record(config("tensorboard", num_per_label=32))
-    assert len(list((folder / "tensorboard" / "jnli").iterdir())) == 2
+    def runs(**options: Any) -> int:
+        with tracking.run(config("tensorboard", **options), "train", {"job": "j"}) as run:
+            run.metrics({"score": 0.5})
+        return len(list((folder / "tensorboard" / "jnli").iterdir()))
+
+    assert [runs(), runs(), runs(rerun=True), runs(num_per_label=32)] == [1, 1, 1, 2]
 
 
 def test_a_failed_job_says_so(folder: Path) -> None:
@@ -193,6 +193,7 @@ def stored(path: Path) -> Iterator[Any]:
     """The records of a run's file: a header of 7 bytes, then blocks of LevelDB's log format."""
     from wandb.proto import wandb_internal_pb2
 
+    kinds: Any = wandb_internal_pb2  # generated code without types
     data, place, whole = path.read_bytes(), 7, b""
     while place + 7 <= len(data):
         if 32768 - place % 32768 < 7:  # the rest of a block is padding
@@ -201,7 +202,7 @@ def stored(path: Path) -> Iterator[Any]:
         whole += data[place + 7 : place + 7 + length]
         place += 7 + length
         if kind in (1, 4):  # whole, or the last part
-            record = wandb_internal_pb2.Record()
-            record.ParseFromString(whole)
-            yield record
+            found = kinds.Record()
+            found.ParseFromString(whole)
+            yield found
             whole = b""
