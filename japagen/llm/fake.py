@@ -101,10 +101,10 @@ class Fake:
         text = (
             draw.choice(MALFORMED) if draw.random() < self.malformed_rate else reply(request, draw)
         )
-        # Probability 0.5 for its answer, the rest shared by the other choices.
-        rest = 0.5 / max(1, len(request.choices) - 1)
+        # Probability 0.6 for its answer, above that of one other choice, and the rest shared.
+        rest = 0.4 / max(1, len(request.choices) - 1)
         top = (
-            {choice: math.log(0.5 if choice == text else rest) for choice in request.choices}
+            {choice: math.log(0.6 if choice == text else rest) for choice in request.choices}
             if request.top
             else {}
         )
