@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 
 from japagen.quality.measured import Measured, Points
@@ -53,7 +54,7 @@ def histogram(
     """The share of rows in each of ten bins, a line for each series; the last bin has the rest."""
     width = max((high - low) / BINS, 1e-9)
     if isinstance(next(iter(values.values()))[0], int):
-        width = max(1, round(width + 0.5))  # whole characters, or bins would differ in size
+        width = math.ceil(width)  # whole characters, or bins would differ in size
     series = list[Series]()
     for number, (name, own) in enumerate(values.items()):
         counts = [0] * BINS

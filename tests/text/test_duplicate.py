@@ -120,3 +120,18 @@ def test_short_sketches_tell_the_jaccard_similarity() -> None:
             <= similarity(short(first), short(second))
             <= first.jaccard(second) + 0.08
         )
+
+
+def test_many_candidates_are_compared_as_one_by_one() -> None:
+    seen = Seen(0.7)
+    for n in range(40):
+        seen.add((f"駅前の公園で犬が{n}匹走っている。",))
+    own = short(sketch_of(("駅前の公園で猫が三匹鳴いている。",)))
+    sketches = [seen.sketches[key * 50 : (key + 1) * 50] for key in range(40)]
+    best = max(similarity(sketch, own) for sketch in sketches)
+    assert 0 < best < 1
+    for near in (best - 0.01, best, best + 0.01):
+        seen.near = near
+        keys = list(range(40))
+        one_by_one = any(seen.any_near([key], own) for key in keys)
+        assert seen.any_near(keys, own) == one_by_one == (near <= best)
