@@ -18,8 +18,9 @@ class Prompt:
     `premise`: per_label (each example has its own sentence 1) or shared (one sentence 1 is used
     for every label). `joint`: ask for both sentences of a pair in one structured reply.
     `path`: a prompt file in the published JSON format. `taboo`: how many words that earlier rows
-    overuse are forbidden in the prompt (0: none), chosen anew after each `round` of so many
-    examples per label.
+    overuse are forbidden in the prompt (0: none). `feedback`: how many earlier rows of each label
+    that help a student most are shown in the prompt (0: none). Both are chosen anew after each
+    `round` of so many examples per label.
     """
 
     name: str = MISSING
@@ -29,13 +30,15 @@ class Prompt:
     joint: bool = False
     path: str | None = None
     taboo: int = limited(0, least=0, most=30)
+    feedback: int = limited(0, least=0, most=20)
     round: int = limited(32, least=1)
 
     def problems(self, task: Task, shots: int, shots_scope: str) -> Iterator[str]:
         """Options that do not fit each other, the task or the number of shots."""
         yield from self.pair_problems(task, shots, shots_scope)
-        if self.name == "taboo" and not self.taboo:
-            yield "prompt=taboo needs prompt.taboo of 1 or more: add prompt.taboo=5"
+        for name in ("taboo", "feedback"):
+            if self.name == name and not getattr(self, name):
+                yield f"prompt={name} needs prompt.{name} of 1 or more: add prompt.{name}=3"
         if self.name == "few_shot" and shots == 0:
             yield "prompt=few_shot needs shots of 1 or more: add shots=5, or use prompt=zero_shot"
         if self.knowledge and task.knowledge is None and self.path is None:
@@ -52,7 +55,7 @@ class Prompt:
             yield f"prompt.premise is '{self.premise}'; allowed: per_label, shared"
         elif shared and len(task.inputs) < 2:
             yield f"prompt.premise=shared {single}: drop it"
-        elif shared and shots and shots_scope != "all":
+        elif shared and (shots or self.feedback) and shots_scope != "all":
             yield (
                 "prompt.premise=shared shows the same shots for every label: add shots_scope=all"
             )

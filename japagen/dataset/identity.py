@@ -132,7 +132,9 @@ def task_identity(task: Task, knowledge: bool) -> dict[str, Any]:
 
 def prompt_identity(prompt: Prompt) -> dict[str, Any]:
     """Return the options of a prompt that change what is asked."""
-    keys = ["name", "knowledge", "premise", "joint", *(["taboo", "round"] if prompt.taboo else [])]
+    keys = ["name", "knowledge", "premise", "joint"]
+    chosen = [key for key in ("taboo", "feedback") if getattr(prompt, key)]
+    keys += [*chosen, "round"] if chosen else []
     return {key: getattr(prompt, key) for key in keys}
 
 
