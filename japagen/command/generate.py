@@ -67,7 +67,7 @@ def work(config: GenerateConfig, dataset: Dataset) -> None:
     stage = "estimate" if config.estimate else "generate"
     tags = {"fingerprint": dataset.fingerprint, "job": job_key(dataset)}
     with tracking.run(config, stage, tags) as track:
-        refuse(dataset.select.package_problems())
+        refuse(dataset.select.package_problems(dataset.prompt))
         dataset = proposal.with_values(dataset)
         if config.knowledge.only:
             console.values(dataset)

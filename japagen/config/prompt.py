@@ -19,8 +19,9 @@ class Prompt:
     for every label). `joint`: what one structured reply holds. none: one text; inputs: both
     sentences of a pair; labels: a text for each label on one topic, after one sentence 1.
     `path`: a prompt file in the published JSON format. `taboo`: how many words that earlier rows
-    overuse are forbidden in the prompt (0: none), chosen anew after each `round` of so many
-    examples per label.
+    overuse are forbidden in the prompt (0: none). `feedback`: how many earlier rows of each label
+    that help a student most are shown in the prompt (0: none). Both are chosen anew after each
+    `round` of so many examples per label.
     """
 
     name: str = MISSING
@@ -30,14 +31,16 @@ class Prompt:
     joint: str = "none"
     path: str | None = None
     taboo: int = limited(0, least=0, most=30)
+    feedback: int = limited(0, least=0, most=20)
     round: int = limited(32, least=1)
 
     def problems(self, task: Task, shots: int, shots_scope: str) -> Iterator[str]:
         """Options that do not fit each other, the task or the number of shots."""
         yield from self.pair_problems(task, shots, shots_scope)
         yield from self.joint_problems(task, shots)
-        if self.name == "taboo" and not self.taboo:
-            yield "prompt=taboo needs prompt.taboo of 1 or more: add prompt.taboo=5"
+        for name in ("taboo", "feedback"):
+            if self.name == name and not getattr(self, name):
+                yield f"prompt={name} needs prompt.{name} of 1 or more: add prompt.{name}=3"
         if self.name == "few_shot" and shots == 0:
             yield "prompt=few_shot needs shots of 1 or more: add shots=5, or use prompt=zero_shot"
         if self.knowledge and task.knowledge is None and self.path is None:
@@ -54,7 +57,7 @@ class Prompt:
             yield f"prompt.premise is '{self.premise}'; allowed: per_label, shared"
         elif shared and len(task.inputs) < 2:
             yield f"prompt.premise=shared {single}: drop it"
-        elif shared and shots and shots_scope != "all":
+        elif shared and (shots or self.feedback) and shots_scope != "all":
             yield (
                 "prompt.premise=shared shows the same shots for every label: add shots_scope=all"
             )
@@ -72,6 +75,11 @@ class Prompt:
             yield (
                 "prompt.joint=labels asks for one sentence 1 with a sentence 2 for each label, and "
                 f"gold pairs of task {task.name} do not share a sentence 1: use shots=0"
+            )
+        if self.joint == "labels" and self.feedback:
+            yield (
+                "prompt.joint=labels writes all labels in one reply and prompt.feedback shows rows "
+                "of one label: drop one of them"
             )
         if self.joint != "none" and self.premise == "shared":
             yield (

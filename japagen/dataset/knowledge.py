@@ -14,8 +14,8 @@ from japagen import files
 from japagen.config.error import UserError
 
 KNOWLEDGE = "knowledge.yaml"
-HEAD = """# Slot values of prompt=knowledge, proposed by an LLM. Edit `values` before the first row
-# is written: a dataset never mixes rows of different values.
+HEAD = """# Slot values of prompt=knowledge, proposed by an LLM. Edit `values` before the first
+# row is written: a dataset never mixes rows of different values.
 """
 
 

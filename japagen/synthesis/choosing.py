@@ -65,18 +65,40 @@ def doubts(pool: Pool) -> dict[int, float]:
     """
     import numpy as np
     from cleanlab.filter import find_label_issues
+
+    given, shares = predicted(pool.labels, pool.vectors)
+    if not len(shares):
+        return {}
+    issues = find_label_issues(given, shares, filter_by="confident_learning", n_jobs=1)
+    return {int(n): 1.0 - float(shares[n, given[n]]) for n in np.flatnonzero(issues)}
+
+
+def confidences(labels: Sequence[str], vectors: np.ndarray) -> list[float]:
+    """Return the probability of each row's label, from a classifier that did not see the row.
+
+    Empty if a label has too few rows for cross-validation.
+    """
+    given, shares = predicted(labels, vectors)
+    return [round(float(row[own]), 6) for row, own in zip(shares, given, strict=False)]
+
+
+def predicted(labels: Sequence[str], vectors: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Return (each row's label as a number, the cross-validated probabilities of all labels).
+
+    Of a logistic regression. There are no probabilities if a label has too few rows.
+    """
+    import numpy as np
     from sklearn.linear_model import LogisticRegression
     from sklearn.model_selection import StratifiedKFold, cross_val_predict
 
-    names, given = np.unique(np.array(pool.labels), return_inverse=True)
+    names, given = np.unique(np.array(labels), return_inverse=True)
     folds = min([FOLDS, *np.bincount(given).tolist()])
     if len(names) < 2 or folds < 2:
-        return {}
+        return given, np.empty((0, 0))
     split = StratifiedKFold(folds, shuffle=True, random_state=0)
     model = LogisticRegression(max_iter=1000)
-    shares = cross_val_predict(model, pool.vectors, given, cv=split, method="predict_proba")
-    issues = find_label_issues(given, shares, filter_by="confident_learning", n_jobs=1)
-    return {int(n): 1.0 - float(shares[n, given[n]]) for n in np.flatnonzero(issues)}
+    shares = cross_val_predict(model, vectors, given, cv=split, method="predict_proba")
+    return given, shares
 
 
 def diverse(pool: Pool, label: str, number: int) -> list[int]:

@@ -56,6 +56,11 @@ def prompts(plan: Plan) -> None:
             f"From example {prompt.round + 1} of each label on, the first instruction also has "
             f"this line, with up to {prompt.taboo} words of earlier rows: {TABOO}..."
         )
+    if prompt.feedback:
+        console.print(
+            f"From example {prompt.round + 1} of each label on, the prompt also shows "
+            f"{prompt.feedback} earlier rows of each label as examples."
+        )
     if plan.dataset.values.name == "llm" and not (plan.dataset.folder / KNOWLEDGE).exists():
         console.print("knowledge=llm: the LLM will propose the slot values; these are the task's.")
     if (select := plan.dataset.select).name != "none":

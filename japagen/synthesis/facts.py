@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Coroutine, Mapping
+from collections.abc import Coroutine
 from typing import Any
 
 from japagen.dataset.journal import Journal
@@ -14,12 +14,6 @@ class Facts:
     def __init__(self, journal: Journal) -> None:
         self.journal = journal
         self.known: dict[str, Any] = {}
-        self.read: set[str] = set()  # names of values that the journal had at the start
-
-    def add(self, entry: Mapping[str, Any]) -> None:
-        """Add a line of the journal."""
-        self.known.update(entry)
-        self.read.update(entry)
 
     def report(self) -> dict[str, Any]:
         """Return the values for the manifest: all but those of single rounds."""

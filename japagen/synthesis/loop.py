@@ -81,9 +81,13 @@ class Synthesis:
 
     def resume(self) -> None:
         """Read the journal of earlier processes."""
+        if self.state.rounds.size:  # what was chosen for a round must be known before its replies
+            for entry in self.journal.lines():
+                if "k" not in entry:
+                    self.facts.known.update(entry)
         for entry in self.journal.lines():
             if "k" not in entry:
-                self.facts.add(entry)
+                self.facts.known.update(entry)
                 continue
             reply = Reply.of(entry)
             self.state.replay(reply)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import math
 import random
-from collections.abc import Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -59,11 +59,28 @@ class Plan:
             self.instructions[key] = prompt.instructions(
                 self.dataset.task, self.dataset.prompt, *key
             )
-        taboo = self.rounds.taboo(k, key[0])
+        taboo = self.rounds.chosen("taboo", k).get(key[0])
         return prompt.forbid(self.instructions[key], taboo) if taboo else self.instructions[key]
 
     def shown(self, k: int) -> list[tuple[list[str], Example]]:
         """Return the shots for example k, each with the instructions that ask for it."""
+        helpful = self.rounds.chosen("feedback", k)
+        return [*self.gold_shown(k), *self.earlier_shown(k, helpful)]
+
+    def earlier_shown(
+        self, k: int, helpful: Mapping[str, Sequence[Sequence[str]]]
+    ) -> Iterator[tuple[list[str], Example]]:
+        """Yield earlier rows as shots, the most helpful ones last, where they count most."""
+        task = self.dataset.task
+        labels = task.labels if self.dataset.shots_scope == "all" else [self.label(k)]
+        for place in reversed(range(self.dataset.prompt.feedback)):
+            for label in labels:
+                for texts in helpful.get(label, ())[place : place + 1]:
+                    asked = prompt.instructions(task, self.dataset.prompt, label)
+                    yield asked, Example("", tuple(texts), label)
+
+    def gold_shown(self, k: int) -> list[tuple[list[str], Example]]:
+        """Return the gold shots for example k."""
         own = self.label(k)
         if own not in self.examples:
             task = self.dataset.task

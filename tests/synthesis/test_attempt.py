@@ -285,6 +285,7 @@ def test_an_absent_or_torn_prompt_file_is_named(composed: Compose, tmp_path: Pat
         (["prompt.joint=true"], "prompt.joint is 'True'; allowed: none, inputs, labels"),
         (["prompt.joint=labels", "shots=1"], "do not share a sentence 1: use shots=0"),
         (["prompt.premise=shared", "prompt.joint=labels"], "drop one of them"),
+        (["prompt.feedback=2", "prompt.joint=labels"], "rows of one label: drop one of them"),
         (["task=jcola", "prompt.premise=shared"], "prompt.premise=shared is for pairs"),
         (["prompt.premise=share"], "allowed: per_label, shared"),
         (["prompt.premise=shared", "prompt.joint=inputs"], "drop one of them"),

@@ -22,9 +22,11 @@ from japagen.dataset import identity
 from japagen.dataset.journal import JOURNAL, Journal
 from japagen.dataset.reply import Reply
 from japagen.dataset.table import TABLE
+from japagen.synthesis import rounds as rounds_module
 from japagen.synthesis.acceptance import Acceptor
 from japagen.synthesis.facts import Facts
-from japagen.synthesis.rounds import TabooRounds
+from japagen.synthesis.rounds import ChoosingRounds
+from japagen.synthesis.taboo import Taboo
 from tests.conftest import Compose
 
 LABELS = ["a", "b"]
@@ -48,7 +50,7 @@ class Memory:
         self.lines.append(entry)
 
 
-def make(number: int, rounds: TabooRounds) -> tuple[Acceptor, list[tuple[int, str]]]:
+def make(number: int, rounds: ChoosingRounds) -> tuple[Acceptor, list[tuple[int, str]]]:
     kept: list[tuple[int, str]] = []
 
     def keep(k: int, reply: Reply) -> None:
@@ -57,9 +59,11 @@ def make(number: int, rounds: TabooRounds) -> tuple[Acceptor, list[tuple[int, st
     return Acceptor(LABELS, number, 6, keep, rounds=rounds), kept
 
 
-def rounds_of(journal: Memory, words: int = 3, size: int = 4) -> TabooRounds:
+def rounds_of(journal: Memory, words: int = 3, size: int = 4) -> ChoosingRounds:
     prompt = Prompt(name="taboo", taboo=words, round=size)
-    return TabooRounds(TASK, prompt, Facts(cast(Journal, journal)))
+    found = rounds_module.of(TASK, prompt, Facts(cast(Journal, journal)))
+    assert isinstance(found, ChoosingRounds)
+    return found
 
 
 def answer(k: int, attempt: int, taboo: tuple[str, ...]) -> Reply:
@@ -72,13 +76,15 @@ def answer(k: int, attempt: int, taboo: tuple[str, ...]) -> Reply:
     return Reply(k, attempt, asked, asked, (text,))
 
 
-def drive(state: Acceptor, rounds: TabooRounds, journal: Memory, seed: int, stop: int) -> None:
+def drive(state: Acceptor, rounds: ChoosingRounds, journal: Memory, seed: int, stop: int) -> None:
     """Answer up to 8 requests at once in a random order, up to `stop` lines in the journal."""
     draw, flying = random.Random(seed), []
     while not state.done and len(journal.lines) < stop:
         while len(flying) < 8 and (work := state.take()) is not None:
             k, attempt = work
-            flying.append(answer(k, attempt, tuple(rounds.taboo(k, state.label(k)))))
+            flying.append(
+                answer(k, attempt, tuple(rounds.chosen("taboo", k).get(state.label(k), ())))
+            )
         reply = flying.pop(draw.randrange(len(flying)))
         journal.lines.append(reply)
         state.arrive(reply)
@@ -89,11 +95,12 @@ def resumed(journal: Memory, number: int, seed: int) -> list[tuple[int, str]]:
     """Continue a journal as a new process does, to the end."""
     rounds = rounds_of(journal)
     state, kept = make(number, rounds)
+    for line in journal.lines:
+        if not isinstance(line, Reply):
+            rounds.facts.known.update(line)
     for line in list(journal.lines):
         if isinstance(line, Reply):
             state.replay(line)
-        else:
-            rounds.facts.add(line)
     rounds.save()
     drive(state, rounds, journal, seed, 10**6)
     return kept
@@ -120,26 +127,23 @@ def test_the_words_of_the_journal_win(tmp_path: Path) -> None:
     journal = Memory()
     rounds = rounds_of(journal)
     state, _ = make(4, rounds)
-    rounds.facts.add({"taboo/1": {"a": ["温泉"], "b": []}})
+    rounds.facts.known["taboo/1"] = {"a": ["温泉"], "b": []}
     drive(state, rounds, journal, 0, 10**6)
-    assert rounds.taboo(8, "a") == ["温泉"]
+    assert rounds.chosen("taboo", 8) == {"a": ["温泉"], "b": []}
     assert all(isinstance(line, Reply) for line in journal.lines)
 
 
 def test_taboo_are_the_most_frequent_words_that_the_prompt_does_not_have() -> None:
-    rounds = rounds_of(Memory(), words=2, size=1)
-    rounds.prompt = Prompt(name="taboo", taboo=2, round=1, knowledge=True)
-    for text in (
-        "部屋の朝食が残念。",
-        "朝食が残念で、対応も苦情。",
-        "部屋の朝食と対応。",
-        "駅前だ。",
-    ):
-        rounds.add("a", Reply(0, 0, "a", "a", (text,)))
-    rounds.decided(2)
-    assert rounds.taboo(2, "a") == ["朝食", "対応"], "部屋 is in a slot value"
-    assert rounds.taboo(2, "b") == []
-    assert rounds.taboo(0, "a") == ()
+    taboo = Taboo(TASK, Prompt(name="taboo", taboo=2, knowledge=True))
+    texts = ("部屋の朝食が残念。", "朝食が残念で、対応も苦情。", "部屋の朝食と対応。", "駅前だ。")
+    for text in texts:
+        taboo.add("a", Reply(0, 0, "a", "a", (text,)))
+    assert taboo.choose() == {"a": ["朝食", "対応"], "b": []}, "部屋 is in a slot value"
+
+
+def test_without_an_option_there_is_one_round() -> None:
+    one = rounds_module.of(TASK, Prompt(name="zero_shot"), Facts(cast(Journal, Memory())))
+    assert (one.size, one.end(3), one.chosen("taboo", 99)) == (0, 0, {})
 
 
 def generated(composed: Compose, *words: str) -> Path:

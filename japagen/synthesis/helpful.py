@@ -1,0 +1,42 @@
+"""Rows that help a student most: the in-context examples of prompt=feedback."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from japagen.config.task import Task
+from japagen.dataset.reply import Reply
+from japagen.student import vectors
+from japagen.synthesis.choosing import confidences
+
+
+class Helpful:
+    """Chooses the accepted rows whose label a classifier trained on other rows is surest of.
+
+    After Ye et al. 2022, "ProGen: Progressive Zero-shot Dataset Generation via In-context
+    Feedback", which estimates the influence of each row on a student instead.
+    """
+
+    def __init__(self, task: Task, number: int) -> None:
+        self.task, self.number = task, number
+        self.rows: list[tuple[str, tuple[str, ...]]] = []
+        self.vectors: list[Any] = []  # of the first rows
+
+    def add(self, label: str, reply: Reply) -> None:
+        """Add an accepted example."""
+        self.rows.append((label, reply.texts))
+
+    def choose(self) -> dict[str, list[tuple[str, ...]]]:
+        """Return the texts of the examples of each label, the surest first."""
+        import numpy as np
+
+        new = [texts for _, texts in self.rows[len(self.vectors) :]]
+        self.vectors += list(vectors.of(new)) if new else []
+        sure = confidences([label for label, _ in self.rows], np.array(self.vectors))
+        places = sorted(range(len(sure)), key=lambda place: (-sure[place], place))
+        found: dict[str, list[tuple[str, ...]]] = {label: [] for label in self.task.labels}
+        for place in places:
+            label, texts = self.rows[place]
+            if len(found[label]) < self.number:
+                found[label].append(texts)
+        return found
