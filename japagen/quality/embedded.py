@@ -5,9 +5,10 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from japagen.config.error import UserError
-from japagen.quality import classifier, labels, space, vectors
+from japagen.quality import classifier, labels, space
 from japagen.quality.data import groups, in_order, matched
 from japagen.quality.measured import Measured
+from japagen.student import vectors
 
 if TYPE_CHECKING:
     import numpy as np

@@ -20,15 +20,37 @@ BATCH = 32
 
 
 def of(rows: Sequence[Sequence[str]]) -> np.ndarray:
-    """Return (rows, 384 times the number of texts in a row): the vectors of each row's texts.
+    """Return (rows, texts of a row, 384): vectors of length 1, the mean of all last states.
 
-    Each has length 1 and is the mean of the last states of all tokens (Wang et al. 2024,
-    "Multilingual E5 Text Embeddings").
+    Source: Wang et al. 2024, "Multilingual E5 Text Embeddings".
     """
     import numpy as np
 
-    columns = [encoded([row[place] for row in rows]) for place in range(len(rows[0]))]
-    return np.concatenate(columns, axis=1)
+    texts = list(dict.fromkeys(text for row in rows for text in row))
+    place = {text: number for number, text in enumerate(texts)}
+    vectors = encoded(texts)
+    return np.stack([vectors[[place[text] for text in row]] for row in rows])
+
+
+def whole(vectors: np.ndarray) -> np.ndarray:
+    """Return (rows, width) of length 1: the vectors of a row's texts side by side."""
+    import numpy as np
+
+    found: np.ndarray = vectors.reshape(len(vectors), -1) / np.sqrt(vectors.shape[1])
+    return found
+
+
+def features(vectors: np.ndarray) -> np.ndarray:
+    """Return (rows, features) for a classifier; for pairs with the differences and products.
+
+    Source: Conneau et al. 2017, "Supervised Learning of Universal Sentence Representations".
+    """
+    import numpy as np
+
+    parts = [vectors[:, place] for place in range(vectors.shape[1])]
+    if len(parts) > 1:
+        parts += [np.abs(parts[0] - parts[-1]), parts[0] * parts[-1]]
+    return np.concatenate(parts, axis=1)
 
 
 @functools.lru_cache(maxsize=1)

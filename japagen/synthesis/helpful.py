@@ -30,11 +30,14 @@ class Helpful:
         """Return the texts of the examples of each label, the surest first."""
         import numpy as np
 
+        found: dict[str, list[tuple[str, ...]]] = {label: [] for label in self.task.labels}
+        if not self.rows:
+            return found
         new = [texts for _, texts in self.rows[len(self.vectors) :]]
         self.vectors += list(vectors.of(new)) if new else []
-        sure = confidences([label for label, _ in self.rows], np.array(self.vectors))
+        features = vectors.features(np.array(self.vectors))
+        sure = confidences([label for label, _ in self.rows], features)
         places = sorted(range(len(sure)), key=lambda place: (-sure[place], place))
-        found: dict[str, list[tuple[str, ...]]] = {label: [] for label in self.task.labels}
         for place in places:
             label, texts = self.rows[place]
             if len(found[label]) < self.number:

@@ -136,10 +136,13 @@ class Selection:
                 self.vectors.append(vectors.of([self.rows[k].texts for k in new]))
 
     def stacked(self) -> Any:
-        """Return the vectors of all candidates so far."""
+        """Return a vector of each candidate so far, in the form that the method compares."""
         import numpy as np
 
-        return np.concatenate(self.vectors) if self.vectors else np.empty((0, 0))
+        if not self.vectors:
+            return np.empty((0, 0))
+        form = vectors.features if self.select.name == "confident" else vectors.whole
+        return form(np.concatenate(self.vectors))
 
 
 def with_unselected(report: dict[str, Any], counts: Counter[str]) -> dict[str, Any]:

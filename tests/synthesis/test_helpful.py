@@ -33,7 +33,7 @@ def placed(monkeypatch: pytest.MonkeyPatch) -> list[int]:
 
     def of(rows: Sequence[Sequence[str]]) -> np.ndarray:
         made.append(len(rows))
-        return np.array([[float(ord(text[0])), float(len(text))] for (text,) in rows])
+        return np.array([[[float(ord(text[0])), float(len(text))]] for (text,) in rows])
 
     monkeypatch.setattr(vectors, "of", of)
     return made

@@ -35,7 +35,7 @@ def hashed(monkeypatch: pytest.MonkeyPatch) -> None:
         for place, row in enumerate(rows):
             for character in "".join(row):
                 found[place, zlib.crc32(character.encode()) % 32] += 1
-        return found / np.linalg.norm(found, axis=1, keepdims=True)
+        return (found / np.linalg.norm(found, axis=1, keepdims=True))[:, None]
 
     monkeypatch.setattr(vectors, "of", of)
 
