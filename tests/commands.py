@@ -22,7 +22,7 @@ def start(folder: Path, *words: str, **environment: str) -> subprocess.Completed
         capture_output=True,
         text=True,
         errors="replace",
-        timeout=int(os.environ.get("SLOWLY", "120")),
+        timeout=240,
         check=False,
     )
 

@@ -20,7 +20,7 @@ from tests.planted import (
     run,
 )
 
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(900)]
 
 
 @pytest.mark.parametrize("last", ["404", "redirect"])

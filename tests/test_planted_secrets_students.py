@@ -29,7 +29,7 @@ from tests.service.asgi import ONE
 from tests.service.test_process import post, service, started
 from tests.student.test_labeller import saved
 
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(900)]
 
 SMALL = ["student=tiny", "trainer=cpu", "trainer.max_epochs=1", "trainer.min_steps=1"]
 
@@ -100,7 +100,9 @@ def test_a_student_and_its_upload(taken: bool, tmp_path: Path, ready: Path, gold
 def test_a_model_of_a_hub_that_repeats_the_token(tmp_path: Path, gold_dir: Path) -> None:
     with Echo(None) as server:
         endpoint = server.url.removesuffix("/v1")
-        words = training(gold_dir, "student=hub", "student.model=me/x", "logger=none")
+        words = training(
+            gold_dir, "student=hub", "student.pretrained=me/x", "student.name=x", "logger=none"
+        )
         code, printed = run(tmp_path, TRAIN, "", *words, HF_ENDPOINT=endpoint)
         assert_sent(server.headers, "hub")
     assert code == 1

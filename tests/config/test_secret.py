@@ -133,6 +133,38 @@ def test_a_configuration_and_the_environment_say_what_is_secret(
     assert hidden("123456789 TEAM_LLM") == "123456789 TEAM_LLM"
 
 
+@pytest.mark.parametrize(
+    ("name", "value", "secret"),
+    [
+        ("WANDB_API_KEY", "/begins/like/a/path+5", "/begins/like/a/path+5"),
+        ("TEAM_APIKEY", "value-of-it", "value-of-it"),
+        ("DEPLOY_TOKEN_2", "value-of-it", "value-of-it"),
+        ("DB_PASS", "eight888", "eight888"),
+        ("HTTPS_PROXY", "http://me:pass%2Bword@proxy:3128", "pass+word"),
+        ("MLFLOW_TRACKING_URI", "https://h/?sig=value%2Fof", "value/of"),
+        ("AZURE_STORAGE", "AccountName=a;AccountKey=abc123456==;Suffix=core", "abc123456=="),
+    ],
+)
+def test_secrets_of_the_environment(
+    name: str, value: str, secret: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv(name, value)
+    remember_all({})
+    assert hidden(f"<{secret}>") == "<***>"
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [("SSH_KEY", "/etc/hosts"), ("GIT_REMOTE", "ssh://git@host/x"), ("MONKEYS", "chimpanzees")],
+)
+def test_paths_and_users_of_the_environment_are_no_secrets(
+    name: str, value: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv(name, value)
+    remember_all({})
+    assert hidden("/etc/hosts of git, chimpanzees") == "/etc/hosts of git, chimpanzees"
+
+
 def test_a_key_given_as_the_name_of_its_variable_is_hidden() -> None:
     remember_all({"llm": {"api_key_env": "abcdef0123456789"}})
     assert hidden("no variable abcdef0123456789") == "no variable ***"
