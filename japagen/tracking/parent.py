@@ -10,6 +10,7 @@ from filelock import FileLock
 
 from japagen.config.secret import hidden
 from japagen.job import sweep
+from japagen.tracking import source
 from japagen.tracking.alive import close_ended, has_ended
 from japagen.tracking.attempt import Question, attempt
 from japagen.tracking.connect import database, open_client
@@ -45,15 +46,22 @@ def tag(client: MlflowClient, experiment: str, head: Mapping[str, str] | None) -
     with FileLock(folder / f"{name}.lock", timeout=120):
         path = folder / f"{name}.json"
         if not path.exists():
-            sweep.write(path, {"run": find_or_create(client, experiment, head)})
+            about = {key: text for key, text in source.tags().items() if key != source.NOTE}
+            sweep.write(path, {"run": find_or_create(client, experiment, head, about)})
         return {"mlflow.parentRunId": str(sweep.read(path)["run"])}
 
 
-def find_or_create(client: MlflowClient, experiment: str, head: Mapping[str, str]) -> str:
-    """The run of the same sweep if it is unfinished, running again; else a new one."""
+def find_or_create(
+    client: MlflowClient, experiment: str, head: Mapping[str, str], about: Mapping[str, str]
+) -> str:
+    """The run of the same sweep if it is unfinished, running again; else a new one.
+
+    `about`: the tags for user, source and version.
+    """
     wanted = f"tags.stage = 'sweep' and tags.sweep = '{head['digest']}'"
     wanted = f"{wanted} and attributes.status != 'FINISHED'"
     described = {"stage": "sweep", **tags(head), "host": head["host"], "process": head["process"]}
+    described |= about
     order = ["start_time DESC"]
     for found in client.search_runs([experiment], wanted, max_results=1, order_by=order):
         run = str(found.info.run_id)
@@ -73,7 +81,7 @@ def late_tag(
     wanted, order = f"tags.stage = 'sweep' and tags.sweep = '{head['digest']}'", ["start_time DESC"]
     for found in client.search_runs([experiment], wanted, max_results=1, order_by=order):
         return {"mlflow.parentRunId": str(found.info.run_id)}
-    run = find_or_create(client, experiment, head)
+    run = find_or_create(client, experiment, head, {})
     client.set_terminated(run, "FINISHED")
     return {"mlflow.parentRunId": run}
 

@@ -16,6 +16,8 @@ from japagen.config.schema import CONF
 from japagen.config.secret import hidden
 from japagen.job.typed import config_dir_flag, task_overrides
 
+NOTE = "mlflow.note.content"  # the description
+
 
 def tags() -> dict[str, str]:
     """The tags that fill user, source, version and description of a run on MLflow's pages."""
@@ -26,7 +28,7 @@ def tags() -> dict[str, str]:
         "mlflow.source.type": "LOCAL",
         "mlflow.source.name": program,
         "mlflow.source.git.commit": commit(),
-        "mlflow.note.content": f"`{command}`\n\nJapaGen {__version__}" if command else "",
+        NOTE: f"`{command}`\n\nJapaGen {__version__}" if command else "",
     }
     return {key: value for key, value in found.items() if value}
 

@@ -72,5 +72,8 @@ def test_the_name_of_a_sweep_has_no_secrets(folder: Path, monkeypatch: pytest.Mo
     tag = parent.tag(client, experiment, found)
     assert tag == parent.tag(client, experiment, found)
     run = client.get_run(tag["mlflow.parentRunId"])
+    assert {"mlflow.user", "mlflow.source.name"} <= set(run.data.tags)
+    assert "mlflow.note.content" not in run.data.tags  # the command of one job
+    run = client.get_run(tag["mlflow.parentRunId"])
     assert "hush" not in str(run.to_dictionary())
     assert run.info.run_name.startswith("generate sweep · +llm.engine.headers=")
