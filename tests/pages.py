@@ -44,7 +44,9 @@ def commands(path: Path) -> list[str]:
     page, found = text(path), list[tuple[int, str]]()
     for block in FENCE.finditer(page):
         lines = block[3].replace("\\\n", " ").strip().splitlines()
-        if block[2] not in ("", "bash", "sh") or not lines or not PROGRAMS.match(lines[0].strip()):
+        if block[2] not in ("", "bash", "sh") or not any(
+            PROGRAMS.match(one.strip()) for one in lines
+        ):
             continue
         for line in lines:
             if line.strip():

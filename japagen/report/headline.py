@@ -13,7 +13,7 @@ from japagen.report.row import Row
 from japagen.report.table import Cell, Column
 
 MOST = 12  # methods in a chart; of more, the best
-LEFT, RIGHT = 12, 250  # pixels between which marks are; the score is printed right of them
+LEFT, RIGHT = 24, 250  # pixels between which marks are; the score is printed right of them
 TOP, STEP = 40, 38  # pixels above the first method, and of each method
 LONGEST = 54  # half-width characters of a name
 
