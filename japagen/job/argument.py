@@ -26,6 +26,8 @@ def argument_problems(arguments: Sequence[str], schema: type[Config]) -> Iterato
     elsewhere = any("hydra.searchpath" in argument for argument in arguments)
     for argument in arguments:
         found = ASSIGNMENT.fullmatch(argument)
+        if argument.lstrip("+~").startswith("="):
+            yield f"{argument} has no name before '='; type NAME=VALUE"
         if argument.startswith("--") and found is None:
             yield from flag_problems(argument, schema)
         elif found is not None and not elsewhere and not found[2].startswith("hydra"):
