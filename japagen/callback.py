@@ -60,10 +60,12 @@ class Sweep(Callback):
     def on_run_start(self, config: DictConfig, **_: Any) -> None:
         """Refuse secrets before Hydra writes the config of a single job to files."""
         refuse_secrets(config)
+        make_folder("hydra.run.dir", config.hydra.run.dir)
 
     def on_multirun_start(self, config: DictConfig, **_: Any) -> None:
         """Create the sweep's state folder, and finish it however the process ends."""
         refuse_secrets(config)
+        make_folder("hydra.sweep.dir", config.hydra.sweep.dir)
         leave_out(config)
         stopping.politely()
         try:
@@ -138,6 +140,15 @@ def refuse_secrets(config: DictConfig) -> None:
     plain = OmegaConf.to_container(config, resolve=False)
     if lines := list(credential_problems(as_arguments(plain))):
         stop("\n".join(dict.fromkeys(lines)))
+
+
+def make_folder(option: str, name: object) -> None:
+    """Create the folder of logs; end the program with one message if that is impossible."""
+    try:
+        Path(str(name)).mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        what = shown(f"{option}={name} cannot be created: {error.strerror}")
+        stop(f"{what}. Free space, fix permissions, or name another folder: {option}=FOLDER")
 
 
 def stop(message: str) -> None:

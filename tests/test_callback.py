@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from omegaconf import OmegaConf
 
 from japagen import callback
 from japagen.callback import Sweep
@@ -85,3 +86,25 @@ def test_the_exit_code_of_failed_jobs_survives_a_table_that_cannot_be_printed(
         hooks.on_multirun_end({})  # type: ignore[arg-type]
     assert end.value.code == 1
     assert "no console" in caplog.text
+
+
+@pytest.mark.parametrize("option", ["run", "sweep"])
+@pytest.mark.parametrize("name", ["file", "file/x", "x" * 300, "\x1b[31m/" + "x" * 300])
+def test_a_folder_of_logs_that_cannot_be_is_one_message(
+    option: str,
+    name: str,
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    Path("file").touch()
+    config = OmegaConf.create({"hydra": {option: {"dir": name}}})
+    begin = Sweep().on_run_start if option == "run" else Sweep().on_multirun_start
+    with pytest.raises(SystemExit) as end:
+        begin(config)
+    assert end.value.code == 1
+    printed = capsys.readouterr().err
+    assert printed.startswith(f"hydra.{option}.dir=")
+    assert "cannot be created" in printed
+    assert "\x1b" not in printed

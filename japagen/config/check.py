@@ -8,6 +8,7 @@ from collections.abc import Iterable, Iterator
 from typing import Any, TypeVar, cast
 
 from omegaconf import DictConfig, OmegaConf
+from omegaconf.errors import OmegaConfBaseException
 
 from japagen.config import component, published
 from japagen.config.check_task import task_problems
@@ -27,8 +28,11 @@ def check(cfg: DictConfig, schema: type[C]) -> C:
     """Return `cfg` as the dataclass `schema`, or raise one UserError that lists every problem."""
     # First: a reference that OmegaConf does not know raises an error of its own below.
     refuse(interpolation_problems(OmegaConf.to_container(cfg.task, resolve=False), "task"))
-    refuse(missing_problems(cfg))
-    config = cast(C, OmegaConf.to_object(cfg))
+    try:
+        refuse(missing_problems(cfg))
+        config = cast(C, OmegaConf.to_object(cfg))
+    except OmegaConfBaseException as error:
+        raise unresolved(error) from error
     if not isinstance(config, schema):
         raise TypeError(f"expected {schema.__name__}, got {type(config).__name__}")
     remember_all(dataclasses.asdict(config))
@@ -68,6 +72,15 @@ def refuse(problems: Iterable[str]) -> None:
         raise UserError(
             "\n".join([f"{count} in the configuration:", *(f"  - {line}" for line in lines)])
         )
+
+
+def unresolved(error: OmegaConfBaseException) -> UserError:
+    """The error for a reference to something that does not exist, or that has another type."""
+    key, first = error.full_key or "an option", str(error).splitlines()[0]
+    return UserError(
+        f"{key} has no value: {first}. Allowed: a value, ${{NAME}} of another option, or "
+        "${oc.env:NAME} of a variable that is set (export NAME=...)"
+    )
 
 
 def missing_problems(cfg: DictConfig) -> Iterator[str]:

@@ -26,6 +26,8 @@ def argument_problems(arguments: Sequence[str], schema: type[Config]) -> Iterato
     elsewhere = any("hydra.searchpath" in argument for argument in arguments)
     for before, argument in zip(["", *arguments], arguments, strict=False):
         found = ASSIGNMENT.fullmatch(argument)
+        if argument.lstrip("+~").startswith("="):
+            yield f"{argument} has no name before '='; type NAME=VALUE"
         if argument.startswith("--") and found is None:
             yield from flag_problems(argument, schema)
         elif "=" not in argument and argument[:1] not in ("-", "~") and before[:1] != "-":

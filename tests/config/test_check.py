@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import inspect
+import re
 from pathlib import Path
 
 import pytest
@@ -255,3 +256,18 @@ def test_options_of_a_student_outside_their_bounds(
     with pytest.raises(UserError) as caught:
         check(composed("train", override), TrainConfig)
     assert message in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("word", "reason"),
+    [
+        ("seed=${nope}", "seed has no value: Interpolation key 'nope' not found"),
+        ("seed=${oc.env:NO_SUCH_VARIABLE}", "Environment variable 'NO_SUCH_VARIABLE' not found"),
+        ("synthetic_dir=${nope.deeper}", "synthetic_dir has no value"),
+        ("seed=${oc.decode:'['}", "seed has no value"),
+    ],
+)
+def test_a_reference_to_nothing_is_one_message(word: str, reason: str, composed: Compose) -> None:
+    with pytest.raises(UserError, match=re.escape(reason)) as caught:
+        check(composed("generate", "task=jcola", word), GenerateConfig)
+    assert "Allowed: a value" in str(caught.value)

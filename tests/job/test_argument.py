@@ -77,3 +77,9 @@ def test_choices_of_another_folder_are_known(tmp_path: Path, form: str) -> None:
     (tmp_path / "task" / "weather.yaml").touch()
     arguments = [*form.format(tmp_path).split(), "task=weather"]
     assert not list(argument_problems(arguments, GenerateConfig))
+
+
+@pytest.mark.parametrize("argument", ["=5", "+=5", "~=", "++=a=b"])
+def test_an_option_without_a_name_is_one_message(argument: str) -> None:
+    (line,) = argument_problems([argument], GenerateConfig)
+    assert line == f"{argument} has no name before '='; type NAME=VALUE"

@@ -56,3 +56,10 @@ def test_mistakes_in_a_chosen_task_are_named_and_others_are_not(tmp_path: Path) 
     write(tmp_path, "task/bad.yaml", TASK.replace("[a, b]", "[yes, no]"))
     assert not problems(tmp_path, "task=good")
     assert len(problems(tmp_path, "-m", "task=good,bad")) == 2
+
+
+def test_a_yaml_that_refers_to_itself_is_one_message(tmp_path: Path) -> None:
+    (tmp_path / "llm").mkdir()
+    (tmp_path / "llm" / "loop.yaml").write_text("a: &a [*a]\n", encoding="utf-8")
+    (line,) = chosen_problems(["--config-dir", str(tmp_path), "llm=loop"])
+    assert "loop.yaml refers to itself" in line
