@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -58,6 +59,7 @@ def test_a_student_learns_is_saved_and_opens_with_transformers(
     text = capsys.readouterr().out
     assert f"student: {saved()}" in text
     assert "NOT" not in text
+    assert re.search(r"seconds +│ \d+ \(training \d+\)", text)
     rows, texts = predictions(), [text for text, _ in sentences(40, 1)]
     opened = pipeline("text-classification", str(saved()))(texts)
     assert (

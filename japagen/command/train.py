@@ -5,6 +5,7 @@ from __future__ import annotations
 import functools
 import logging
 import statistics
+import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -25,6 +26,7 @@ from japagen.student import exports
 from japagen.training import identity, process
 from japagen.training.identity import Training
 from japagen.training.quiet import quiet
+from japagen.training.score import score_keys
 from japagen.training.trainer import check_options
 
 if TYPE_CHECKING:
@@ -49,7 +51,7 @@ class Output:
     the name of its row in tables of results. `rerun`: train again what a sweep finds finished.
     `where`: how to open a run; `earlier`: the metrics of a finished run of the same job, or None.
     `tell`: is called with the folder and the metrics of a saved student. `baselines`: the scores of
-    prompting that are on record. `hub`: the hub's repository to upload to.
+    prompting on record. `hub`: the repository to upload to. `began`: a `time.monotonic()`.
     """
 
     first: bool
@@ -64,6 +66,7 @@ class Output:
     tell: Tell
     hub: str | None
     baselines: Callable[[], dict[str, float]]
+    began: float
 
 
 def run(cfg: DictConfig, tell: Tell = lambda folder, metrics: None) -> float:
@@ -100,7 +103,7 @@ def one(
     from japagen.training import model_card, split
     from japagen.training.console import announce
 
-    training = identity.of(config)
+    training, output = identity.of(config), output_of(config, tell)
     try:
         parts = split.read(training)
     except Exception as error:
@@ -110,7 +113,6 @@ def one(
             raise
     name = identity.name(training, [*parts.train, *parts.valid])
     job = identity.fingerprint(name, parts.test, bool(parts.no_gold))
-    output = output_of(config, tell)
     with sweep.exclusive(job):
         if (
             score := done_before(training.folder / name, parts, training.task, job, output)
@@ -140,6 +142,7 @@ def output_of(config: TrainConfig, tell: Tell) -> Output:
         tell=tell,
         hub=config.push_to_hub,
         baselines=lambda: tracking.baselines(tracking.job_of(config, "train")),
+        began=time.monotonic(),
     )
 
 
@@ -150,20 +153,12 @@ def done_before(folder: Path, parts: Parts, task: Task, job: str, output: Output
     found = output.earlier(job) or {}
     for key in score_keys(output.objective, task):
         if (score := found.get(key)) is not None:
-            log.info(
-                "already done: %s, score %.4f (rerun=true trains it again)", folder.name, score
-            )
+            again = "rerun=true trains it again"
+            log.info("already done: %s, score %.4f (%s)", folder.name, score, again)
             exports.write_missing(folder, output.exports, parts.test, parts.train)
             sweep.note(before=True)
             return score
     return None
-
-
-def score_keys(objective: str, task: Task) -> list[str]:
-    """Return the metrics that may be the score of a job, the first one that exists counts."""
-    if objective == "valid":
-        return ["valid/best"]
-    return [f"{part}/{task.metric}" for part in ("test", "partial", "heldout", "debug")]
 
 
 def ready(student: Student, task: Task) -> tuple[Pretrained, Tokens]:
@@ -236,7 +231,8 @@ def finish(
     output.tell(folder, fitted.measured)
     part = prefix(training.trainer, parts)
     others = output.baselines() if part == "test" else {}
-    show(training, parts, fitted.measured, part, others, folder, output.where(track))
+    where, seconds = output.where(track), time.monotonic() - output.began
+    show(training, parts, fitted.measured, part, others, folder, where, seconds)
     for line in exports.lines(made):
         plain_console(soft_wrap=True).print(shown(line))
 

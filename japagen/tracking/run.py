@@ -13,7 +13,7 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from japagen.config.secret import hidden, hidden_values
+from japagen.config.secret import hidden
 from japagen.tracking import safe
 from japagen.tracking.attempt import Question, attempt, log
 from japagen.tracking.entry import batches, deliver, seconds
@@ -98,7 +98,7 @@ class Run:
             return
         with tempfile.TemporaryDirectory() as place:
             try:
-                path = cleaned(path, Path(place))
+                path = safe.cleaned(path, Path(place))
             except OSError as error:
                 log.warning("cannot record %s: %s", path, error.strerror)
                 return
@@ -255,16 +255,3 @@ def texts(values: Mapping[str, object], longest: int) -> list[list[str]]:
         [safe.key(hidden(key)), safe.encodable(hidden(value))[:longest]]
         for key, value in values.items()
     ]
-
-
-def cleaned(path: Path, place: Path) -> Path:
-    """`path`, or a copy in the folder `place` if the file has a known secret."""
-    try:
-        text = path.read_text(encoding="utf-8")
-    except UnicodeDecodeError:
-        return path  # an image or weights
-    shown = hidden_values(text)
-    if shown == text:
-        return path
-    (place / path.name).write_text(shown, encoding="utf-8")
-    return place / path.name

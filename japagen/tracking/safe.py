@@ -5,6 +5,9 @@ from __future__ import annotations
 import hashlib
 import re
 import unicodedata
+from pathlib import Path
+
+from japagen.config.secret import hidden_values
 
 KEY = re.compile(r"[^\w.\-/ ]")  # characters that MLflow does not take in a metric, param or tag
 FILE = re.compile(r"[^\w.\-]")
@@ -66,3 +69,16 @@ def drawn(text: str, longest: int = 30) -> str:
     """`text` in one printable line, cut at `longest`."""
     line = printable(" ".join(text.split()))
     return line if len(line) <= longest else f"{line[: longest - 1]}…"
+
+
+def cleaned(path: Path, place: Path) -> Path:
+    """`path`, or a copy in the folder `place` if the file has a known secret."""
+    try:
+        text = path.read_text(encoding="utf-8")
+    except UnicodeDecodeError:
+        return path  # an image or weights
+    shown = hidden_values(text)
+    if shown == text:
+        return path
+    (place / path.name).write_text(shown, encoding="utf-8")
+    return place / path.name

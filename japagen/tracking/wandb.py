@@ -13,6 +13,7 @@ from japagen.tracking.job import Job
 from japagen.tracking.safe import file_name
 
 STEP = "trainer/global_step"  # Lightning's name of the steps
+RENAMED = {"config.yaml": "options.yaml"}  # wandb has a file of this name
 
 
 class WandB:
@@ -58,7 +59,7 @@ class WandB:
 
     def file(self, path: Path, folder: str) -> None:
         """Record a copy of a file; an image also where the charts are."""
-        place = Path(self.run.dir) / folder / path.name
+        place = Path(self.run.dir) / folder / RENAMED.get(path.name, path.name)
         place.parent.mkdir(parents=True, exist_ok=True)
         shutil.copyfile(path, place)
         self.run.save(str(place), base_path=self.run.dir, policy="now")

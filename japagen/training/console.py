@@ -47,11 +47,12 @@ def show(
     others: Mapping[str, float],
     folder: Path,
     where: str,
+    seconds: float,
 ) -> None:
     """Print the end of a job: scores, what they are measured on, the student's folder, the run.
 
     `prefix`: of the test metrics; `others`: scores of prompting by its name; `where`: how to open
-    the run, or "".
+    the run, or ""; `seconds`: how long the whole job took.
     """
     from rich.table import Table
     from rich.text import Text
@@ -68,7 +69,7 @@ def show(
             table.add_row(Text(name), f"{measured[name]:.4f}")
     for name, rows in (("train", parts.train), ("valid", parts.valid), ("test", parts.test)):
         table.add_row(f"{name} rows", str(len(rows)))
-    table.add_row("seconds", f"{measured['train/seconds']:.0f}")
+    table.add_row("seconds", f"{seconds:.0f} (training {measured['train/seconds']:.0f})")
     console = plain_console(soft_wrap=True)
     console.print(table)
     for note in notes(parts):

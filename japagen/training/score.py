@@ -30,6 +30,13 @@ def prefix(trainer: Trainer, parts: Parts) -> str:
     return "partial" if parts.partial else "test"
 
 
+def score_keys(objective: str, task: Task) -> list[str]:
+    """Return the metrics that may be the score of a job, the first one that exists counts."""
+    if objective == "valid":
+        return ["valid/best"]
+    return [f"{part}/{task.metric}" for part in ("test", "partial", "heldout", "debug")]
+
+
 def predictions(
     trainer: LightningTrainer, module: Module, table: DataModule
 ) -> list[dict[str, Any]]:

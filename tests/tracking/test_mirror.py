@@ -163,7 +163,7 @@ def test_wandb_offline(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     assert shown.startswith("wandb sync ")
     assert {Path(shown.split()[-1]).name} < {first.name, second.name}
     inner = Path(shown.split()[-1])
-    assert {"errors.md", "config.yaml", "predictions.jsonl", "confusion.png"} <= {
+    assert {"errors.md", "options.yaml", "predictions.jsonl", "confusion.png"} <= {
         path.name for path in (inner / "files").iterdir()
     }
     assert not (inner / "files" / "wandb-metadata.json").exists()  # the typed command
