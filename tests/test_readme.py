@@ -77,7 +77,7 @@ def test_every_command_composes(
     if "--config-dir" in words:
         for page, place in OWN.items():
             own = tmp_path / "mine" / place
-            own.parent.mkdir(parents=True)
+            own.parent.mkdir(parents=True, exist_ok=True)
             blocks = re.findall(r"```yaml\n(.*?)```", text(ROOT / "docs" / page), re.DOTALL)
             own.write_text("".join(blocks), encoding="utf-8")
         overrides.append(f"hydra.searchpath=[file://{tmp_path}/mine]")
