@@ -63,7 +63,7 @@ GROUPS: dict[str, dict[str, str]] = {
 
 
 class Line(NamedTuple):
-    """One measure: name, value, gold's value or None, meaning ("" where it is that of the line above)."""
+    """One measure: name, value, gold's value or None, meaning ("" if that of the line above)."""
 
     name: str
     value: float
