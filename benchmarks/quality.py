@@ -9,6 +9,7 @@ the machine changes them little.
 
 from __future__ import annotations
 
+import functools
 import random
 import resource
 import sys
@@ -18,8 +19,9 @@ from collections.abc import Callable
 from japagen.config.task import Task
 from japagen.gold.example import Example
 from japagen.llm.fake import sentence
-from japagen.quality import diversity, measure
+from japagen.quality import diversity, embedded, measure, text
 from japagen.quality.data import Data
+from japagen.quality.measured import Measured
 
 TASK = Task(name="benchmark", inputs=["sentence"], labels=["one", "other"])
 VECTORS, GOLD = 500, 5000
@@ -45,17 +47,23 @@ def timed(title: str, work: Callable[[], object]) -> float:
 
 
 def measures(number: int) -> None:
-    """Measure the cheap part, then everything."""
-    data = Data(TASK, rows(number, 0), rows(GOLD, 1), rows(GOLD, 2))
-    timed(f"{number} rows, cheap part", lambda: measure.cheap(data))
-    timed(f"{number} rows, all measures", lambda: measure.whole(data, VECTORS))
+    """Measure part after part, as `measure.whole` does."""
+    found = Measured(Data(TASK, rows(number, 0), rows(GOLD, 1), rows(GOLD, 2)))
+    parts: dict[str, Callable[[], object]] = {
+        "text alone": lambda: text.measure(found),
+        "words": lambda: measure.worded(found),
+        "classifiers": lambda: measure.classified(found),
+        f"vectors of {VECTORS} rows": lambda: embedded.measure(found, VECTORS),
+    }
+    seconds = sum(timed(f"{number} rows, {title}", work) for title, work in parts.items())
+    print(f"together {seconds:.0f} s of CPU")
 
 
 def duplicates(number: int) -> None:
     """Search for near duplicates in a quarter, half and all of the rows."""
     texts = [row.texts for row in rows(number, 0)]
     seconds = [
-        timed(f"{size} texts", lambda size=size: diversity.duplicates(texts[:size]))
+        timed(f"{size} texts", functools.partial(diversity.duplicates, texts[:size]))
         for size in (number // 4, number // 2, number)
     ]
     print(f"four times the texts take {seconds[-1] / seconds[0]:.2f} times the CPU time")

@@ -25,8 +25,13 @@ def confident(found: Measured, own: np.ndarray, rows: Sequence[Example]) -> None
     judged(found, doubts, rows, "a classifier of vectors, trained on the other rows")
 
 
-def judged(found: Measured, doubts: doubt.Doubts, rows: Sequence[Example], judge: str) -> None:
-    """Make `doubts`, whose places are those in `rows`, the doubts of the dataset."""
+def judged(
+    found: Measured, doubts: doubt.Doubts, rows: Sequence[Example], judge: str, short: str = ""
+) -> None:
+    """Make `doubts`, whose places are those in `rows`, the doubts of the dataset.
+
+    `judge`: who doubts, for the page; `short`: the same before the reason at a row.
+    """
     places = {row.id: place for place, row in enumerate(found.data.rows)}
     found.doubted_by = judge
     found.metrics |= doubts.shares()
@@ -36,7 +41,8 @@ def judged(found: Measured, doubts: doubt.Doubts, rows: Sequence[Example], judge
     ]
     found.doubts = doubt.Doubts(moved, doubts.confusion, doubts.checked)
     for one in moved:
-        found.suspect(one.place, f"rather {one.instead}; p({one.label}) = {one.probability:.2f}")
+        why = f"{short}rather {one.instead}, p({one.label}) = {one.probability:.2f}"
+        found.suspect(one.place, why)
 
 
 def doubted(found: Measured, features: np.ndarray, labels: Sequence[str]) -> doubt.Doubts | None:
@@ -81,19 +87,29 @@ def by_student(found: Measured, opened: Predictor, batch_size: int) -> list[str]
         lines.append("This student was not trained on gold, so its agreement says little.")
     rows, test = in_order(data.rows, SAMPLE), in_order(data.test, SAMPLE)
     logits = opened.logits([row.texts for row in rows], batch_size)
-    predicted = names(logits, opened)
-    found.metrics |= agreement(found, rows, predicted, "label_correctness")
+    found.metrics |= agreement(found, rows, names(logits, opened), "label_correctness")
+    if doubts := student_doubts(found, rows, logits):
+        judged(found, doubts, rows, f"the student {opened.folder.name}", "the student: ")
     if test:
-        own = names(opened.logits([row.texts for row in test], batch_size), opened)
-        scores = metric.scores(data.task, [row.label for row in test], own)
+        logits = opened.logits([row.texts for row in test], batch_size)
+        scores = metric.scores(data.task, [row.label for row in test], names(logits, opened))
         found.metrics["student_score"] = scores[data.task.metric]
-    if data.task.kind == "classification" and not unit.missing("cleanlab"):
-        from japagen.student.predictor import softmax
-
-        shares = softmax(logits)
-        doubts = doubt.find(shares, [row.label for row in rows], data.task.labels)
-        judged(found, doubts, rows, f"the student {opened.folder.name}")
+        if doubts := student_doubts(found, test, logits):
+            shares = doubts.shares()  # in place of those of the classifier
+            found.metrics |= {f"gold_{name}": value for name, value in shares.items()}
     return lines
+
+
+def student_doubts(
+    found: Measured, rows: Sequence[Example], logits: np.ndarray
+) -> doubt.Doubts | None:
+    """The labels of rows that a student doubts; None for regression, or if a label is absent."""
+    from japagen.student.predictor import softmax
+
+    labels, names = [row.label for row in rows], found.data.task.labels
+    if set(labels) != set(names) or unit.missing("cleanlab"):
+        return None
+    return doubt.find(softmax(logits), labels, names)
 
 
 def names(logits: np.ndarray, opened: Predictor) -> list[str]:

@@ -63,7 +63,7 @@ GROUPS: dict[str, dict[str, str]] = {
 
 
 class Line(NamedTuple):
-    """One measure: name, value, gold's value or None, meaning ("" after a mean over labels)."""
+    """One measure: name, value, gold's value or None, meaning ("" if that of the line above)."""
 
     name: str
     value: float
@@ -81,10 +81,10 @@ def lines(found: Measured, names: dict[str, str]) -> Iterator[Line]:
     """The measures called `names`, as far as they were measured."""
     for name, meaning in names.items():
         labels = found.data.task.labels if name.endswith("/") else [""]
-        for key in (f"{name}{label}" for label in labels):
-            if key in found.metrics:
-                gold = found.metrics.get(f"gold_{key}")
-                yield Line(key, found.metrics[key], gold, meaning)
+        keys = [key for label in labels if (key := f"{name}{label}") in found.metrics]
+        for key in keys:
+            gold = found.metrics.get(f"gold_{key}")
+            yield Line(key, found.metrics[key], gold, meaning if key == keys[0] else "")
 
 
 def shown(value: float | None) -> str:

@@ -24,7 +24,7 @@ def measured() -> Measured:
     one = doubt.Doubt(4, rows[4].label, "other", 0.125)
     found.doubts = doubt.Doubts([one], counts, {"same": 30, "other": 30})
     found.metrics |= found.doubts.shares()
-    found.suspect(4, "rather other; p(same) = 0.12")
+    found.suspect(4, "rather other, p(same) = 0.12")
     found.map = {"gold": [(0.0, 0.1), (0.2, 0.3)], "synthetic": [(0.5, 0.1), (0.4, 0.2)]}
     found.notes.append("words: not measured. fugashi is not installed")
     return found
@@ -58,7 +58,7 @@ def test_the_page_shows_charts_confusion_and_rows(measured: Measured) -> None:
     }
     first = page.suspicious_rows(measured)["same"][0]
     assert first.texts[0] == ODD
-    assert first.reasons == "rather other; p(same) = 0.12"
+    assert first.reasons == "rather other, p(same) = 0.12"
 
 
 def test_a_histogram_has_shares_that_sum_to_one() -> None:
