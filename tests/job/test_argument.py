@@ -75,3 +75,15 @@ def test_choices_of_another_folder_are_known(tmp_path: Path, form: str) -> None:
     (tmp_path / "task" / "weather.yaml").touch()
     arguments = [*form.format(tmp_path).split(), "task=weather"]
     assert not list(argument_problems(arguments, GenerateConfig))
+
+
+def test_a_list_of_llms_is_answered_with_the_mixture_to_type() -> None:
+    (problem,) = argument_problems(["llm=[qwen3_4b, fake,phi4]"], GenerateConfig)
+    assert (
+        "llm=mixed llm@llm.writers.first=qwen3_4b llm@llm.writers.second=fake "
+        "+llm@llm.writers.third=phi4;" in problem
+    )
+    (problem,) = argument_problems(["task=[jnli,jsts]"], GenerateConfig)
+    assert problem == (
+        "task=[jnli,jsts] is a list; allowed: one choice, e.g. task=jnli; for a sweep, -m task=A,B"
+    )
