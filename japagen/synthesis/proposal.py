@@ -32,9 +32,9 @@ EXAMPLES = 3  # of the task's own values in one request
 LONGEST = 20  # characters of a value
 TOKENS = 400  # limit of a reply
 EDITOR = "あなたは文章の題材を考える編集者です。頼まれた言葉だけを、一行に一つずつ書きます。"
-ASK = """文章を書く人に、次のように頼みます。
-「{system}」
-さらに「{sentence}」と伝えます。〇〇に入る言葉を、互いに似ていないものにして、{number}個挙げてください。
+ASK = """これから、次の依頼で文章をたくさん書いてもらいます。
+依頼：{system}{sentence}
+〇〇に入る言葉を、互いに似ていないものになるように{number}個挙げてください。
 例：{examples}"""
 SEPARATORS = re.compile(r"[\n、,，]+")
 
