@@ -103,8 +103,10 @@ def generate(
 
     cfg = config_of("generate", GenerateConfig, overrides, options, config_dir)
     config = check(cfg, GenerateConfig)
-    if config.dry_run or config.estimate:
-        raise UserError("dry_run and estimate write no dataset; type them on the command line")
+    if config.dry_run or config.estimate or config.knowledge.only:
+        raise UserError(
+            "dry_run, estimate and knowledge.only write no dataset; type them on the command line"
+        )
     with called(typed_words(overrides, options), outside(config_dir)):
         command.run(cfg)
     folder = identity.of(config).folder.absolute()

@@ -9,6 +9,7 @@ import signal
 import subprocess
 import sys
 import time
+from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
@@ -30,11 +31,33 @@ WORDS = [
 ]
 
 
-def run(folder: Path, seconds: float | None = None) -> int:
+# Choices between rounds, several LLMs and a selection, which all must survive a kill.
+CHOICES = [
+    *WORDS[:2],
+    "task=hotel_reviews",
+    "llm=mixed",
+    "llm@llm.writers.first=fake",
+    "llm@llm.writers.second=fake",
+    "llm.writers.second.name=other",
+    "llm.writers.first.engine.latency=0.02",
+    "llm.writers.second.engine.latency=0.02",
+    "llm.writers.second.engine.malformed_rate=0.2",
+    "prompt=knowledge",
+    "knowledge=llm",
+    "prompt.taboo=5",
+    "prompt.round=16",
+    "select=balanced",
+    "num_per_label=160",
+    "max_attempts=50",
+    "logger=none",
+]
+
+
+def run(folder: Path, seconds: float | None = None, words: Sequence[str] = WORDS) -> int:
     """Generate in `folder`, with SIGKILL `seconds` after the first write; the exit code."""
     folder.mkdir(exist_ok=True)
     pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.STDOUT}
-    with subprocess.Popen(WORDS, cwd=folder, text=True, start_new_session=True, **pipes) as process:
+    with subprocess.Popen(words, cwd=folder, text=True, start_new_session=True, **pipes) as process:
         if seconds is None:
             output, _ = process.communicate(timeout=300)
             assert process.returncode == 0, output
@@ -94,3 +117,23 @@ def test_after_25_kills_the_table_is_byte_identical(tmp_path: Path) -> None:
     assert entries[: len(replies)] == replies
     keys = [(entry["k"], entry["attempt"]) for entry in entries]
     assert len(keys) == len(set(keys))
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(os.name != "posix", reason="SIGKILL requires POSIX")
+def test_after_8_kills_all_choices_are_the_same(tmp_path: Path) -> None:
+    run(tmp_path / "whole", words=CHOICES)
+    draw, killed = random.Random(1), 0
+    for _ in range(8):
+        killed += run(tmp_path / "killed", draw.uniform(0, 0.2), CHOICES) == -signal.SIGKILL
+    assert killed == 8, "the generation ended before the last kill: increase num_per_label"
+    run(tmp_path / "killed", words=CHOICES)
+    for name in ("train.jsonl", "knowledge.yaml"):
+        whole, resumed = (only(tmp_path / part, name).read_bytes() for part in ("whole", "killed"))
+        assert resumed == whole, name
+    manifest = json.loads(only(tmp_path / "killed", "manifest.json").read_bytes())
+    assert set(manifest["llms"]) == {"fake", "other"}
+    assert manifest["select"] == {"drawn": 480, "kept": 320}
+    lines = only(tmp_path / "killed", "journal.jsonl").read_bytes().splitlines()
+    chosen = [key for line in lines for key in json.loads(line) if "/" in key]
+    assert len(chosen) == len(set(chosen)) > 10, "each choice is written once"

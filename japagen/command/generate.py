@@ -64,7 +64,7 @@ def done_before(config: GenerateConfig, dataset: Dataset) -> bool:
 def work(config: GenerateConfig, dataset: Dataset) -> None:
     """Generate what is missing, as a recorded run."""
     # An estimate has its own stage: no student may take it for the run that made its dataset.
-    stage = "estimate" if config.estimate else "generate"
+    stage = "estimate" if config.estimate or config.knowledge.only else "generate"
     tags = {"fingerprint": dataset.fingerprint, "job": job_key(dataset)}
     with tracking.run(config, stage, tags) as track:
         refuse(dataset.select.package_problems(dataset.prompt))

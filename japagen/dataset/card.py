@@ -50,12 +50,12 @@ def card(dataset: Dataset, manifest: Mapping[str, Any], examples: Iterable[str])
             f"    {dataset.command}",
             "",
             LOADING,
-            *columns(task),
-            *(["The column `llm` has the LLM that wrote the row."] if llm.writers else []),
+            *columns(task, bool(llm.writers)),
             "",
             f"LLM: `{llm.model}`, licence: {llm.licence}. Its terms may limit the use of texts.",
             f"Prompt: {dataset.prompt.name}, {dataset.shots} shots, seed {dataset.seed}. "
-            f"Label filter: {dataset.filter.name}. Fingerprint: {dataset.fingerprint}.",
+            f"Label filter: {dataset.filter.name}. Selection: {dataset.select.name}. "
+            f"Fingerprint: {dataset.fingerprint}.",
             f"Replies: {manifest['replies']}, accepted: {manifest['accepted']}.",
             "",
             "## Examples",
@@ -110,13 +110,13 @@ def quoted(text: str) -> str:
     return json.dumps(text, ensure_ascii=False)
 
 
-def columns(task: Task) -> list[str]:
-    """Return what the columns hold."""
+def columns(task: Task, mixed: bool) -> list[str]:
+    """Return what the columns hold; `mixed`: several LLMs wrote the rows."""
     texts = ", ".join(f"`{name}`" for name in task.inputs)
-    if task.kind == "regression":
-        return [f"Columns: `id`, {texts}, and `label`, a number."]
     labels = ", ".join(task.labels)
-    return [f"Columns: `id`, {texts}, and `label`, a class of: {labels}."]
+    kind = "a number" if task.kind == "regression" else f"a class of: {labels}"
+    writer = ["Column `llm`: the LLM that wrote the row."] if mixed else []
+    return [f"Columns: `id`, {texts}, and `label`, {kind}.", *writer]
 
 
 def counts_of(manifest: Mapping[str, Any], label: str) -> str:

@@ -78,35 +78,16 @@ class Dataset:
 
 def of(config: Config) -> Dataset:
     """Return the dataset that the options of a job name."""
-    named = {
-        "format": FORMAT,
-        "task": task_identity(config.task, config.prompt.knowledge),
-        "prompt": prompt_identity(config.prompt),
-        "llm": llm_identity(config.llm),
-        "filter": filter_identity(config.filter, config.task, config.question),
-        "shots": config.shots,
-        "shots_scope": config.shots_scope,
-        "seed": config.seed,
-    }
+    named = text_identity(config)
     groups = [config.llm.name, config.prompt.name, f"{config.shots}shot", config.filter.name]
-    values = config.knowledge
-    if values.name != "hand":
-        named["knowledge"] = {key: getattr(values, key) for key in ("name", "values", "requests")}
-    if config.select.name != "none":
-        named["select"] = dataclasses.asdict(config.select)
-        groups.append(config.select.name)
+    groups += [config.select.name] if config.select.name != "none" else []
     name = "-".join([*groups, f"seed{config.seed}"])
     numbers = {key: getattr(config, key) for key in ("shots", "seed", "num_per_label")}
-    keys = ("task", "llm", "prompt", "filter", "select")
-    names = {key: getattr(config, key).name for key in keys}
-    if config.llm.writers:
-        names["llm"] = "mixed"
-    if values.name != "hand":
-        names["knowledge"] = values.name
+    names = chosen_names(config)
     return Dataset(
         task=config.task,
         prompt=config.prompt,
-        values=values,
+        values=config.knowledge,
         llm=config.llm,
         filter=config.filter,
         select=config.select,
@@ -121,6 +102,37 @@ def of(config: Config) -> Dataset:
         command=typed_command("generate", names, numbers),
         next_command=typed_command("train", names, numbers),
     )
+
+
+def text_identity(config: Config) -> dict[str, Any]:
+    """Return everything that changes the rows of a dataset; an option that is off is left out."""
+    named = {
+        "format": FORMAT,
+        "task": task_identity(config.task, config.prompt.knowledge),
+        "prompt": prompt_identity(config.prompt),
+        "llm": llm_identity(config.llm),
+        "filter": filter_identity(config.filter, config.task, config.question),
+        "shots": config.shots,
+        "shots_scope": config.shots_scope,
+        "seed": config.seed,
+    }
+    values = config.knowledge
+    if values.name != "hand":
+        named["knowledge"] = {key: getattr(values, key) for key in ("name", "values", "requests")}
+    if config.select.name != "none":
+        named["select"] = dataclasses.asdict(config.select)
+    return named
+
+
+def chosen_names(config: Config) -> dict[str, str]:
+    """Return the names of the groups that identify a dataset, as they are typed."""
+    keys = ("task", "llm", "prompt", "filter", "select")
+    names = {key: getattr(config, key).name for key in keys}
+    if config.llm.writers:
+        names["llm"] = "mixed"
+    if config.knowledge.name != "hand":
+        names["knowledge"] = config.knowledge.name
+    return names
 
 
 def task_identity(task: Task, knowledge: bool) -> dict[str, Any]:

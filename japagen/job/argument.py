@@ -79,6 +79,8 @@ def quoted(key: str, value: str) -> str:
 
 def choice_problems(group: str, value: str, choices: set[str]) -> Iterator[str]:
     """Choices that have no YAML. Functions of Hydra's grammar, as choice(a,b), are not checked."""
+    if (names := re.fullmatch(r"\[([\w.,\s+-]*)\]", value)) is not None:
+        yield from list_problems(group, [name.strip() for name in names[1].split(",")])
     if re.search(r"[(){}\[\]$*/]", value):
         return
     for choice in value.split(","):
@@ -88,6 +90,22 @@ def choice_problems(group: str, value: str, choices: set[str]) -> Iterator[str]:
                 f"{group}={choice} is unknown; choices: {', '.join(sorted(choices))}"
                 f"{did_you_mean(choice, sorted(choices))}"
             )
+
+
+def list_problems(group: str, names: Sequence[str]) -> Iterator[str]:
+    """A list of choices, which Hydra would merge into one; for LLMs, how to use several."""
+    if len(names) < 2:
+        return
+    places = ("first", "second", "third", "fourth")
+    if group == "llm" and len(names) <= len(places):
+        words = [
+            f"{'+' if number > 1 else ''}llm@llm.writers.{place}={name}"
+            for number, (place, name) in enumerate(zip(places, names, strict=False))
+        ]
+        advice = f"for one dataset by several LLMs type llm=mixed {' '.join(words)}"
+    else:
+        advice = f"allowed: one choice, e.g. {group}={names[0]}"
+    yield f"{group}=[{','.join(names)}] is a list; {advice}; for a sweep, -m {group}=A,B"
 
 
 def key_problems(key: str, schema: type[Any]) -> Iterator[str]:

@@ -31,11 +31,11 @@ ASKED = 20  # values in one request
 EXAMPLES = 3  # of the task's own values in one request
 LONGEST = 20  # characters of a value
 TOKENS = 400  # limit of a reply
-EDITOR = "あなたは文章の題材を考える編集者です。頼まれた言葉だけを、一行に一つずつ書きます。"
-ASK = """文章を書く人に、次のように頼みます。
-「{system}」
-さらに「{sentence}」と伝えます。〇〇に入る言葉を、互いに似ていないものにして、{number}個挙げてください。
-例：{examples}"""
+EDITOR = "あなたは文章の題材を考える編集者です。一行に一つずつ、番号と言葉だけを書きます。"
+ASK = """これから、次の依頼で文章をたくさん書いてもらいます。
+依頼：{system}{sentence}
+〇〇に入る言葉の一覧を作ります。互いに似ていない言葉になるように、続きを{last}番まで書いてください。
+{examples}"""
 SEPARATORS = re.compile(r"[\n、,，]+")
 
 
@@ -110,11 +110,13 @@ def request(dataset: Dataset, number: int) -> llm.Request:
     own = dataset.task.knowledge
     if own is None:
         raise TypeError("the task has no knowledge")
+    # A list to continue: asked for a number of words, small LLMs answer as many as the examples.
+    shown = draw.sample(own.values, min(EXAMPLES, len(own.values)))
     text = ASK.format(
         system=prompt.system(dataset.task),
         sentence=own.sentence.replace("{slot}", "〇〇"),
-        number=ASKED,
-        examples="、".join(draw.sample(own.values, min(EXAMPLES, len(own.values)))),
+        last=len(shown) + ASKED,
+        examples="\n".join(f"{place}. {value}" for place, value in enumerate(shown, 1)),
     )
     seed = draw.getrandbits(31)
     if dataset.llm.each[0].chat:

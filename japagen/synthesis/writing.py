@@ -109,11 +109,17 @@ def write(
         check_shortfall(state, limits, max_shortfall)
         counts = selected.finish(state.report())
         soft.finish()
-        speed = round((state.accepted - before) / seconds, 3) if state.accepted > before else 0.0
-        # Of this process; replies, tokens and cost are of all processes that made the dataset.
-        report = {"seconds": round(seconds, 2), "examples_per_second": speed, **shots}
-        report |= {"cost": synthesis.cost, **counts, **facts.report()}
-        return finish(dataset, lines, report)
+        report = {**pace(state.accepted - before, seconds), **shots, "cost": synthesis.cost}
+        return finish(dataset, lines, report | counts | facts.report())
+
+
+def pace(accepted: int, seconds: float) -> dict[str, float]:
+    """Return seconds and examples per second of this process, for the manifest.
+
+    Its replies, tokens and cost are of all processes that made the dataset.
+    """
+    speed = round(accepted / seconds, 3) if accepted > 0 else 0.0
+    return {"seconds": round(seconds, 2), "examples_per_second": speed}
 
 
 def acceptor(made: Plan, limits: Limits, keep: Callable[[int, Reply], None]) -> Acceptor:

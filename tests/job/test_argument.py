@@ -83,3 +83,15 @@ def test_choices_of_another_folder_are_known(tmp_path: Path, form: str) -> None:
 def test_an_option_without_a_name_is_one_message(argument: str) -> None:
     (line,) = argument_problems([argument], GenerateConfig)
     assert line == f"{argument} has no name before '='; type NAME=VALUE"
+
+
+def test_a_list_of_llms_is_answered_with_the_mixture_to_type() -> None:
+    (problem,) = argument_problems(["llm=[qwen3_4b, fake,phi4]"], GenerateConfig)
+    assert (
+        "llm=mixed llm@llm.writers.first=qwen3_4b llm@llm.writers.second=fake "
+        "+llm@llm.writers.third=phi4;" in problem
+    )
+    (problem,) = argument_problems(["task=[jnli,jsts]"], GenerateConfig)
+    assert problem == (
+        "task=[jnli,jsts] is a list; allowed: one choice, e.g. task=jnli; for a sweep, -m task=A,B"
+    )

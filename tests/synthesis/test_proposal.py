@@ -47,7 +47,7 @@ def listed(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     class Listing(fake.Fake):
         async def complete(self, request: llm.Request) -> llm.Completion:
             text = request.messages[-1]["content"]
-            if "個挙げてください" not in text:
+            if "番まで書いてください" not in text:
                 return await super().complete(request)
             asked.append(text)
             place = len(asked)

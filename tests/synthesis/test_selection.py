@@ -5,11 +5,15 @@ from __future__ import annotations
 import json
 import zlib
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
+from types import SimpleNamespace
+from typing import Any, cast
 
 import numpy as np
 import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 
 from japagen.command import generate
 from japagen.config.check import check
@@ -17,10 +21,13 @@ from japagen.config.error import UserError
 from japagen.config.schema import GenerateConfig, Prompt, Select
 from japagen.config.task import Task
 from japagen.dataset import identity
-from japagen.dataset.journal import JOURNAL
+from japagen.dataset.journal import JOURNAL, Journal
+from japagen.dataset.reply import Reply
 from japagen.dataset.table import MANIFEST, TABLE, read
 from japagen.student import vectors
-from japagen.synthesis.selection import candidates, ends
+from japagen.synthesis.facts import Facts
+from japagen.synthesis.plan import Plan
+from japagen.synthesis.selection import Selection, candidates, ends
 from tests.conftest import Compose
 
 TASK = ["task=hotel_reviews", "llm.engine.malformed_rate=0.1"]
@@ -149,3 +156,61 @@ def test_dry_run_says_how_many_are_drawn(
 ) -> None:
     generated(composed, "select=diverse", "num_per_label=50", "dry_run=true")
     assert "select=diverse keeps 50 of 100 rows for each label." in capsys.readouterr().out
+
+
+LABELS = ["a", "b"]
+
+
+class Memory:
+    """A journal in memory."""
+
+    def __init__(self) -> None:
+        self.lines: list[Mapping[str, Any]] = []
+
+    def write(self, entry: Mapping[str, Any]) -> None:
+        self.lines.append(entry)
+
+
+def selected(select: Select, number: int, order: Sequence[int]) -> list[tuple[str, str]]:
+    """The ids and texts that a selection writes, if candidates are accepted in `order`."""
+    task = SimpleNamespace(labels=LABELS)
+    made = SimpleNamespace(
+        dataset=SimpleNamespace(select=select, num_per_label=number, task=task),
+        label=lambda k: LABELS[k % 2],
+        number=lambda k: k // 2,
+        slot=lambda k: "xyz"[k // 2 % 3],
+    )
+    found: list[tuple[str, str]] = []
+
+    def put(name: str, label: str, reply: Reply) -> None:
+        found.append((name, reply.texts[0]))
+
+    selection = Selection(cast(Plan, made), put, Facts(cast(Journal, Memory())))
+    for k in order:
+        label = LABELS[k % 2]
+        selection.keep(k, Reply(k, 0, label, label, (f"{k * 7919 % 1000}番の文。",)))
+    selection.finish({"rejected": {}})
+    return found
+
+
+@settings(
+    max_examples=10, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
+)
+@given(
+    name=st.sampled_from(["diverse", "balanced"]),
+    factor=st.floats(1.1, 3),
+    numbers=st.tuples(st.integers(1, 30), st.integers(1, 30)),
+    draw=st.randoms(use_true_random=False),
+)
+def test_neither_the_order_nor_the_number_changes_the_first_rows(
+    hashed: None, name: str, factor: float, numbers: tuple[int, int], draw: Any
+) -> None:
+    few, many = sorted(numbers)
+    select = Select(name, factor)
+    order = list(range(2 * candidates(select, many)))
+    large = selected(select, many, order)
+    assert len(large) == 2 * many
+    draw.shuffle(order)
+    assert selected(select, many, order) == large
+    small = [k for k in order if k < 2 * candidates(select, few)]
+    assert selected(select, few, small) == large[: 2 * few]
