@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from japagen.config.task import Task
-from japagen.dataset.table import PARQUET, TABLE, read_table, rows
+from japagen.dataset.table import PARQUET, TABLE
 
 ROWS = 10_000  # in one row group
 
@@ -20,7 +20,7 @@ def write(folder: Path, task: Task) -> None:
     import pyarrow as pa
     from pyarrow.parquet import ParquetWriter
 
-    part, schema = folder / f"{PARQUET}.part", schema_of(task)
+    part, schema = folder / f"{PARQUET}.part", schema_of(task, is_mixed(folder / TABLE))
     with ParquetWriter(part, schema) as writer:
         for group in groups(folder / TABLE, task):
             writer.write_table(pa.Table.from_pylist(group, schema=schema))
@@ -35,7 +35,13 @@ def restore(folder: Path, task: Task) -> None:
         write(folder, task)
 
 
-def schema_of(task: Task) -> Any:
+def is_mixed(table: Path) -> bool:
+    """Whether the rows of a table have the name of the LLM that wrote them."""
+    with table.open(encoding="utf-8") as lines:
+        return "llm" in json.loads(next(lines, "{}"))
+
+
+def schema_of(task: Task, mixed: bool = False) -> Any:
     """Return the columns' types: labels are numbers of classes, of a regression floats.
 
     The names of the classes are where `datasets` writes and reads them.
@@ -44,6 +50,7 @@ def schema_of(task: Task) -> Any:
 
     label = "float64" if task.kind == "regression" else "int64"
     columns = [("id", "string"), *((name, "string") for name in task.inputs), ("label", label)]
+    columns += [("llm", "string")] if mixed else []
     features: dict[str, Any] = {name: {"dtype": kind, "_type": "Value"} for name, kind in columns}
     if task.kind != "regression":
         features["label"] = {"names": list(task.labels), "_type": "ClassLabel"}
@@ -58,7 +65,8 @@ def groups(table: Path, task: Task) -> Iterator[list[dict[str, Any]]]:
     numbers: dict[str, float] = {label: number for number, label in enumerate(task.labels)}
     if task.kind == "regression":
         numbers = {label: float(label) for label in task.labels}
-    found = rows(read_table(table, task), task)
-    typed = ({**row, "label": numbers[row["label"]]} for row in found)
-    while group := list(itertools.islice(typed, ROWS)):
-        yield group
+    with table.open(encoding="utf-8") as lines:
+        found = map(json.loads, lines)
+        typed = ({**row, "label": numbers[row["label"]]} for row in found)
+        while group := list(itertools.islice(typed, ROWS)):
+            yield group

@@ -48,6 +48,14 @@ def test_generate_writes_both_and_an_extension_rewrites_both(
     assert same_rows(folder(), labels) == 6
 
 
+def test_rows_of_several_llms_have_their_names(composed: Compose) -> None:
+    writers = ["llm@llm.writers.first=fake", "llm@llm.writers.second=fake"]
+    words = ["task=jcola", "llm=mixed", *writers, "llm.writers.second.name=other"]
+    generate.run(composed("generate", *words, "num_per_label=2"))
+    assert same_rows(folder(), ["unacceptable", "acceptable"]) == 4
+    assert set(read_table(folder() / PARQUET).column("llm").to_pylist()) == {"fake", "other"}
+
+
 def test_a_lone_file_has_typed_columns(tmp_path: Path) -> None:
     import datasets
 
