@@ -91,7 +91,7 @@ def ready(tmp_path_factory: pytest.TempPathFactory) -> Path:
             cwd=CONF.parent,
             check=True,
             capture_output=True,
-            timeout=120,
+            timeout=240,
         )
 
     return once(tmp_path_factory, "ready", make)

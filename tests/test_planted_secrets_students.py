@@ -11,6 +11,7 @@ from urllib.parse import quote, quote_plus
 
 import pytest
 
+from tests.loopback import Loopback
 from tests.planted import (
     EVALUATE,
     GENERATE,
@@ -34,7 +35,7 @@ pytestmark = [pytest.mark.slow, pytest.mark.timeout(900)]
 SMALL = ["student=tiny", "trainer=cpu", "trainer.max_epochs=1", "trainer.min_steps=1"]
 
 
-def tracking(server: Echo) -> str:
+def tracking(server: Loopback) -> str:
     """The address of MLflow with a user, a password and a query."""
     password = quote(SECRETS["user_password"], safe="")
     query = quote_plus(SECRETS["mlflow_query"])
@@ -67,7 +68,7 @@ def test_a_training_whose_runs_are_kept_and_sent(
         code, printed = run(tmp_path, TRAIN, "", *words, **places)
         assert code == 0, printed
         assert "MLflow failed" in printed
-        mores = ([], ["--mlflow-uri", tracking(server)])
+        mores: list[list[str]] = [[], ["--mlflow-uri", tracking(server)]]
         refused = [japagen(tmp_path, "sync", *more, **places) for more in mores]
         sent = [headers["Authorization"] for headers in server.headers]
         assert base64.b64encode(f"me:{SECRETS['user_password']}".encode()).decode() in str(sent)
