@@ -89,7 +89,7 @@ class Echo(Loopback):
         """Also listen for the requests of MLflow and of the hub."""
         await super().begin()
         await self.runner.cleanup()
-        app = web.Application()
+        app = web.Application(client_max_size=1 << 30)  # weights are uploaded
         app.router.add_post("/v1/chat/completions", self.answer)
         app.router.add_get("/api/whoami-v2", self.known)
         app.router.add_route("*", "/{path:.*}", self.refuse)
