@@ -90,6 +90,7 @@ def smallest(command: str, home: Path, record: bool = False) -> list[str]:
     `record`: with MLflow.
     """
     words = [re.sub(r"^~(?=/)", str(home), word) for word in shlex.split(command)]
+    words = [re.sub(r"^(seeds?=\[?\d+,\d+)[\d,]*", r"\1", word) for word in words]  # two seeds
     kind, rest = program(words)
     job = Path(kind[-1]).stem
     if job not in ("generate", "train", "evaluate") or {"--help", "--cfg"} & set(rest):
