@@ -17,8 +17,10 @@ from typing import IO
 from japagen.config.schema import CONF
 
 ROOT = CONF.parent
-HEAVY = ("torch", "transformers", "lightning", "mlflow", "datasets", "hydra", "sklearn.metrics")
-HEAVY += ("japagen.command.train", "japagen.command.generate", "japagen.command.evaluate")
+HEAVY = (
+    *("torch", "transformers", "lightning", "mlflow", "datasets", "hydra", "sklearn.metrics"),
+    *("japagen.command.train", "japagen.command.generate", "japagen.command.evaluate"),
+)
 
 
 @dataclass

@@ -34,8 +34,10 @@ LISTED = {
     r".*(loss=focal|data=reviews)": "tests/test_examples.py runs it",
 }
 DATASET = ("llm=fake", "num_per_label=6")  # for every command that names a dataset
-TRAINING = ("student.pretrained=random:tiny", "trainer=cpu", "trainer.max_epochs=1")
-TRAINING += ("trainer.max_steps=2", "trainer.min_steps=0")
+TRAINING = (
+    *("student.pretrained=random:tiny", "trainer=cpu"),
+    *("trainer.max_epochs=1", "trainer.max_steps=2", "trainer.min_steps=0"),
+)
 FIRST = {"experiment": ("task=jnli", "prompt=zero_shot", "seed=0")}  # of a sweep's many jobs
 
 
@@ -90,6 +92,7 @@ def smallest(command: str, home: Path, record: bool = False) -> list[str]:
     `record`: with MLflow.
     """
     words = [re.sub(r"^~(?=/)", str(home), word) for word in shlex.split(command)]
+    words = [re.sub(r"^(seeds?=\[?\d+,\d+)[\d,]*", r"\1", word) for word in words]  # two seeds
     kind, rest = program(words)
     job = Path(kind[-1]).stem
     if job not in ("generate", "train", "evaluate") or {"--help", "--cfg"} & set(rest):
@@ -101,8 +104,8 @@ def smallest(command: str, home: Path, record: bool = False) -> list[str]:
     forced += (
         [] if record or any(word.startswith("experiment=") for word in rest) else ["logger=none"]
     )
-    for key, words in FIRST.items():
-        forced += words if any(word.startswith(f"{key}=") for word in rest) else ()
+    for key, chosen in FIRST.items():
+        forced += chosen if any(word.startswith(f"{key}=") for word in rest) else ()
     return [*kind, *replaced(rest, forced)]
 
 
