@@ -128,7 +128,7 @@ def evaluate_dataset(config: EvaluateConfig) -> float:
         lines = [*shown.lines(found, path), *lines, f"dataset: {named.folder}"]
         where = tracking.where(tracking.job_of(config, ""), track)
         end(shown.table(found, title), lines, where)
-        return found.metrics["diversity"]
+        return found.metrics.get("diversity", 0.0)  # a dataset may be empty
 
 
 def judge(config: EvaluateConfig, found: Measured) -> list[str]:
