@@ -128,29 +128,20 @@ def evaluate_dataset(config: EvaluateConfig) -> float:
         lines = [*shown.lines(found, path), *lines, f"dataset: {named.folder}"]
         where = tracking.where(tracking.job_of(config, ""), track)
         end(shown.table(found, title), lines, where)
-        return found.metrics["diversity"]
+        return found.metrics.get("diversity", 0.0)  # a dataset may be empty
 
 
 def judge(config: EvaluateConfig, found: Measured) -> list[str]:
     """Compare the labels with a saved student and the LLM, if given; return lines."""
     lines = list[str]()
     if config.student.path:
-        from japagen.student import saved
-        from japagen.student.backend import usable
-
         folder = find_student(config.student.path, config.mlflow_uri)
-        # The weights as they were trained: rounded ones would change the measure.
-        name = "torch_gpu" if usable(folder, "torch_gpu") else "torch"
-        opened = saved.load(folder, config.task, name)
-        lines += labels.by_student(found, opened, config.student.batch_size)
+        lines += labels.by_student(found, folder, config.student.batch_size)
     else:
         needed = "give a student trained on gold: student.path=FOLDER"
         lines.append(f"label correctness: not measured; {needed}")
     if config.prompted_rows:
-        some = load.sample(found.data.rows, config.prompted_rows, config.seed)
-        asked = prompting.of(config)
-        answers = prompting.run(asked, some)
-        labels.by_llm(found, some, predictions(answers.by_row, some, config.task))
+        labels.by_llm(found, prompting.of(config), config.prompted_rows)
     return lines
 
 

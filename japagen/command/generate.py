@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-import random
 from typing import Any
 
 from omegaconf import DictConfig
@@ -15,6 +14,7 @@ from japagen.dataset import identity, parquet
 from japagen.dataset.identity import Dataset
 from japagen.dataset.table import MANIFEST, TABLE, UPLOADED, asked, read_manifest, rows
 from japagen.job import hub, sweep
+from japagen.quality import generated
 from japagen.synthesis import console, plan, proposal
 from japagen.synthesis.loop import Limits
 from japagen.synthesis.writing import complete, is_complete, synthesise
@@ -23,7 +23,6 @@ log = logging.getLogger(__name__)
 
 # Default of max_attempts. With a label filter most replies may be rejected for their label.
 ATTEMPTS, FILTERED_ATTEMPTS = 10, 40
-MEASURED = 10_000  # rows whose quality is measured at the end, which takes seconds
 
 
 def run(cfg: DictConfig) -> None:
@@ -87,7 +86,7 @@ def work(config: GenerateConfig, dataset: Dataset) -> None:
             return
         accepted, samples = record(dataset, manifest, track, is_new)
         if is_new and accepted:
-            measure(dataset, accepted, config.gold_dir, track)
+            generated.measure(dataset, accepted, config.gold_dir, track)
         where = tracking.where(tracking.job_of(config, ""), track)
         console.generated(dataset, samples, accepted, manifest, where)
     # After its run has ended: a failed upload does not make a complete dataset a failed one.
@@ -115,18 +114,6 @@ def record(
     track.text(console.samples_markdown(samples, dataset.task), "samples.md")
     track.file(dataset.folder / MANIFEST)
     return accepted, samples
-
-
-def measure(dataset: Dataset, accepted: int, gold_dir: str | None, track: tracking.Run) -> None:
-    """Record and print the quality of at most 10,000 rows, as far as no model is needed."""
-    from japagen.quality import data, show
-    from japagen.quality.measure import cheap
-
-    kept = set(random.Random(0).sample(range(accepted), min(accepted, MEASURED)))
-    some = [row for place, row in enumerate(asked(dataset)) if place in kept]
-    beside, _ = data.beside_gold(some, dataset.task, gold_dir, fetch=False)
-    found = cheap(beside)
-    show.say(show.lines(found, show.record(found, dataset.folder, track)))
 
 
 def figures(manifest: dict[str, Any], is_new: bool) -> dict[str, float]:

@@ -30,7 +30,7 @@ def characters() -> Any:
     from sklearn.svm import LinearSVC
 
     counts = TfidfVectorizer(
-        analyzer="char", ngram_range=(1, 3), min_df=2, sublinear_tf=True, lowercase=False
+        analyzer="char", ngram_range=(1, 3), sublinear_tf=True, lowercase=False
     )
     return make_pipeline(counts, LinearSVC(random_state=SEED, class_weight="balanced"))
 

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, Any
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
 
-from japagen.gold import metric
+from japagen.evaluation import prompting
+from japagen.evaluation.answers import predictions
+from japagen.gold import load, metric
 from japagen.gold.example import Example
 from japagen.quality import classifier, doubt, unit
 from japagen.quality.data import SAMPLE, groups, in_order
@@ -77,12 +80,18 @@ def agreement(
     return measured
 
 
-def by_student(found: Measured, opened: Predictor, batch_size: int) -> list[str]:
+def by_student(found: Measured, folder: Path, batch_size: int) -> list[str]:
     """Add the agreement of a saved student, its score on gold, and the labels it doubts.
 
     Returns lines for the console. At most 2,000 rows are predicted, and as many gold test rows.
     """
+    from japagen.student import saved
+    from japagen.student.backend import usable
+
     data, lines = found.data, list[str]()
+    # The weights as they were trained: rounded ones would change the measure.
+    backend = "torch_gpu" if usable(folder, "torch_gpu") else "torch"
+    opened = saved.load(folder, data.task, backend)
     if opened.card["data"]["name"] != "gold":
         lines.append("This student was not trained on gold, so its agreement says little.")
     rows, test = in_order(data.rows, SAMPLE), in_order(data.test, SAMPLE)
@@ -119,12 +128,19 @@ def names(logits: np.ndarray, opened: Predictor) -> list[str]:
     return [str(row["predicted"]) for row in answers(logits, opened.task)]
 
 
-def by_llm(found: Measured, rows: Sequence[Example], answers: Sequence[Mapping[str, Any]]) -> None:
-    """Add the agreement of the LLM, asked for the label of `rows`; no label is a disagreement."""
+def by_llm(found: Measured, asked: prompting.Prompting, number: int) -> None:
+    """Ask the LLM for the label of `number` rows and add its agreement.
+
+    A reply without a label is a disagreement. Regression is not measured.
+    """
+    if found.data.task.kind != "classification":
+        found.notes.append("agreement of the LLM: measured for classification only")
+        return
+    rows = load.sample(found.data.rows, number, asked.seed)
+    answers = predictions(prompting.run(asked, rows).by_row, rows, asked.task)
     predicted = [str(answer["predicted"] or "") for answer in answers]
-    if found.data.task.kind == "classification":
-        found.metrics |= agreement(found, rows, predicted, "llm_agreement")
-        places = {row.id: place for place, row in enumerate(found.data.rows)}
-        for row, label in zip(rows, predicted, strict=True):
-            if label != row.label:
-                found.suspect(places[row.id], f"the LLM asked again says {label or 'nothing'}")
+    found.metrics |= agreement(found, rows, predicted, "llm_agreement")
+    places = {row.id: place for place, row in enumerate(found.data.rows)}
+    for row, label in zip(rows, predicted, strict=True):
+        if label != row.label:
+            found.suspect(places[row.id], f"the LLM asked again says {label or 'nothing'}")

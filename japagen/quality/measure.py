@@ -50,7 +50,7 @@ def worded(found: Measured) -> None:
             own = diversity.measure(words, "word_")
             own["word_length"] = sum(lengths[-1]) / len(words)
             found.metrics |= {f"{prefix}{name}": value for name, value in own.items()}
-    if found.data.gold:
+    if len(lengths) == 2:
         found.metrics["word_length_distance"] = distance.wasserstein(*lengths)
         found.metrics |= text.divergences(found.data, rows_of, 1, "word_")
 

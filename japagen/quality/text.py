@@ -107,6 +107,8 @@ def lexical(found: Measured) -> None:
 def from_gold(found: Measured) -> None:
     """Distances from gold over characters."""
     rows, gold = matched(found.data)
+    if not rows:  # no label has both
+        return
     texts, theirs = plain(rows), plain(gold)
     found.lengths = {"synthetic": distance.lengths(texts), "gold": distance.lengths(theirs)}
     found.metrics["length_distance"] = distance.wasserstein(*found.lengths.values())

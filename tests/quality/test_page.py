@@ -74,3 +74,21 @@ def test_the_markdown_begins_with_the_verdicts(measured: Measured) -> None:
     assert text.startswith("# Quality of fake\\_set\n\n60 rows.\n\n## Verdicts\n")
     assert "\\<b\\>安い\\|\\</b\\>" in text
     assert "| near\\_duplicates | " in text
+
+
+@pytest.mark.parametrize("number", [0, 1, 2, 3])
+@pytest.mark.parametrize("gold", [0, 1, 40])
+def test_few_rows_make_a_page_too(number: int, gold: int) -> None:
+    data = Data(plant.PAIRS, plant.pairs(number, 1), plant.pairs(gold, 0))
+    found = measure.cheap(data)
+    assert found.metrics["rows"] == number
+    assert not Page(page.html(found, "set")).open
+    assert markdown.report(found, "set")
+
+
+def test_labels_of_which_one_has_no_gold_row() -> None:
+    rows = [row for row in plant.meals(20, 0) if row.label == "good"]
+    gold = [row for row in plant.meals(20, 1) if row.label == "bad"]
+    found = measure.cheap(Data(plant.TASK, rows, gold))
+    assert "length_distance" not in found.metrics
+    assert page.html(found, "set")

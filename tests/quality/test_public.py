@@ -127,6 +127,18 @@ def test_duplicates_are_found_without_spaces() -> None:
     assert diversity.shares(found, 4) == {"duplicates": 0.5, "near_duplicates": 0.5}
 
 
+def test_near_duplicates_are_estimated_from_a_sample(monkeypatch: pytest.MonkeyPatch) -> None:
+    rows = [row.texts for row in plant.copied(plant.varied(200, 0), 0.2)]
+    whole = diversity.shares(diversity.duplicates(rows), len(rows))
+    assert whole == {"duplicates": 0.0, "near_duplicates": 0.2}
+    monkeypatch.setattr(diversity, "CHECKED", 100)
+    found = diversity.duplicates([*rows, rows[0]])
+    shares = diversity.shares(found, 201)
+    assert found[200] == "duplicate"
+    assert shares["duplicates"] == SAME(1 / 201)
+    assert shares["near_duplicates"] == SAME(0.2, abs=0.1)
+
+
 @pytest.mark.slow
 def test_doubted_labels_are_those_of_cleanlab() -> None:
     filters = pytest.importorskip("cleanlab.filter", reason='pip install -e ".[quality]"')

@@ -1,0 +1,23 @@
+"""The quality of a dataset that was just generated, as far as no model is needed."""
+
+from __future__ import annotations
+
+import random
+
+from japagen import tracking
+from japagen.dataset.identity import Dataset
+from japagen.dataset.table import asked
+
+ROWS = 10_000  # which takes seconds
+
+
+def measure(dataset: Dataset, accepted: int, gold_dir: str | None, track: tracking.Run) -> None:
+    """Record and print the cheap measures of at most 10,000 of the `accepted` rows."""
+    from japagen.quality import data, show
+    from japagen.quality.measure import cheap
+
+    kept = set(random.Random(data.SEED).sample(range(accepted), min(accepted, ROWS)))
+    some = [row for place, row in enumerate(asked(dataset)) if place in kept]
+    beside, _ = data.beside_gold(some, dataset.task, gold_dir, fetch=False)
+    found = cheap(beside)
+    show.say(show.lines(found, show.record(found, dataset.folder, track)))
