@@ -155,7 +155,7 @@ class Hub(Echo):
             self.taken += committed(body)
             return web.json_response(
                 {
-                    "commitUrl": f"http://127.0.0.1/{'0' * 40}",
+                    "commitUrl": f"http://127.0.0.1:{self.port}/me/student/commit/{'0' * 40}",
                     "commitOid": "0" * 40,
                     "success": True,
                 }
