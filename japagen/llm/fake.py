@@ -101,10 +101,11 @@ class Fake:
         text = (
             draw.choice(MALFORMED) if draw.random() < self.malformed_rate else reply(request, draw)
         )
-        # Probability 0.6 for its answer, above that of one other choice, and the rest shared.
-        rest = 0.4 / max(1, len(request.choices) - 1)
+        # Half of the probability for its answer, more beside a single other choice.
+        own = 0.5 if len(request.choices) > 2 else 0.6
+        rest = (1 - own) / max(1, len(request.choices) - 1)
         top = (
-            {choice: math.log(0.6 if choice == text else rest) for choice in request.choices}
+            {choice: math.log(own if choice == text else rest) for choice in request.choices}
             if request.top
             else {}
         )
