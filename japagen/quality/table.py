@@ -55,8 +55,8 @@ GROUPS: dict[str, dict[str, str]] = {
     "Shortcuts": {
         "telling/": "most telling n-gram: share of the label's rows - share of the others",
         "bag_of_characters": "balanced accuracy of a classifier of character 1- to 3-grams",
-        "last_only": "the same of one that sees only the last text",
-        "overlap_only": "balanced accuracy of one that sees only overlap and lengths",
+        "last_only": "balanced accuracy of a classifier that sees only the last text",
+        "overlap_only": "the same of one that sees only overlap and lengths",
         "overlap/": "mean share of the last text's 2-grams in the first",
     },
 }
