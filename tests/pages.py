@@ -10,7 +10,7 @@ from tests.documents import ROOT, text
 
 PROGRAMS = re.compile(
     r"(?:[A-Z_]+=\S+ )*(?:python3?|japagen|make|mlflow|pip|docker|curl|vllm|export|mutmut|rm|hey|"
-    r"echo|mkdir|head|cd|git|pre-commit|ct2-transformers-converter|\.)(?= )"
+    r"echo|mkdir|head|cd|git|tensorboard|wandb|pre-commit|ct2-transformers-converter|\.)(?= )"
 )
 SHELL = ("mkdir", "head")  # run by a shell
 INDENTED = re.compile(r"(?:^|\n)\n((?:    [^\n]+\n)+)")
@@ -25,6 +25,8 @@ LISTED = {
     r"make tree": "changes the documents; tests/test_readme.py compares them",
     r"docker ": "needs Docker",
     r"vllm serve": "needs a GPU",
+    r"wandb |WANDB_": "needs an account",
+    r"tensorboard ": "runs until it is stopped",
     r"mlflow (ui|server|models serve)": "runs until it is stopped; tests/test_browser.py starts it",
     r"japagen serve|curl |hey |echo ": "runs until it is stopped; tests/service starts it",
     r"ct2-transformers-converter": "another program, for a comparison",

@@ -287,7 +287,7 @@ def test_a_changed_gold_file_with_other_shots_is_refused(composed: Compose, tmp_
 def test_dry_run_of_a_joint_prompt_shows_the_joint_prompt(
     composed: Compose, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    generate.run(composed("generate", "dry_run=true", "prompt.joint=true"))
+    generate.run(composed("generate", "dry_run=true", "prompt.joint=inputs"))
     shown = capsys.readouterr().out
     assert "JSON" in shown
     assert "turn 2" not in shown

@@ -157,7 +157,7 @@ class Plan:
         first = k - k % len(task.labels)
         asked = one([self.asked(first + place) for place in range(len(task.labels))])
         seed, schema = self.seed(f"labels {self.number(k)}", 0), prompt.joint_schema(keys)
-        request = self.turn([asked], [], shown, seed, k, self.llm(k, 0).chat, schema)
+        request = self.turn([asked], [], shown, seed, k, self.author(k, 0).chat, schema)
         return replace(request, max_tokens=len(keys) * self.max_tokens)
 
     @property

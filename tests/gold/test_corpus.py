@@ -19,6 +19,7 @@ from tests.weather import DATA, real, rejected, shipped, weather, write
 # livedoor
 
 
+@pytest.mark.slow
 @real
 def test_livedoor_is_cut_without_overlap() -> None:
     path = fetch.locate(shipped("news"), "train", DATA)

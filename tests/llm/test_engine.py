@@ -18,7 +18,8 @@ ROOT = CONF.parent
 def test_every_ready_model_is_in_the_documentation() -> None:
     table = (ROOT / "docs" / "add_an_llm.md").read_text(encoding="utf-8")
     ready = [OmegaConf.load(path) for path in (ROOT / "conf" / "llm").glob("*.yaml")]
-    shown = [f"| `{yaml.name}` | {yaml.model}" for yaml in ready if "defaults" in yaml]
+    alone = [yaml for yaml in ready if "defaults" in yaml and yaml.name != "mixed"]
+    shown = [f"| `{yaml.name}` | {yaml.model}" for yaml in alone]
     assert len(shown) > 10
     assert [line for line in shown if line not in table] == []
 

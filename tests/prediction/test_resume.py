@@ -125,6 +125,7 @@ def undisturbed(tmp_path: Path, student: Path) -> Callable[[str], tuple[Path, by
 Undisturbed = Callable[[str], tuple[Path, bytes]]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("form", ["csv", "parquet"])
 def test_death_at_each_step(
     tmp_path: Path,
@@ -147,6 +148,7 @@ def test_death_at_each_step(
     assert fatal > 50
 
 
+@pytest.mark.slow
 def test_death_at_each_step_while_an_output_is_replaced(
     tmp_path: Path, student: Path, undisturbed: Undisturbed, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -174,7 +174,8 @@ def test_a_missing_package_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.mark.skipif("onnx" not in HERE, reason="needs onnx and onnxruntime")
-@pytest.mark.parametrize("task", ["jcola", pytest.param("jsts", marks=pytest.mark.slow)])
+@pytest.mark.slow
+@pytest.mark.parametrize("task", ["jcola", "jsts"])
 def test_training_writes_exports_that_open_without_japagen(
     composed: Compose, gold_dir: Path, recorded: dict[str, float], tmp_path: Path, task: str
 ) -> None:
