@@ -57,12 +57,12 @@ class Run:
 
     def tags(self, values: Mapping[str, str]) -> None:
         """Record words to find the run by, cut at 5,000 characters."""
-        for entry in batches("tags", texts(values, 5000)):
+        for entry in batches("tags", safe.texts(values, 5000)):
             self.call(dict(entry))
 
     def params(self, values: Mapping[str, object]) -> None:
         """Record settings, cut at 500 characters. MLflow refuses a second value of a param."""
-        for entry in batches("params", texts(values, 500)):
+        for entry in batches("params", safe.texts(values, 500)):
             self.call(dict(entry))
 
     def text(self, text: str, name: str) -> None:
@@ -247,11 +247,3 @@ class Run:
             f"; what it does not take is kept in {self.unsent.path}. To send it, type: "
             "python -m japagen.tracking sync"
         )
-
-
-def texts(values: Mapping[str, object], longest: int) -> list[list[str]]:
-    """(key, text) pairs that MLflow takes, without secrets."""
-    return [
-        [safe.key(hidden(key)), safe.encodable(hidden(value))[:longest]]
-        for key, value in values.items()
-    ]

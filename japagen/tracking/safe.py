@@ -5,9 +5,10 @@ from __future__ import annotations
 import hashlib
 import re
 import unicodedata
+from collections.abc import Mapping
 from pathlib import Path
 
-from japagen.config.secret import hidden_values
+from japagen.config.secret import hidden, hidden_values
 
 KEY = re.compile(r"[^\w.\-/ ]")  # characters that MLflow does not take in a metric, param or tag
 FILE = re.compile(r"[^\w.\-]")
@@ -82,3 +83,10 @@ def cleaned(path: Path, place: Path) -> Path:
         return path
     (place / path.name).write_text(shown, encoding="utf-8")
     return place / path.name
+
+
+def texts(values: Mapping[str, object], longest: int) -> list[list[str]]:
+    """(key, text) pairs that MLflow takes, without secrets."""
+    return [
+        [key(hidden(name)), encodable(hidden(value))[:longest]] for name, value in values.items()
+    ]
