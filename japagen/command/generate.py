@@ -10,7 +10,7 @@ from omegaconf import DictConfig
 from japagen import tracking
 from japagen.config.check import check, refuse
 from japagen.config.schema import GenerateConfig
-from japagen.dataset import identity, parquet
+from japagen.dataset import identity, knowledge, parquet
 from japagen.dataset.identity import Dataset
 from japagen.dataset.table import MANIFEST, TABLE, UPLOADED, asked, read_manifest, rows
 from japagen.job import hub, sweep
@@ -69,6 +69,7 @@ def work(config: GenerateConfig, dataset: Dataset) -> None:
         refuse(dataset.select.package_problems(dataset.prompt))
         dataset = proposal.with_values(dataset)
         if config.knowledge.only:
+            knowledge.check(dataset.folder, read_manifest(dataset.folder) or {})
             console.values(dataset)
             return
         made = plan.make(dataset, config.gold_dir)

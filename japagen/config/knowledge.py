@@ -33,8 +33,9 @@ class Values:
                 f"{did_you_mean(self.name, KNOWLEDGE)}"
             )
         if self.name != "llm":
-            if self.only:
-                yield "knowledge.only is for knowledge=llm: add knowledge=llm"
+            for option in ("values", "requests", "only"):
+                if getattr(self, option) != getattr(Values, option):
+                    yield f"knowledge.{option} is for knowledge=llm: add knowledge=llm"
             return
         if not prompt.knowledge:
             yield "knowledge=llm needs a prompt with a slot: add prompt=knowledge"

@@ -67,7 +67,13 @@ class LLM:
         if self._target_.endswith(".Mixed") and len(set(names)) < max(2, len(names)):
             yield (
                 f"llm=mixed has the writers {', '.join(names) or 'none'}; it needs two or more "
-                "different LLMs: add llm@llm.writers.first=NAME llm@llm.writers.second=NAME"
+                "with different names: add llm@llm.writers.first=NAME llm@llm.writers.second=NAME, "
+                "and for two models of one server llm.writers.second.name=OTHER"
+            )
+        if self.writers and self.concurrency != LLM.concurrency:
+            yield (
+                "llm.concurrency is not used by llm=mixed: add llm.writers.NAME.concurrency=N for "
+                f"one or more of {', '.join(self.writers)}"
             )
         for key, writer in self.writers.items():
             where = f"llm.writers.{key}"

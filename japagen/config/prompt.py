@@ -20,7 +20,7 @@ class Prompt:
     sentences of a pair; labels: a text for each label on one topic, after one sentence 1.
     `path`: a prompt file in the published JSON format. `taboo`: how many words that earlier rows
     overuse are forbidden in the prompt (0: none). `feedback`: how many earlier rows of each label
-    that help a student most are shown in the prompt (0: none). Both are chosen anew after each
+    that help a student most are shown in the prompt (0: none). Both are chosen again after each
     `round` of so many examples per label.
     """
 
@@ -65,7 +65,10 @@ class Prompt:
     def joint_problems(self, task: Task, shots: int) -> Iterator[str]:
         """`joint` has to fit the task and the other options."""
         if self.joint not in ("none", "inputs", "labels"):
-            yield f"prompt.joint is '{self.joint}'; allowed: none, inputs, labels"
+            yield (
+                f"prompt.joint is '{self.joint}'; allowed: none, inputs (both sentences of a pair), "
+                "labels (a text of each label)"
+            )
         elif self.joint == "inputs" and len(task.inputs) < 2:
             yield (
                 f"prompt.joint=inputs is for pairs of sentences; task {task.name} has one "

@@ -120,7 +120,7 @@ class Journal:
                         for key in {**entry, **self.head}
                         if entry.get(key) != self.head.get(key)
                     ]
-                    advice = f"Delete the folder {self.path.parent} to begin anew."
+                    advice = f"Delete the folder {self.path.parent} to start again."
                     raise UserError(
                         f"{self.path} was begun with other {', '.join(differing)}. {advice}"
                     )

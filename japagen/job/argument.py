@@ -121,6 +121,18 @@ def key_problems(key: str, schema: type[Any]) -> Iterator[str]:
         factory = fields[part].default_factory
         if isinstance(factory, type) and dataclasses.is_dataclass(factory):
             yield from key_problems(rest, factory)
+        elif part == "writers":
+            yield from writer_problems(rest, schema)
+
+
+def writer_problems(key: str, schema: type[Any]) -> Iterator[str]:
+    """A line for a wrong option of one of the LLMs of llm=mixed; `schema`: that of an LLM."""
+    name, _, option = key.partition(".")
+    if option:
+        yield from key_problems(option, schema)
+    else:
+        where = f"llm.writers.{name}"
+        yield f"{where} is a whole LLM; to choose one, type llm@{where}=NAME"
 
 
 def open_group_problems(key: str, arguments: Sequence[str], schema: type[Config]) -> Iterator[str]:

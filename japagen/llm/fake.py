@@ -75,7 +75,7 @@ class Fake:
     """Answers from the request and its seed alone, whatever came before.
 
     `llm.engine`: latency (mean seconds of a random wait), error_rate and malformed_rate (0 to 1).
-    An error is drawn anew for each try, so that a retry may succeed, as with a real server.
+    An error is drawn again for each try, so that a retry may succeed, as with a real server.
     """
 
     def __init__(self, llm: LLM) -> None:

@@ -21,7 +21,7 @@ class Data:
     """A synthetic dataset and gold rows.
 
     `gold`: gold train rows, so that a dataset may be improved by its measures without use of test
-    rows. `test`: gold test rows, only to find leaked ones. Both may be empty.
+    rows. `test`: gold test rows, to find leaked ones and to score a student. Both may be empty.
     """
 
     task: Task

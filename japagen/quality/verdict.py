@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterator
 from typing import NamedTuple
 
+from japagen.quality.data import groups
 from japagen.quality.measured import Measured
 from japagen.quality.telling import Telling
 
@@ -136,7 +138,10 @@ def shortcuts(found: Measured) -> Iterator[Verdict]:
 
 def read_offs(found: Measured) -> Iterator[str]:
     """A line for each label that can be read off an n-gram."""
+    numbers = Counter(groups(found.data.rows, found.data.task))
     for label, ranked in found.telling.items():
+        if numbers[label] < FEW:
+            continue
         gold = found.metrics.get(f"gold_telling/{label}", 0.0)
         if ranked and ranked[0].value >= max(TELLING, gold + FURTHER):
             yield read_off(label, ranked[0], gold if found.data.gold else None)

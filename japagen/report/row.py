@@ -25,7 +25,7 @@ ORDER = (
 ALIKE = re.compile(
     r"seed|dataset_seed|(data\.)?num_per_label|data\.(fraction|shots)|\w+_dir|mlflow_uri|logger.*|"
     r"push_to_hub|filter\.(min_confirmed|check_after)|rerun|objective|export|dry_run|estimate|subject|limit|max_attempts|max_shortfall|"
-    r"llm\.(price_.*|concurrency|serve|licence|base_url|api_key_env|engine\..*|max_cost|_target_)|student\.(batch_size|path)|"
+    r"llm\.(writers\.\w+\.)?(price_.*|concurrency|serve|licence|base_url|api_key_env|engine\..*|max_cost|_target_)|student\.(batch_size|path)|"
     r"trainer|trainer\.(save_steps|compile|options\.(devices|accelerator|strategy|num_nodes|enable_.*))|"
     r"llm|student|task|data|loss|filter|prompt|shots"
 )

@@ -111,7 +111,7 @@ def cannot_open(folder: Path, option: str, error: Exception) -> str:
 
 def damaged(folder: Path, option: str) -> str:
     """Return the start of a message on a student that cannot be opened."""
-    return f"{option}={folder}: this student cannot be opened. Train it again or copy it anew"
+    return f"{option}={folder}: this student cannot be opened. Train it again or copy it again"
 
 
 def reason(error: Exception) -> str:

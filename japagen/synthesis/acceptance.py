@@ -183,7 +183,8 @@ class Acceptor:
             self.share(other)
         if (spare := self.ready.pop(k, None)) is not None:  # it was claimed from a pool instead
             self.share(spare)
-        self.rounds.decided(self.next)
+        if self.next < self.size:
+            self.rounds.decided(self.next)
         if self.next == self.block:
             self.next_block()
 

@@ -59,7 +59,7 @@ def prompts(plan: Plan) -> None:
     if prompt.feedback:
         console.print(
             f"From example {prompt.round + 1} of each label on, the prompt also shows "
-            f"{prompt.feedback} earlier rows of each label as examples."
+            f"{prompt.feedback} earlier rows of its label (shots_scope=all: of each) as examples."
         )
     if plan.dataset.values.name == "llm" and not (plan.dataset.folder / KNOWLEDGE).exists():
         console.print("knowledge=llm: the LLM will propose the slot values; these are the task's.")
@@ -96,6 +96,16 @@ def announce(dataset: Dataset, accepted: int) -> None:
         dataset.filter.name,
         there,
     )
+    prompt = dataset.prompt
+    if (prompt.taboo or prompt.feedback) and dataset.num_per_label <= prompt.round:
+        log.warning(
+            "prompt.taboo and prompt.feedback begin after prompt.round=%d examples of each label, "
+            "and num_per_label=%d: they change nothing. For rounds of a quarter, add "
+            "prompt.round=%d",
+            prompt.round,
+            dataset.num_per_label,
+            max(1, dataset.num_per_label // 4),
+        )
 
 
 def pace(per_second: float) -> str:

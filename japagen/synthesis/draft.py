@@ -46,7 +46,7 @@ class Shared:
         prompt, number = plan.dataset.prompt, plan.number(reply.k)
         if prompt.premise == "shared" and len(reply.texts) > 1:
             self.known.setdefault(number, reply.texts[0])
-        elif prompt.joint == "labels" and reply.attempt == 0 and reply.raw and not reply.reason:
+        elif prompt.joint == "labels" and reply.attempt == 0 and reply.raw:
             self.known.setdefault(number, reply.raw[0])
         for numbers in (self.drawn, self.known):
             for past in [other for other in numbers if other < plan.number(undecided)]:

@@ -20,6 +20,7 @@ class Helpful:
     def __init__(self, task: Task, number: int) -> None:
         self.task, self.number = task, number
         self.rows: list[tuple[str, tuple[str, ...]]] = []
+        self.ends: list[int] = []  # numbers of rows at the ends of rounds
         self.vectors: list[Any] = []  # of the first rows
 
     def add(self, label: str, reply: Reply) -> None:
@@ -33,8 +34,8 @@ class Helpful:
         found: dict[str, list[tuple[str, ...]]] = {label: [] for label in self.task.labels}
         if not self.rows:
             return found
-        new = [texts for _, texts in self.rows[len(self.vectors) :]]
-        self.vectors += list(vectors.of(new)) if new else []
+        self.skip()
+        self.encode()
         features = vectors.features(np.array(self.vectors))
         sure = confidences([label for label, _ in self.rows], features)
         places = sorted(range(len(sure)), key=lambda place: (-sure[place], place))
@@ -43,3 +44,16 @@ class Helpful:
             if len(found[label]) < self.number:
                 found[label].append(texts)
         return found
+
+    def skip(self) -> None:
+        """Note the end of a round."""
+        self.ends.append(len(self.rows))
+
+    def encode(self) -> None:
+        """Add the vectors of the rounds that have none.
+
+        Texts in one batch change each other's last digits: a round's are never encoded with others.
+        """
+        for end in self.ends:
+            new = [texts for _, texts in self.rows[len(self.vectors) : end]]
+            self.vectors += list(vectors.of(new)) if new else []

@@ -22,7 +22,10 @@ class Chooser(Protocol):
         """Add an accepted example."""
 
     def choose(self) -> Chosen:
-        """Return what was chosen, as JSON values; called at the end of each round."""
+        """Return what was chosen, as JSON values; called at the end of a round."""
+
+    def skip(self) -> None:
+        """Note the end of a round for which an earlier process has chosen."""
 
 
 class Rounds:
@@ -74,7 +77,9 @@ class ChoosingRounds(Rounds):
             return
         for name, chooser in self.choosers.items():
             key = f"{name}/{number // self.size}"
-            if key not in self.facts.known:
+            if key in self.facts.known:
+                chooser.skip()
+            else:
                 self.facts.known[key] = chooser.choose()
                 self.unwritten.append(key)
 

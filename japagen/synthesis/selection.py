@@ -101,10 +101,12 @@ class Selection:
         self.vectors: list[Any] = []
         for end in ends(self.made.dataset.num_per_label):
             key = f"select/{end}"
-            if key not in self.facts.known:
-                self.facts.record(key, self.block(end, kept))
-            block = [k for k in self.facts.known[key] if k in self.rows]
+            known = self.facts.known.get(key)
+            block = [k for k in known if k in self.rows] if known else self.block(end, kept)
             kept += block
+            # A block that lacks rows is chosen again when more candidates are there.
+            if known is None and len(kept) == end * len(self.made.dataset.task.labels):
+                self.facts.record(key, block)
             yield from block
 
     def block(self, end: int, kept: list[int]) -> list[int]:

@@ -48,3 +48,6 @@ class Taboo:
         found = sorted(rows.items(), key=lambda item: (-item[1], item[0]))
         kept = [word for word, n in found if n >= REPEATED and word not in self.given]
         return kept[: self.number]
+
+    def skip(self) -> None:
+        """Do nothing: counts need no end of a round."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from japagen.config.error import UserError
@@ -106,8 +106,8 @@ def write(
         if limits.sample is not None:
             console.estimated(dataset.llm, synthesis.sample, state, seconds)
             return None
-        check_shortfall(state, limits, max_shortfall)
         counts = selected.finish(state.report())
+        check_shortfall(state, counts["missing"], dataset.size, limits, max_shortfall)
         soft.finish()
         report = {**pace(state.accepted - before, seconds), **shots, "cost": synthesis.cost}
         return finish(dataset, lines, report | counts | facts.report())
@@ -139,18 +139,23 @@ def acceptor(made: Plan, limits: Limits, keep: Callable[[int, Reply], None]) -> 
     )
 
 
-def check_shortfall(state: Acceptor, limits: Limits, max_shortfall: float) -> None:
-    """Raise UserError, a line per label, if more than max_shortfall of the examples are missing."""
-    missing, tried = state.size - state.accepted, limits.max_attempts
-    if missing <= max_shortfall * state.size:
+def check_shortfall(
+    state: Acceptor, counts: Mapping[str, int], size: int, limits: Limits, max_shortfall: float
+) -> None:
+    """Raise UserError, a line per label, if more than max_shortfall of `size` rows are missing.
+
+    `counts`: the missing rows of each label.
+    """
+    missing, tried = sum(counts.values()), limits.max_attempts
+    if missing <= max_shortfall * size:
         return
-    share = -(-100 * missing // state.size) / 100
+    share = -(-100 * missing // size) / 100
     lines = [
         f"  {label}: {count} missing; rejected: {counts_text(state.tally.lost(label))}"
-        for label, count in state.missing.items()
+        for label, count in counts.items()
     ]
     raise UserError(
-        f"{missing} of {state.size} examples are missing after {tried} attempts each:\n"
+        f"{missing} of {size} examples are missing after {tried} attempts each:\n"
         + "\n".join(lines)
         + f"\nTo continue with more attempts, add max_attempts={2 * tried}; "
         f"to accept the shortfall, add max_shortfall={share}"

@@ -1,4 +1,4 @@
-"""One MLflow run per job, and one per sweep; the only room that imports mlflow."""
+"""One MLflow run per job, and one per sweep; the only package that imports mlflow."""
 
 from japagen.tracking.connect import address
 from japagen.tracking.figure import confusion

@@ -68,9 +68,9 @@ def job_of(config: Config, stage: str) -> Job:
     shown = plain | {"training_seed": seed, "stage": stage}
     data: Data | None = getattr(config, "data", None)
     loss: Loss | None = getattr(config, "loss", None)
-    method = name.training_method(
-        data, loss, name.synthetic_method(config.prompt, config.filter, config.shots)
-    )
+    chosen = config.select.name, config.knowledge.name
+    synthetic = name.synthetic_method(config.prompt, config.filter, config.shots, *chosen)
+    method = name.training_method(data, loss, synthetic)
     if stage == "evaluate" and getattr(config, "subject", "prompting") == "prompting":
         calibrated = " calibrated" if config.question.calibrate else ""
         method = f"prompting {config.shots}-shot{calibrated}"

@@ -35,15 +35,19 @@ def training_loss(loss: Loss | None) -> str:
     return f" · {', '.join(words)}" if words else ""
 
 
-def synthetic_method(prompt: Prompt, filtering: Filter, shots: int) -> str:
+def synthetic_method(
+    prompt: Prompt, filtering: Filter, shots: int, select: str = "none", knowledge: str = "hand"
+) -> str:
     """How synthetic examples are made, e.g. `zero-shot`, `5-shot knowledge verified`."""
     words = [f"{shots}-shot"] if shots else []
     if prompt.name not in ("zero_shot", "few_shot", "knowledge"):
         words.append(prompt.name)
     elif prompt.knowledge:
-        words.append("knowledge")
+        words.append("knowledge" if knowledge == "hand" else f"knowledge by {knowledge}")
     words = words or ["zero-shot"]
     words += ["shared premise"] if prompt.premise == "shared" else []
     words += [] if prompt.joint == "none" else [f"joint {prompt.joint}"]
-    words += [] if filtering.name == "none" else [filtering.name]
+    chosen = {"taboo": prompt.taboo, "feedback": prompt.feedback}
+    words += [name for name, number in chosen.items() if number and name != prompt.name]
+    words += [name for name in (filtering.name, select) if name != "none"]
     return " ".join(words)

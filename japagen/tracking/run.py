@@ -130,17 +130,17 @@ class Run:
         ):
             # One warning for each character that the font lacks.
             warnings.filterwarnings("ignore", message="Glyph")
+            picture = (Path(folder) / name).with_suffix(".png")
             try:
                 figure.savefig(Path(folder) / name)
+                if self.mirrors:  # which show no SVG
+                    figure.savefig(picture)
             except Exception as error:  # of fonts, formats, sizes and memory
                 log.warning("cannot draw %s: %s", name, hidden(error)[:200])
                 return
             self.file(Path(folder) / name)
-            if self.mirrors:  # which show no SVG
-                picture = (Path(folder) / name).with_suffix(".png")
-                figure.savefig(picture)
-                for mirror in self.mirrors:
-                    mirror.take({"do": "file", "path": str(picture), "folder": ""})
+            for mirror in self.mirrors:
+                mirror.take({"do": "file", "path": str(picture), "folder": ""})
 
     def dataset(
         self, rows: Iterable[Mapping[str, str]], name: str, source: str, context: str

@@ -56,7 +56,9 @@ class TensorBoard:
 
     def close(self, status: str) -> None:
         """Write settings and final metrics, and close the files."""
-        self.logger.log_hyperparams({**self.settings, "status": status}, self.scores)
+        # Lightning writes no settings without a metric.
+        scores = self.scores or {"finished": float(status == "FINISHED")}
+        self.logger.log_hyperparams({**self.settings, "status": status}, scores)
         self.logger.finalize("success")
 
     def where(self) -> str:

@@ -32,6 +32,7 @@ class WandB:
             x_disable_meta=True,
             disable_git=True,
             disable_code=True,
+            x_save_requirements=False,
         )
         self.run: Any = wandb.init(
             name=hidden(job.name),

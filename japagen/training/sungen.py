@@ -28,7 +28,7 @@ class Reweight(Callback):
     entropy; an outer step down the gradient of the reverse cross entropy on a synthetic validation
     set, for which the student counts as one step of plain gradient descent away.
 
-    Differences: the student continues from where it is instead of being trained anew with each set
+    Differences: the student continues from where it is instead of being trained again with each set
     of weights, and is the result; the gradient with respect to the weights is a finite difference
     instead of a second derivative; it is scaled to `step` (root mean square) instead of having its
     own optimizer; a batch is a weighted mean. The validation rows that teach the weights also

@@ -124,7 +124,7 @@ def test_every_differing_option_is_named_with_what_to_do(tmp_path: Path) -> None
         list(journal.lines())
     assert str(caught.value) == (
         f"{path} was begun with other fingerprint, old, new. "
-        f"Delete the folder {tmp_path} to begin anew."
+        f"Delete the folder {tmp_path} to start again."
     )
 
 

@@ -85,6 +85,18 @@ def test_an_option_without_a_name_is_one_message(argument: str) -> None:
     assert line == f"{argument} has no name before '='; type NAME=VALUE"
 
 
+@pytest.mark.parametrize(
+    ("argument", "line"),
+    [
+        ("llm.writers.first.concurency=3", "did you mean 'concurrency'"),
+        ("llm.writers.first=fake", "type llm@llm.writers.first=NAME"),
+    ],
+)
+def test_options_of_the_llms_of_a_mixture(argument: str, line: str) -> None:
+    (problem,) = argument_problems(["llm=mixed", argument], GenerateConfig)
+    assert line in problem
+
+
 def test_a_list_of_llms_is_answered_with_the_mixture_to_type() -> None:
     (problem,) = argument_problems(["llm=[qwen3_4b, fake,phi4]"], GenerateConfig)
     assert (

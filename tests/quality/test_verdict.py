@@ -14,7 +14,7 @@ from japagen.quality.telling import Telling
 from japagen.quality.verdict import percent, verdicts
 from tests.quality import plant
 
-GOLD = plant.meals(4, 0)
+GOLD = plant.meals(24, 0)
 
 
 def lines(metrics: Mapping[str, float], task: Task = plant.TASK) -> dict[bool, list[str]]:

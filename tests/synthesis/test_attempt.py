@@ -282,7 +282,7 @@ def test_an_absent_or_torn_prompt_file_is_named(composed: Compose, tmp_path: Pat
     ("overrides", "message"),
     [
         (["task=jcola", "prompt.joint=inputs"], "prompt.joint=inputs is for pairs"),
-        (["prompt.joint=true"], "prompt.joint is 'True'; allowed: none, inputs, labels"),
+        (["prompt.joint=true"], "prompt.joint is 'True'; allowed: none, inputs (both"),
         (["prompt.joint=labels", "shots=1"], "do not share a sentence 1: use shots=0"),
         (["prompt.premise=shared", "prompt.joint=labels"], "drop one of them"),
         (["prompt.feedback=2", "prompt.joint=labels"], "rows of one label: drop one of them"),

@@ -120,6 +120,25 @@ def test_a_selection_of_the_journal_is_used_again(composed: Compose, hashed: Non
     assert (folder / TABLE).read_bytes() != whole, "killed after the selection: it stays"
 
 
+def test_a_selection_that_lacks_rows_is_made_again(composed: Compose) -> None:
+    words = ["select=balanced", "prompt=knowledge", "num_per_label=10"]
+    poor = ["llm.engine.malformed_rate=0.5", "max_attempts=1"]
+    folder = generated(composed, *words, *poor, "max_shortfall=0.7")
+    assert len(rows(folder)) < 20
+    with pytest.raises(UserError, match="of 20 examples are missing after 1 attempts"):
+        generated(composed, *words, *poor)
+    generated(composed, *words, poor[0], "max_attempts=20")
+    assert len(rows(folder)) == 20
+
+
+def test_candidates_that_are_missing_are_no_missing_rows(composed: Compose) -> None:
+    words = ["select=balanced", "prompt=knowledge", "num_per_label=10", "max_attempts=1"]
+    folder = generated(composed, *words, "llm.engine.malformed_rate=0.1")
+    manifest = json.loads((folder / MANIFEST).read_text(encoding="utf-8"))
+    assert manifest["select"]["drawn"] < 2 * candidates(Select("balanced", 1.5), 10)
+    assert (manifest["missing"], len(rows(folder))) == ({}, 20)
+
+
 def test_select_none_is_no_part_of_the_identity(composed: Compose) -> None:
     plain = identity.of(check(composed("generate", *TASK), GenerateConfig))
     diverse = identity.of(check(composed("generate", *TASK, "select=diverse"), GenerateConfig))
