@@ -46,7 +46,7 @@ def beside_gold(
         except GoldMissing as missing:
             lines.append(f"Not compared with gold {split} rows. {missing}")
     gold = found.get("train", [])
-    if gold and not set(groups(rows, task)) & set(groups(gold, task)):
+    if rows and gold and not set(groups(rows, task)) & set(groups(gold, task)):
         lines.append("Not compared with gold train rows: they have none of the rows' labels.")
         gold = []
     return Data(task, rows, gold, found.get("test", ())), lines
