@@ -126,5 +126,5 @@ def replaced(words: list[str], forced: list[str]) -> list[str]:
     keys = {word.split("=")[0] for word in forced}
     kept = [word for word in words if word.split("=")[0] not in keys]
     if "llm" in keys:
-        kept = [word for word in kept if not word.lstrip("+").startswith("llm.")]
+        kept = [word for word in kept if not word.lstrip("+").startswith(("llm.", "llm@"))]
     return kept + forced
