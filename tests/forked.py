@@ -33,7 +33,8 @@ class Runner:
     def run(self, words: Sequence[str], folder: Path, **more: str) -> tuple[int, str]:
         """Run `python WORDS` in `folder`, which is also the home of its user."""
         log = folder / "command.log"
-        environment = {"HOME": str(folder), "JAPAGEN_CACHE": str(folder / "cache"), **more}
+        environment = {"HOME": str(folder), "JAPAGEN_CACHE": str(folder / "cache")}
+        environment |= {"WANDB_MODE": "offline", **more}
         job = {"words": list(words), "folder": str(folder), "log": str(log), "env": environment}
         self.requests.write(json.dumps(job) + "\n")
         self.requests.flush()
