@@ -115,7 +115,7 @@ def test_writers_that_do_not_fit_are_refused() -> None:
     plain = LLM(_target_="japagen.llm.fake.Fake", name="fake", model="fake")
     same = LLM("japagen.llm.mixed.Mixed", "mixed", "mixed", writers={"a": plain, "b": plain})
     (problem,) = same.problems([])
-    assert "it needs two or more different LLMs" in problem
+    assert "it needs two or more with different names" in problem
     inner = LLM("japagen.llm.fake.Fake", "x", "x", concurrency=0, max_cost=1, writers={"a": plain})
     other = LLM("japagen.llm.mixed.Mixed", "mixed", "mixed", writers={"a": plain, "b": inner})
     problems = "\n".join(other.problems([]))
