@@ -63,15 +63,13 @@ def fit(
         check_processes(trainer)
         began = time.perf_counter()
         with interruptible():
-            resumed = checkpoint.usable(part / RESUME)
-            trainer.fit(module, datamodule=loader, ckpt_path=resumed)
+            trainer.fit(module, datamodule=loader, ckpt_path=checkpoint.usable(part / RESUME))
         seconds, began = time.perf_counter() - began, time.perf_counter()
         rows = score.predictions(trainer, module, loader)
         # In batches on this device, including the time to load the best checkpoint.
         each = 1000 * (time.perf_counter() - began) / max(1, len(rows))
-    name = score.prefix(training.trainer, parts)
     measured = {
-        **score.measure(training.task, name, rows),
+        **score.measure(training.task, score.prefix(training.trainer, parts), rows),
         **parts.overlap,
         "train/rows": float(len(parts.train)),
         "train/seconds": seconds,
