@@ -22,6 +22,7 @@ from hydra.core.global_hydra import GlobalHydra
 from omegaconf import DictConfig
 
 from japagen import llm, tracking
+from japagen.config import secret
 from japagen.config.schema import CONF, NAMES, register
 from japagen.llm import fake
 from tests.toys import write_toys
@@ -64,6 +65,16 @@ def composed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Compos
 
     yield make
     GlobalHydra.instance().clear()
+
+
+@pytest.fixture
+def forgotten() -> Iterator[None]:
+    """Let a test begin with no known secret and leave none."""
+    for kept in (secret._known, secret._found):
+        kept.clear()
+    yield
+    for kept in (secret._known, secret._found):
+        kept.clear()
 
 
 def once(factory: pytest.TempPathFactory, name: str, make: Callable[[Path], object]) -> Path:

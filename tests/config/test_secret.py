@@ -5,25 +5,16 @@ from __future__ import annotations
 import base64
 import html
 import json
-from collections.abc import Iterator
 from urllib.parse import quote, quote_plus
 
 import pytest
 
-from japagen.config import secret
 from japagen.config.secret import hidden, remember, remember_all, without_secrets
 
 KEY = 'hush/hush+"Zaubertrank"=42 鍵'
 
 
-@pytest.fixture(autouse=True)
-def forgotten() -> Iterator[None]:
-    """Each test begins with no known secret and leaves none."""
-    for kept in (secret._known, secret._found):
-        kept.clear()
-    yield
-    for kept in (secret._known, secret._found):
-        kept.clear()
+pytestmark = pytest.mark.usefixtures("forgotten")
 
 
 def basic(user: str, password: str) -> str:

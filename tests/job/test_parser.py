@@ -2,22 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-
 import pytest
 
-from japagen.config import secret
 from japagen.job.parser import Parser, complain, parsed
 
-
-@pytest.fixture(autouse=True)
-def forgotten() -> Iterator[None]:
-    """Each test begins with no known secret and leaves none."""
-    for kept in (secret._known, secret._found):
-        kept.clear()
-    yield
-    for kept in (secret._known, secret._found):
-        kept.clear()
+pytestmark = pytest.mark.usefixtures("forgotten")
 
 
 @pytest.mark.parametrize(
