@@ -102,9 +102,26 @@ def knowledge_problems(task: Task) -> Iterator[str]:
         return
     where, knowledge = f"task {task.name}: knowledge", task.knowledge
     yield from unknown_problems(f"{where}.labels", knowledge.labels, task.labels, "labels")
-    if knowledge.values and "slot" not in placeholders(knowledge.sentence):
+    own = knowledge.label_values
+    yield from unknown_problems(f"{where}.label_values", own, task.labels, "labels")
+    if own and len(task.inputs) > 1:
+        yield (
+            f"{where}.label_values is for tasks with one sentence: sentence 1 of a pair is written "
+            "without a label. Use values"
+        )
+    yield from (
+        f"{where}.label_values has no value for '{label}': add some or drop the line"
+        for label, values in own.items()
+        if not values
+    )
+    if own and not knowledge.values and (missing := [y for y in task.labels if y not in own]):
+        yield (
+            f"{where}.label_values has no values for {', '.join(missing)}: add them, or `values` "
+            "for all labels without their own"
+        )
+    if (knowledge.values or own) and "slot" not in placeholders(knowledge.sentence):
         yield f"{where}.sentence must contain {{slot}}, which each of values replaces"
-    if not knowledge.values and not knowledge.labels:
+    if not (knowledge.values or own or knowledge.labels):
         yield f"{where} has neither values nor labels: add one of them or drop knowledge"
 
 

@@ -44,3 +44,8 @@ class Values:
                 f"knowledge=llm needs `knowledge` in the YAML of task {task.name} with a sentence "
                 "that has {slot}, and some values as examples: add them, or use knowledge=hand"
             )
+        elif task.knowledge.label_values:
+            yield (
+                "knowledge=llm proposes values for all labels together, and knowledge.label_values "
+                f"of task {task.name} gives each label its own: use knowledge=hand"
+            )

@@ -79,6 +79,12 @@ class Prompt:
                 "prompt.joint=labels asks for one sentence 1 with a sentence 2 for each label, and "
                 f"gold pairs of task {task.name} do not share a sentence 1: use shots=0"
             )
+        known = task.knowledge if self.knowledge else None
+        if self.joint == "labels" and known and known.label_values:
+            yield (
+                "prompt.joint=labels writes all labels on one topic, and knowledge.label_values of "
+                f"task {task.name} gives each label its own: drop one of them"
+            )
         if self.joint == "labels" and self.feedback:
             yield (
                 "prompt.joint=labels writes all labels in one reply and prompt.feedback shows rows "

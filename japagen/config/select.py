@@ -45,7 +45,9 @@ class Select:
                 "select=diverse"
             )
         if self.name == "balanced" and not (
-            prompt.knowledge and task.knowledge and task.knowledge.values
+            prompt.knowledge
+            and task.knowledge
+            and any(task.knowledge.of(label) for label in task.labels)
         ):
             yield "select=balanced needs slot values: add prompt=knowledge, or use select=diverse"
 

@@ -21,12 +21,21 @@ class Wording:
 
 @dataclass
 class Knowledge:
-    """What `prompt=knowledge` adds: `sentence` with a slot value, other label texts, or both."""
+    """What `prompt=knowledge` adds: `sentence` with a slot value, other label texts, or both.
+
+    `label_values`: label -> its own slot values, in place of `values`, for tasks whose labels are
+    topics (class-dependent attributes, Yu et al. 2023, arXiv 2306.15895).
+    """
 
     slot: str = ""
     sentence: str = ""
     values: list[str] = field(default_factory=list)
+    label_values: dict[str, list[str]] = field(default_factory=dict)
     labels: dict[str, str] = field(default_factory=dict)
+
+    def of(self, label: str) -> list[str]:
+        """Return the slot values of a label."""
+        return self.label_values.get(label, self.values)
 
 
 @dataclass

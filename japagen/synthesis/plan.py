@@ -30,7 +30,7 @@ class Plan:
 
     dataset: Dataset
     shots: dict[str, list[Example]]
-    slots: list[str] = field(default_factory=list)
+    slots: dict[str, list[str]] = field(default_factory=dict)
     # What is the same for many examples: instructions by label and slot value, the shots by label.
     instructions: dict[tuple[str, str], list[str]] = field(default_factory=dict)
     examples: dict[str, list[tuple[list[str], Example]]] = field(default_factory=dict)
@@ -49,8 +49,9 @@ class Plan:
         return f"{self.label(k)}-{self.number(k):06d}"
 
     def slot(self, k: int) -> str:
-        """Return the slot value of example k, the same for all labels of a number."""
-        return self.slots[self.number(k) % len(self.slots)] if self.slots else ""
+        """Return the slot value of example k, the same for all labels of a number if shared."""
+        slots = self.slots.get(self.label(k))
+        return slots[self.number(k) % len(slots)] if slots else ""
 
     def asked(self, k: int) -> list[str]:
         """Return the instruction for each turn of example k."""
@@ -198,6 +199,7 @@ def make(dataset: Dataset, gold_dir: str | None) -> Plan:
             message = f"shots={dataset.shots} needs gold examples to show to the LLM: {error}"
             raise fetch.GoldMissing(f"{message}\nWithout gold: shots=0") from error
         shots = load.draw_shots(rows, task, dataset.shots, dataset.seed)
-    slots = prompt.slot_values(task, dataset.prompt)
-    random.Random(dataset.seed).shuffle(slots)
+    slots = {label: prompt.slot_values(task, dataset.prompt, label) for label in task.labels}
+    for values in slots.values():
+        random.Random(dataset.seed).shuffle(values)
     return Plan(dataset, shots, slots)

@@ -36,7 +36,7 @@ def forbid(asked: Sequence[str], taboo: Sequence[str]) -> list[str]:
 
 def given(task: Task, prompt: Prompt) -> str:
     """Return all texts that prompts of a task contain, for all labels and slot values, as one."""
-    slots = slot_values(task, prompt)
+    slots = [value for label in task.labels for value in slot_values(task, prompt, label)]
     turns = [text for label in task.labels for text in instructions(task, prompt, label)]
     return "\n".join([system(task), *turns, *slots])
 
@@ -54,9 +54,9 @@ def put(text: str, task: Task, slot: str) -> str:
     return text.replace("{slot}", slot or (task.knowledge.slot if task.knowledge else ""))
 
 
-def slot_values(task: Task, prompt: Prompt) -> list[str]:
-    """Return the values of the prompt's slot; none without knowledge."""
-    return list(task.knowledge.values) if prompt.knowledge and task.knowledge is not None else []
+def slot_values(task: Task, prompt: Prompt, label: str) -> list[str]:
+    """Return the values of the prompt's slot for a label; none without knowledge."""
+    return list(task.knowledge.of(label)) if prompt.knowledge and task.knowledge is not None else []
 
 
 def messages(

@@ -11,7 +11,7 @@ def first_sentences(text: str, number: int) -> tuple[str, bool]:
     """Return (the first `number` sentences of a text, whether something was cut off).
 
     A sentence ends with 。, ！ or ？ outside quotes and brackets, together with further marks and
-    closing quotes, or at the end of a line.
+    closing quotes. A line that ends without such a mark is a headline, not a sentence.
     """
     depth, found, place = 0, 0, 0
     while place < len(text):
@@ -19,7 +19,7 @@ def first_sentences(text: str, number: int) -> tuple[str, bool]:
         depth += character in OPEN
         depth = max(0, depth - (character in CLOSE))
         place += 1
-        if depth or not (character in END or character == "\n"):
+        if depth or character not in END:
             continue
         while place < len(text) and text[place] in END + CLOSE:
             place += 1

@@ -59,8 +59,8 @@ def test_instructions_tell_the_label_in_the_last_turn() -> None:
 def test_knowledge_tells_the_slot_once_and_its_own_label_texts() -> None:
     asked = prompt.instructions(PAIR, KNOWING, "other", "犬")
     assert asked == ["一つ書いてください。動物は「犬」です。", "次に、関係のない文を。"]
-    assert prompt.slot_values(PAIR, KNOWING) == ["犬", "猫"]
-    assert prompt.slot_values(PAIR, ZERO) == []
+    assert prompt.slot_values(PAIR, KNOWING, "other") == ["犬", "猫"]
+    assert prompt.slot_values(PAIR, ZERO, "other") == []
 
 
 def test_shot_of_knowledge_has_no_slot_sentence() -> None:
@@ -71,7 +71,7 @@ def test_shot_of_knowledge_has_no_slot_sentence() -> None:
 @pytest.mark.parametrize("how", [ZERO, KNOWING], ids=lambda how: how.name)
 def test_first_turn_of_a_pair_is_the_same_for_every_label(name: str, how: Prompt) -> None:
     task = shipped(name)
-    values = prompt.slot_values(task, how) or [""]
+    values = prompt.slot_values(task, how, task.labels[0]) or [""]
     firsts = {prompt.instructions(task, how, label, values[0])[0] for label in task.labels}
     assert len(firsts) == (1 if len(task.inputs) == 2 else len(task.labels))
 
@@ -80,10 +80,12 @@ def test_first_turn_of_a_pair_is_the_same_for_every_label(name: str, how: Prompt
 def test_every_label_is_asked_for_in_its_own_words_and_every_slot_once(name: str) -> None:
     task = shipped(name)
     for how in (ZERO, KNOWING):
-        for slot in prompt.slot_values(task, how) or [""]:
-            asked = {label: prompt.instructions(task, how, label, slot) for label in task.labels}
-            assert len({texts[-1] for texts in asked.values()}) == len(task.labels)
-            for texts in asked.values():
+        slots = [prompt.slot_values(task, how, label) or [""] for label in task.labels]
+        for of_label in zip(*slots, strict=True):
+            pairs = zip(task.labels, of_label, strict=True)
+            asked = [prompt.instructions(task, how, label, slot) for label, slot in pairs]
+            assert len({texts[-1] for texts in asked}) == len(task.labels)
+            for slot, texts in zip(of_label, asked, strict=True):
                 assert not any("{" in text for text in texts)
                 assert slot == "" or "".join(texts).count(f"「{slot}」") == 1
 
@@ -165,7 +167,7 @@ def test_knowledge_prompt_of_a_task_without_knowledge_is_the_plain_prompt() -> N
         "一つ書いてください。",
         "次に、別の文を。",
     ]
-    assert prompt.slot_values(task, KNOWING) == []
+    assert prompt.slot_values(task, KNOWING, "same") == []
 
 
 @pytest.mark.parametrize("texts", [("一文だけ。",), ("一文。", "二文。", "三文。")])
