@@ -7,6 +7,7 @@ import sys
 
 from omegaconf import DictConfig
 
+from japagen import stop
 from japagen.config import schema
 from japagen.job.command import command
 from japagen.job.job import job, loading
@@ -29,6 +30,7 @@ japagen COMMAND --help lists the options of a command."""
 COMMAND = "JAPAGEN_COMMAND"
 
 
+@stop.unread()
 def main() -> None:
     """Run the command that sys.argv names: `japagen` and `python -m japagen`."""
     name = sys.argv[1] if len(sys.argv) > 1 else ""
@@ -61,6 +63,7 @@ def main() -> None:
         raise SystemExit(0 if name in ("-h", "--help") else 2)
 
 
+@stop.unread()
 def run(name: str, program: str) -> None:
     """Run the job `name` under Hydra with the options in sys.argv; `program`: as typed."""
     config, about, task = JOBS[name]

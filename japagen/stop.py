@@ -13,6 +13,7 @@ from types import FrameType
 from typing import Any
 
 AGAIN = 0.05  # seconds
+UNREAD = 141  # what a shell shows for a process that SIGPIPE ended
 
 _terminated: list[int] = []  # SIGTERM, once this process has received it
 
@@ -91,3 +92,17 @@ def one_line() -> Iterator[None]:
     except KeyboardInterrupt:
         print("Stopped", file=sys.stderr)
         raise SystemExit(code()) from None
+
+
+@contextmanager
+def unread() -> Iterator[None]:
+    """End the process without a message when nothing reads its output any more (`| head`)."""
+    try:
+        try:
+            yield
+        finally:
+            sys.stdout.flush()
+    except BrokenPipeError:
+        # Otherwise Python fails once more when it closes the output.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        raise SystemExit(UNREAD) from None

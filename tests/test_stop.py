@@ -12,6 +12,7 @@ from pathlib import Path
 
 import pytest
 
+from japagen import stop
 from tests.commands import ROOT, start
 from tests.toys import FAST
 
@@ -160,3 +161,22 @@ def test_no_traceback_at_any_moment(name: str, tmp_path: Path, gold_dir: Path) -
         if before is None and process.returncode > 1:
             assert process.returncode == 128 + number, printed
             assert "topped" in printed
+
+
+@pytest.mark.parametrize("arguments", [["--help"], ["train", "--help"], ["predict", "--help"]])
+def test_output_that_nothing_reads_ends_the_command_without_a_message(
+    arguments: list[str], tmp_path: Path
+) -> None:
+    reading, writing = os.pipe()
+    os.close(reading)
+    found = subprocess.run(
+        [sys.executable, "-m", "japagen", *arguments],
+        cwd=tmp_path,
+        env={**os.environ, "PYTHONPATH": str(ROOT)},
+        stdout=writing,
+        stderr=subprocess.PIPE,
+        text=True,
+        check=False,
+    )
+    os.close(writing)
+    assert (found.returncode, found.stderr) == (stop.UNREAD, "")
