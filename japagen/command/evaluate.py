@@ -13,11 +13,11 @@ from omegaconf import DictConfig
 from japagen import tracking
 from japagen.config.check import check
 from japagen.config.error import UserError, did_you_mean
-from japagen.config.schema import LLM, EvaluateConfig
+from japagen.config.schema import EvaluateConfig
 from japagen.config.task import Task
 from japagen.dataset import identity, table
-from japagen.evaluation import prompting
-from japagen.evaluation.answers import Answers, dollars, predictions, prior
+from japagen.evaluation import encoder, prompting
+from japagen.evaluation.answers import costs, predictions, prior
 from japagen.evaluation.console import end, show
 from japagen.evaluation.score import Result, measure
 from japagen.gold import load, mistakes
@@ -31,6 +31,7 @@ from japagen.quality import show as shown
 from japagen.quality.data import beside_gold
 from japagen.quality.measured import Measured
 from japagen.student import exports
+from japagen.student.vectors import ENCODER
 
 log = logging.getLogger(__name__)
 
@@ -54,6 +55,17 @@ def evaluate_prompting(config: EvaluateConfig) -> float:
     with tracking.run(config, "evaluate", {}) as track:
         rows, name = gold_rows(config.task, config.gold_dir, config.limit, config.seed)
         result = prompting_result(asked, rows, name)
+        return finish(config, result, rows, name, track)
+
+
+def evaluate_encoder(config: EvaluateConfig) -> float:
+    """Score the cosine of the untrained encoder on gold pairs; returns the task's metric."""
+    encoder.check(config.task)
+    with tracking.run(config, "evaluate", {}) as track:
+        rows, name = gold_rows(config.task, config.gold_dir, config.limit, config.seed)
+        predicted = encoder.predictions(config.task, rows)
+        title = f"{config.task.name}, cosine of {ENCODER} without training"
+        result = Result(title, predicted, tags={"student": ENCODER})
         return finish(config, result, rows, name, track)
 
 
@@ -155,6 +167,7 @@ def find_student(path: str, mlflow_uri: str) -> Path:
 # To add a subject: a function here and its name; it records its run and returns its main metric.
 SUBJECTS: dict[str, Callable[[EvaluateConfig], float]] = {
     "prompting": evaluate_prompting,
+    "encoder": evaluate_encoder,
     "student": evaluate_student,
     "dataset": evaluate_dataset,
 }
@@ -192,21 +205,6 @@ def prompting_result(asked: prompting.Prompting, rows: Sequence[Example], name: 
     title = f"{asked.task.name}, {asked.llm.name} prompted, {asked.shots}-shot{calibrated}"
     tags = {"folder": str(asked.folder().absolute())}
     return Result(title, predicted, metrics, tags, lines)
-
-
-def costs(answers: Answers, rows: Sequence[Example], llm: LLM) -> dict[str, float]:
-    """Tokens, dollars and seconds of the answers to these rows."""
-    prompt, completion = answers.tokens(rows)
-    metrics = {
-        "prompt_tokens": float(prompt),
-        "completion_tokens": float(completion),
-        "cost/dollars_per_1000": 1000 * dollars(llm, (prompt, completion)) / len(rows),
-    }
-    seconds, number = answers.spent
-    if seconds > 0 and number:
-        metrics["evaluate/examples_per_second"] = number / seconds
-        metrics["cost/seconds_per_1000"] = 1000 * seconds / number
-    return metrics
 
 
 def student_tags(card: dict[str, Any], folder: Path) -> dict[str, str]:

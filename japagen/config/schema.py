@@ -192,7 +192,9 @@ class EvaluateConfig(Config, Exporting):
     """Options of evaluate.py."""
 
     subject: str = option(
-        "prompting", "what to evaluate: prompting (the LLM itself), student or dataset"
+        "prompting",
+        "what to evaluate: prompting (the LLM itself), encoder (untrained, for pairs with levels), "
+        "student or dataset",
     )
     student: Saved = field(
         default_factory=Saved,
@@ -228,7 +230,7 @@ class EvaluateConfig(Config, Exporting):
             )
         if self.limit is not None and self.subject == "dataset":
             yield (
-                "limit is for subject=prompting and subject=student; for a dataset use "
+                "limit is for subject=prompting, encoder and student; for a dataset use "
                 "num_per_label"
             )
 

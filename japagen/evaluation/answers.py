@@ -173,3 +173,18 @@ def predictions(
         {"id": row.id, "gold": row.label, "predicted": predicted(answers[row_key(row)], task, base)}
         for row in rows
     ]
+
+
+def costs(answers: Answers, rows: Sequence[Example], llm: LLM) -> dict[str, float]:
+    """Tokens, dollars and seconds of the answers to these rows."""
+    prompt, completion = answers.tokens(rows)
+    metrics = {
+        "prompt_tokens": float(prompt),
+        "completion_tokens": float(completion),
+        "cost/dollars_per_1000": 1000 * dollars(llm, (prompt, completion)) / len(rows),
+    }
+    seconds, number = answers.spent
+    if seconds > 0 and number:
+        metrics["evaluate/examples_per_second"] = number / seconds
+        metrics["cost/seconds_per_1000"] = 1000 * seconds / number
+    return metrics

@@ -13,7 +13,7 @@ from japagen.tracking import Recorded
 
 # The order of the rows. A method that matches none comes between the last two.
 ORDER = (
-    r"^prompting",
+    r"^(prompting|cosine)",
     r"^zero-shot",
     r"^\d+-shot",
     r"^knowledge",
@@ -29,6 +29,7 @@ ALIKE = re.compile(
     r"trainer|trainer\.(save_steps|compile|options\.(devices|accelerator|strategy|num_nodes|enable_.*))|"
     r"llm|student|task|data|loss|filter|prompt|shots"
 )
+UNTRAINED = ("prompting", "encoder")  # subjects of evaluate.py that are baselines
 OPTIONS = "options"  # the tag that `with_differing_options` gives
 LARGEST = 1e300  # MLflow stores an infinite number as the largest float
 
@@ -79,8 +80,8 @@ def seed(run: Recorded) -> str:
 
 def row(run: Recorded) -> Row:
     """The row of a scored run."""
-    # Params name an LLM even where only gold was used, so there only tags count.
-    gold = "gold" in value(run, "data")
+    # Params name an LLM even where none was used, so there only tags count.
+    gold = "gold" in value(run, "data") or value(run, "subject") == "encoder"
     llm = run.tags.get("llm", "") if gold else value(run, "llm")
     student = "" if value(run, "subject") == "prompting" else value(run, "student")
     method = run.tags.get("method") or "unnamed method"
@@ -93,6 +94,8 @@ def matters(run: Recorded, key: str) -> bool:
         return False
     if value(run, "subject") == "prompting":
         return key.startswith(("llm.", "question.", "task.")) or key in ("shots_scope", "max_chars")
+    if value(run, "subject") == "encoder":
+        return key.startswith("task.")
     if value(run, "data") in ("gold", "few_gold"):
         return key.startswith(("student.", "loss.", "trainer.", "data.", "task."))
     return True
@@ -129,8 +132,8 @@ def has_score(run: Recorded) -> bool:
 
 
 def size(run: Recorded) -> float | None:
-    """The training examples per label; None if the run does not say (all of gold, prompting)."""
-    if value(run, "subject") == "prompting":
+    """The training examples per label; None if the run does not say (all of gold, no training)."""
+    if value(run, "subject") in UNTRAINED:
         return None
     limit, share = number(run, "data.num_per_label"), number(run, "data.fraction")
     if value(run, "data") == "few_gold":
@@ -146,9 +149,9 @@ def fraction(run: Recorded) -> float:
 
 
 def in_table(run: Recorded) -> bool:
-    """Whether the run scores a method: a training, or an evaluation of prompting or a student."""
+    """Whether the run scores a method: a training, or an evaluation of one but a dataset."""
     stage, subject = run.tags.get("stage"), value(run, "subject")
-    return stage == "train" or (stage == "evaluate" and subject in ("prompting", "student"))
+    return stage == "train" or (stage == "evaluate" and subject in (*UNTRAINED, "student"))
 
 
 def scored(runs: Iterable[Recorded]) -> list[Recorded]:

@@ -151,7 +151,9 @@ def datasets(cell: Cell) -> list[str]:
 def deterministic(cell: Cell) -> bool:
     """Whether no seed changes the score: the LLM prompted without examples."""
     return all(
-        value(run, "subject") == "prompting" and value(run, "shots") == "0" for run in cell.runs
+        value(run, "subject") == "encoder"
+        or (value(run, "subject") == "prompting" and value(run, "shots") == "0")
+        for run in cell.runs
     )
 
 

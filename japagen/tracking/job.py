@@ -52,7 +52,7 @@ class Job:
         # A student of gold alone has no LLM, prompt or shots; a saved one those of its training.
         gold = self.params.get("data") in name.GOLD_ALONE
         kinds = ["task", "data", "data.shots", "data.fraction", "loss", "student", "subject"]
-        if not gold and self.params.get("subject") != "student":
+        if not gold and self.params.get("subject") not in ("student", "encoder"):
             kinds += ["llm", "prompt", "shots"]
         return {kind: str(self.params[kind]) for kind in kinds if kind in self.params}
 
@@ -74,6 +74,8 @@ def job_of(config: Config, stage: str) -> Job:
     if stage == "evaluate" and getattr(config, "subject", "prompting") == "prompting":
         calibrated = " calibrated" if config.question.calibrate else ""
         method = f"prompting {config.shots}-shot{calibrated}"
+    elif stage == "evaluate" and getattr(config, "subject", "") == "encoder":
+        method = "cosine, untrained"
     options = without_secrets(plain | {"mlflow_uri": address(config.mlflow_uri)})
     return Job(
         stage=stage,
@@ -102,6 +104,8 @@ def run_name(options: Mapping[str, Any], data: Data | None, method: str) -> str:
         source, llm = f"student {Path(options['student']['path'] or '').name}", ""
     elif subject == "prompting":
         source = method
+    elif subject == "encoder":
+        return method
     else:
         source = f"dataset {method}{number}" if subject else f"{method}{number}"
     if data is not None:

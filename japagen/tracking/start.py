@@ -63,18 +63,21 @@ def earlier(job: Job, key: str) -> dict[str, float] | None:
 
 
 def baselines(job: Job) -> dict[str, float]:
-    """The newest score of each way of prompting an LLM in the job's experiment, by its name."""
+    """The newest score of each baseline without training in the job's experiment, by its name."""
     if not job.recorded:
         return {}
-    wanted = "tags.stage = 'evaluate' and tags.subject = 'prompting' and metrics.score > -2"
-    wanted = f"{wanted} and attributes.status = 'FINISHED'"
+    wanted = "tags.stage = 'evaluate' and metrics.score > -2 and attributes.status = 'FINISHED'"
 
     def search() -> dict[str, float]:
         client, experiment = connect.connect(job.uri, job.experiment)
         order = ["start_time ASC"]
         found = client.search_runs([experiment], wanted, max_results=1000, order_by=order)
         runs = [(run.data.tags, float(run.data.metrics["score"])) for run in found]
-        return {f"{tags.get('llm', '')} {tags['method']}": score for tags, score in runs}
+        return {
+            f"{tags.get('llm') or tags.get('student', '')} {tags['method']}": score
+            for tags, score in runs
+            if tags.get("subject") in ("prompting", "encoder")
+        }
 
     return attempt(Question(), job.uri, search) or {}
 

@@ -33,6 +33,17 @@ def test_rows_name_llm_and_student_where_there_are_several() -> None:
     assert summary.models(found.labels) == ""
 
 
+def test_the_untrained_encoder_is_a_row_before_the_students_whatever_llm_its_options_name() -> None:
+    store = Store()
+    store.train("jsts", "zero-shot", 0, 0.5)
+    tags = {"stage": "evaluate", "subject": "encoder", "method": "cosine, untrained"}
+    for llm in ("gemma3_270m", "qwen"):
+        params = {"llm": llm, "llm.name": llm, "num_per_label": 16, "shots": 0}
+        store.add("jsts", {**tags, "student": "e5_small_ja"}, {"score": 0.7}, params)
+    found = reported(store)
+    assert list(found.labels.values()) == ["cosine, untrained", "zero-shot"]
+
+
 def test_one_seed_on_two_datasets_is_two_runs() -> None:
     """seeds=[0,1] seed=0 trains seed 1 on the dataset of seed 0, seed=1 on its own."""
     store = Store()

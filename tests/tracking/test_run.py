@@ -670,7 +670,7 @@ def test_logger_option_is_the_only_switch() -> None:
     assert run.id == ""
 
 
-def test_the_baselines_of_a_task_are_its_newest_prompting_scores(folder: Path) -> None:
+def test_the_baselines_of_a_task_are_its_newest_scores_without_training(folder: Path) -> None:
     config = made(EvaluateConfig)
     for score in (0.4, 0.5):
         with tracking.run(config, "evaluate", {}) as run:
@@ -679,6 +679,10 @@ def test_the_baselines_of_a_task_are_its_newest_prompting_scores(folder: Path) -
         run.metrics({"partial/accuracy": 0.9})
     with tracking.run(made(EvaluateConfig, subject="dataset"), "evaluate", {}) as run:
         run.metrics({"score": 0.8})
+    with tracking.run(made(EvaluateConfig, subject="encoder"), "evaluate", {}) as run:
+        run.tags({"student": "e5_small_ja"})
+        run.metrics({"score": 0.7})
     job = job_of(made(TrainConfig), "train")
-    assert tracking.baselines(job) == {"fake prompting 0-shot": 0.5}
+    known = {"fake prompting 0-shot": 0.5, "e5_small_ja cosine, untrained": 0.7}
+    assert tracking.baselines(job) == known
     assert tracking.baselines(replace(job, recorded=False)) == {}
