@@ -1,4 +1,4 @@
-"""Hydra's hooks: a sweep continues after a failed job, and its table and exit code at the end."""
+"""Hydra's callback: a sweep continues after a failed job, ends with a table, and fails if one did."""
 
 from __future__ import annotations
 
