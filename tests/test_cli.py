@@ -12,6 +12,7 @@ import pytest
 from tests.commands import ROOT, start
 
 
+@pytest.mark.slow
 def test_without_a_command_the_commands_are_listed(tmp_path: Path) -> None:
     wrong, asked = (
         start(tmp_path, "-m", "japagen", "gnerate"),

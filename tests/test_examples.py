@@ -58,6 +58,7 @@ def added(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[tuple[str,
     sys.modules.pop(f"{package}.{name}", None)
 
 
+@pytest.mark.slow
 def test_the_example_of_the_page_trains(
     composed: Compose, tmp_path: Path, added: tuple[str, str]
 ) -> None:

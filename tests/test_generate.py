@@ -66,6 +66,7 @@ def test_the_folder_has_manifest_and_card(composed: Compose) -> None:
     assert not list(folder.glob("*.part"))
 
 
+@pytest.mark.slow
 def test_running_again_changes_nothing(composed: Compose) -> None:
     folder = dataset(composed)
     before = {path.name: path.read_bytes() for path in folder.iterdir()}
@@ -73,6 +74,7 @@ def test_running_again_changes_nothing(composed: Compose) -> None:
     assert before == {path.name: path.read_bytes() for path in folder.iterdir()}
 
 
+@pytest.mark.slow
 def test_more_per_label_extends_the_same_dataset(composed: Compose) -> None:
     folder = dataset(composed)
     first = table(folder)
@@ -83,6 +85,7 @@ def test_more_per_label_extends_the_same_dataset(composed: Compose) -> None:
     assert (folder / JOURNAL).read_text(encoding="utf-8").startswith(replies)
 
 
+@pytest.mark.slow
 def test_fewer_per_label_reads_the_first_rows(composed: Compose) -> None:
     dataset(composed)
     config = check(composed("generate", "num_per_label=2"), GenerateConfig)
@@ -242,6 +245,7 @@ def test_load_dataset_opens_the_folder(composed: Compose, tmp_path: Path) -> Non
     assert [names[label] for label in loaded["label"]] == [row["label"] for row in table(folder)]
 
 
+@pytest.mark.slow
 def test_an_allowed_shortfall_is_filled_when_it_is_no_longer_allowed(
     composed: Compose, caplog: pytest.LogCaptureFixture
 ) -> None:
@@ -272,6 +276,7 @@ def test_a_mistake_in_a_gold_file_leaves_a_complete_dataset(
     assert "entailmend" in caplog.text
 
 
+@pytest.mark.slow
 def test_a_changed_gold_file_with_other_shots_is_refused(composed: Compose, tmp_path: Path) -> None:
     gold = tmp_path / "gold.csv"
     rows = [

@@ -22,7 +22,7 @@ GOLDEN = {
     "task=jsts": "fb47bd45b30c1ff7",
     "task=jnli": "7d63f843e5753d1f",
     "task=jcola": "f8a2a960b3f243d4",
-    "task=news": "96f5a8639f6bb07d",
+    "task=news": "fde2a0790784e946",
     "task=covid19": "2ddfa26ec68102f2",
     "task=jnli prompt=knowledge": "58c5c8e50a4476a0",
     "task=jnli prompt.joint=inputs": "52e1aea161ddd1e2",

@@ -75,6 +75,7 @@ def test_a_task_from_outside(folder: Path) -> None:
         notebook.config_of("generate", GenerateConfig, [], options)
 
 
+@pytest.mark.slow
 def test_wrong_options_are_errors_with_a_suggestion(folder: Path) -> None:
     with pytest.raises(UserError, match="did you mean 'jnli'"):
         japagen.generate(task="jnil")
@@ -90,6 +91,7 @@ def test_wrong_options_are_errors_with_a_suggestion(folder: Path) -> None:
         _ = japagen.nothing  # type: ignore[attr-defined]
 
 
+@pytest.mark.slow
 def test_generate_train_and_predict(folder: Path) -> None:
     before = CALL.get()
     dataset = japagen.generate(task="jnli", llm="fake", num_per_label=4, logger="none")

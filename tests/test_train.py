@@ -77,6 +77,7 @@ def test_a_student_learns_is_saved_and_opens_with_transformers(
     assert predictions() == rows
 
 
+@pytest.mark.slow
 def test_regression_predicts_on_the_scale_of_the_task(
     composed: Compose, gold_dir: Path, recorded: dict[str, float]
 ) -> None:
@@ -95,6 +96,7 @@ def test_regression_predicts_on_the_scale_of_the_task(
     assert opened == pytest.approx([row["predicted"] for row in rows], abs=1e-3)
 
 
+@pytest.mark.slow
 def test_without_gold_there_is_no_score(
     composed: Compose,
     monkeypatch: pytest.MonkeyPatch,
@@ -119,6 +121,7 @@ def test_without_gold_there_is_no_score(
     assert "JAPAGEN_DATA" in text
 
 
+@pytest.mark.slow
 def test_a_nan_loss_stops_the_job_with_advice(composed: Compose, gold_dir: Path) -> None:
     with pytest.raises(
         UserError,
@@ -137,6 +140,7 @@ def test_a_nan_loss_stops_the_job_with_advice(composed: Compose, gold_dir: Path)
     assert list(Path("students").iterdir()) == []
 
 
+@pytest.mark.slow
 def test_an_interrupt_is_raised_as_an_interrupt(
     composed: Compose, gold_dir: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -151,6 +155,7 @@ def test_an_interrupt_is_raised_as_an_interrupt(
     assert list(Path("students").iterdir()) == []
 
 
+@pytest.mark.slow
 def test_every_epoch_has_a_different_order(
     composed: Compose, gold_dir: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -177,6 +182,7 @@ def test_every_epoch_has_a_different_order(
     assert orders[0] != orders[1]
 
 
+@pytest.mark.slow
 def test_the_debug_trainer_runs_one_batch_of_everything(composed: Compose, gold_dir: Path) -> None:
     train.run(
         composed(
@@ -236,6 +242,7 @@ def test_seeds_use_the_same_rows_with_different_splits_and_heads(
     assert weights["2"] == next(Path("students").glob("*-seed2-*/model.safetensors")).read_bytes()
 
 
+@pytest.mark.slow
 def test_out_of_memory_is_one_message(
     composed: Compose, gold_dir: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -250,6 +257,7 @@ def test_out_of_memory_is_one_message(
         train.run(composed("train", "task=jcola", "data=gold", f"gold_dir={gold_dir}", *FAST))
 
 
+@pytest.mark.slow
 def test_a_search_can_use_the_validation_score(
     composed: Compose, gold_dir: Path, recorded: dict[str, float]
 ) -> None:
@@ -294,6 +302,7 @@ def test_two_processes_train_one_student(composed: Compose, gold_dir: Path, tmp_
     assert len(tracking.recorded(f"sqlite:///{tmp_path}/m.db")) == 1
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("words", "message"),
     [

@@ -215,22 +215,26 @@ def test_check_names_the_problem_of_a_training(
     assert message in str(caught.value)
 
 
+@pytest.mark.slow
 def test_check_reports_all_problems_at_once(composed: Compose) -> None:
     with pytest.raises(UserError, match="3 problems in the configuration") as caught:
         check(composed("generate", "num_per_label=0", "shots=-1", "max_attempts=0"), GenerateConfig)
     assert str(caught.value).count("\n  - ") == 3
 
 
+@pytest.mark.slow
 def test_a_wrong_type_is_refused_when_composing(composed: Compose) -> None:
     with pytest.raises(ConfigCompositionException):
         composed("generate", "num_per_label=many")
 
 
+@pytest.mark.slow
 def test_a_class_of_a_listed_package_is_allowed(composed: Compose) -> None:
     options = ["llm._target_=mine.engine.Engine", "allowed_targets=[mine]"]
     assert check(composed("generate", *options), GenerateConfig).llm._target_ == options[0][13:]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("text", ["${oc.env:JAPAGEN_PLANTED}", "a ${llm.model}", "${x:1}円"])
 def test_references_in_a_task_are_not_replaced(
     composed: Compose, monkeypatch: pytest.MonkeyPatch, text: str
@@ -243,17 +247,20 @@ def test_references_in_a_task_are_not_replaced(
     assert "planted-value" not in str(caught.value)
 
 
+@pytest.mark.slow
 def test_an_escaped_reference_is_text(composed: Compose) -> None:
     cfg = composed("generate", r'task.wording.system="\${price}円"')
     assert check(cfg, GenerateConfig).task.wording.system == "${price}円"
 
 
+@pytest.mark.slow
 def test_check_leaves_the_composed_config_as_it_is(composed: Compose) -> None:
     cfg = composed("generate", "shots=2")
     assert check(cfg, GenerateConfig).prompt.name == "few_shot"
     assert cfg.prompt.name == "zero_shot"
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("override", "message"),
     [
@@ -275,6 +282,7 @@ def test_options_of_a_student_outside_their_bounds(
     assert message in str(caught.value)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("word", "reason"),
     [

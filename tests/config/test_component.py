@@ -90,6 +90,7 @@ def test_a_required_option_is_named() -> None:
     ]
 
 
+@pytest.mark.slow
 def test_a_new_loss_is_one_module_and_one_yaml(composed: Compose, options: dict[str, Any]) -> None:
     words = [f"loss.{key}={value}" for key, value in options.items()]
     allowed = "allowed_targets=[focal]"

@@ -15,6 +15,7 @@ from japagen.job import sweep
 from tests.conftest import Compose
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("override", "folder"),
     [

@@ -33,6 +33,7 @@ ENTRIES = st.lists(
 OTHERS = b'7-e }x\xff"'  # bytes to replace one with; of numbers, white space, names and texts
 
 
+@pytest.mark.slow
 @given(entries=ENTRIES)
 @example(
     entries=[{"k": 1, "texts": ["一\n二", "\u2028"]}, {"k": 2, "texts": ["犬\ud83d", '\\"\x85']}]

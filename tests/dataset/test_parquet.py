@@ -32,6 +32,7 @@ def same_rows(place: Path, labels: list[Any]) -> int:
     return len(lines)
 
 
+@pytest.mark.slow
 def test_generate_writes_both_and_an_extension_rewrites_both(
     composed: Compose, tmp_path: Path
 ) -> None:

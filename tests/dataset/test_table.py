@@ -26,6 +26,7 @@ def cut(path: Path, rows: int) -> None:
     path.write_bytes(b"".join(path.read_bytes().splitlines(keepends=True)[:rows]))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("damage", ["cut at a row's end", "edited", "gone"])
 def test_a_damaged_table_is_refused_and_made_again(
     composed: Compose, sent: list[llm.Request], damage: str
@@ -47,6 +48,7 @@ def test_a_damaged_table_is_refused_and_made_again(
     assert not sent
 
 
+@pytest.mark.slow
 def test_a_manifest_cut_anywhere_counts_as_unfinished(
     composed: Compose, sent: list[llm.Request], caplog: pytest.LogCaptureFixture
 ) -> None:
@@ -66,6 +68,7 @@ def test_a_manifest_cut_anywhere_counts_as_unfinished(
     assert not sent
 
 
+@pytest.mark.slow
 def test_a_smaller_job_that_waited_does_not_replace_a_larger_dataset(
     composed: Compose, monkeypatch: pytest.MonkeyPatch
 ) -> None:

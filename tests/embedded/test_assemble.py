@@ -146,6 +146,7 @@ def test_a_file_that_is_not_as_it_was_written_is_made_anew(harm: str) -> None:
     assert assemble.llm("fake").read_bytes() == WHOLE
 
 
+@pytest.mark.slow
 @needs_pipe
 def test_what_a_killed_process_leaves_is_never_taken_for_whole(
     fake: assemble.Model, site: Path, start: Start

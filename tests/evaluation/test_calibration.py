@@ -26,6 +26,7 @@ class Biased(fake.Fake):
         return llm.Completion("正しい", "stop", 5, 1, top if request.top else {})
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("calibrate", "accuracy"), [("false", 0.5), ("true", 1.0)])
 def test_calibration_divides_the_answers_by_those_to_empty_texts(
     composed: Compose,

@@ -105,6 +105,7 @@ def test_every_gold_row_is_asked_about_once(
     assert recorded["cost/seconds_per_1000"] > 0
 
 
+@pytest.mark.slow
 def test_a_part_of_gold_has_no_score_and_is_gone_on_from(
     composed: Compose,
     gold_dir: Path,
@@ -130,6 +131,7 @@ def test_a_part_of_gold_has_no_score_and_is_gone_on_from(
     assert all(row in lines(cfg) for row in part)
 
 
+@pytest.mark.slow
 def test_killed_and_gone_on_gives_the_same(
     composed: Compose, gold_dir: Path, sent: list[llm.Request], monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -200,6 +202,7 @@ def test_a_base_model_gets_a_text(
     assert all(request.text and not request.messages for request in sent)
 
 
+@pytest.mark.slow
 def test_answers_that_cannot_be_read_are_wrong_and_counted(
     composed: Compose,
     gold_dir: Path,
@@ -238,6 +241,7 @@ def test_a_regression_answer_is_the_mean_of_the_levels(
     assert "majority/accuracy" not in recorded
 
 
+@pytest.mark.slow
 def test_the_spending_limit_stops_and_keeps(
     composed: Compose, gold_dir: Path, sent: list[llm.Request]
 ) -> None:

@@ -37,6 +37,7 @@ def _own_cache(
 # Real files
 
 
+@pytest.mark.slow
 @real
 @pytest.mark.parametrize(
     ("name", "split", "rows", "first"),
@@ -77,6 +78,7 @@ def test_jnli_says_that_it_reads_the_subset(caplog: pytest.LogCaptureFixture) ->
     )
 
 
+@pytest.mark.slow
 @real
 def test_levels_of_jsts() -> None:
     task = shipped("jsts")

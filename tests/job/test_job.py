@@ -18,6 +18,7 @@ from japagen.job import job
 from tests.commands import ROOT, generate
 
 
+@pytest.mark.slow
 def test_a_user_error_is_one_message_without_traceback(tmp_path: Path) -> None:
     done = generate(tmp_path, "num_per_label=0")
     assert done.returncode == 1

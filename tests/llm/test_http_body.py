@@ -71,6 +71,7 @@ def test_a_reply_without_an_end_is_cut() -> None:
     assert sent < 2**26
 
 
+@pytest.mark.slow
 def test_no_more_memory_is_used_than_the_limit() -> None:
     bomb = gzip.compress(b" " * 2**27)
     assert len(bomb) < 2**18

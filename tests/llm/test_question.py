@@ -89,6 +89,7 @@ def test_a_reply_is_a_label_or_nothing(composed: Compose, reply: str, label: str
     assert question.read(reply, jnli) == label
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("reply", "label"),
     [

@@ -76,6 +76,7 @@ def test_the_error_names_the_fault(name: str, message: str) -> None:
         ask(loopback.url, REQUEST)
 
 
+@pytest.mark.slow
 def test_a_permanent_fault_ends_the_job(
     composed: Compose, quick: list[tuple[int, float | None]]
 ) -> None:
@@ -99,6 +100,7 @@ def test_a_server_that_is_down_at_the_start_is_named(
     assert {retry_after for _, retry_after in quick} == {None}
 
 
+@pytest.mark.slow
 def test_a_server_that_restarts_is_waited_for(
     composed: Compose, quick: list[tuple[int, float | None]]
 ) -> None:
@@ -115,6 +117,7 @@ def test_a_server_that_restarts_is_waited_for(
     assert http_error.DOWN_PAUSE in {retry_after for _, retry_after in quick}
 
 
+@pytest.mark.slow
 def test_a_request_ends_after_the_timeout(
     composed: Compose, quick: list[tuple[int, float | None]]
 ) -> None:
@@ -126,6 +129,7 @@ def test_a_request_ends_after_the_timeout(
     assert len(quick) == 1
 
 
+@pytest.mark.slow
 def test_after_429_no_request_is_sent_before_the_time_is_over(composed: Compose) -> None:
     async def script(
         _loopback: Loopback, n: int, _request: web.Request
@@ -277,6 +281,7 @@ def test_half_a_reply_is_no_example(composed: Compose, finish: str | None) -> No
     assert not [e for e in examples if "走って" in e.texts[0] and not e.texts[0].endswith("。")]
 
 
+@pytest.mark.slow
 def test_a_refused_question_is_an_unparsed_answer(composed: Compose) -> None:
     """A cut answer, too: its first digit may be that of another answer."""
 
@@ -329,6 +334,7 @@ def test_the_spending_limit_holds_without_token_counts(composed: Compose) -> Non
         make(composed, loopback.url, *prices)
 
 
+@pytest.mark.slow
 def test_a_server_that_loads_its_model_is_waited_for(
     composed: Compose, quick: list[tuple[int, float | None]], caplog: pytest.LogCaptureFixture
 ) -> None:
@@ -340,6 +346,7 @@ def test_a_server_that_loads_its_model_is_waited_for(
     assert "a request waits 60 min at most" in caplog.text
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("status", "message"),
     [

@@ -72,6 +72,7 @@ def served(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[list[str
     engine_cache.CACHE.close()
 
 
+@pytest.mark.slow
 def test_the_next_job_uses_the_running_server(
     composed: Compose, served: list[str], tmp_path: Path
 ) -> None:
@@ -159,6 +160,7 @@ def wait_until(condition: Callable[[], bool]) -> None:
         time.sleep(0.05)
 
 
+@pytest.mark.slow
 def test_no_token_is_in_the_log_line_or_among_the_arguments(
     served: list[str], caplog: pytest.LogCaptureFixture
 ) -> None:

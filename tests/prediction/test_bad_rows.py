@@ -113,6 +113,7 @@ def test_one_bad_text_of_a_pair(tmp_path: Path) -> None:
     check(tmp_path / "o.jsonl", ["'sentence2' is empty", ""])
 
 
+@pytest.mark.slow
 def test_a_quotation_mark_that_never_ends_costs_one_row(tmp_path: Path, student: Path) -> None:
     lines = ["id,text", "1,犬", '2,"猫', *(f"{number},鳥" for number in range(3, 60_000))]
     (tmp_path / "in.csv").write_text("\n".join(lines), encoding="utf-8")

@@ -240,6 +240,7 @@ def test_an_answer_that_is_no_number_is_a_bad_row(tmp_path: Path) -> None:
         assert row["error"] == "the student's output is not a number"
 
 
+@pytest.mark.slow
 def test_the_command_is_reached(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
     from tests.commands import start
 

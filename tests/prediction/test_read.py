@@ -44,6 +44,7 @@ def peak(source: Source, allocated: Callable[[], int]) -> int:
     return most
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("form", ["jsonl", "csv", "tsv"])
 def test_text_is_read_in_chunks(tmp_path: Path, form: str) -> None:
     peaks = []
@@ -58,6 +59,7 @@ def test_text_is_read_in_chunks(tmp_path: Path, form: str) -> None:
     assert peaks[1] < tmp_path.joinpath(f"6000.{form}").stat().st_size / 4
 
 
+@pytest.mark.slow
 def test_parquet_is_read_in_chunks(tmp_path: Path) -> None:
     peaks = []
     for groups in (2, 20):

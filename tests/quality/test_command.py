@@ -31,6 +31,7 @@ def texts(monkeypatch: pytest.MonkeyPatch) -> dict[str, str]:
     return found
 
 
+@pytest.mark.slow
 def test_a_generation_ends_with_the_cheap_part(
     composed: Compose,
     recorded: dict[str, float],
@@ -50,6 +51,7 @@ def test_a_generation_ends_with_the_cheap_part(
     assert not page.exists()  # nothing was generated
 
 
+@pytest.mark.slow
 def test_without_gold_the_rest_is_measured(
     composed: Compose, recorded: dict[str, float], capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -92,6 +92,7 @@ def test_flipped_labels_are_found() -> None:
     assert 0.12 < doubts.shares()["issues"] < 0.25
 
 
+@pytest.mark.slow
 def test_classifiers_see_shortcuts_and_distance() -> None:
     rows = plant.with_word(plant.pairs(120, 1), "same", "要するに、")
     found = Measured(Data(plant.PAIRS, rows, plant.pairs(120, 0)))

@@ -74,6 +74,7 @@ def test_from_a_store_to_the_files(
     assert "--out" in capsys.readouterr().err
 
 
+@pytest.mark.slow
 def test_help_loads_nothing_heavy() -> None:
     code = (
         "import sys; from japagen.report import __main__ as report; report.parser()\n"

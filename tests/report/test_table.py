@@ -100,6 +100,7 @@ def test_a_method_below_the_majority_class_is_never_best() -> None:
     assert page.html(found, "").count("°</span>") == 2
 
 
+@pytest.mark.slow
 def test_a_reference_row_is_what_all_are_compared_with(full: summary.Summary) -> None:
     store = Store()
     fill(store)

@@ -20,6 +20,7 @@ KEY = "秘密-s3cret"
 BODY = b'{"texts": ["a"]}'
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("task", [ONE, LEVELS])
 def test_the_answers_are_those_of_the_predictor(tmp_path: Path, task: Task) -> None:
     predictor = Predictor(saved(tmp_path / "s", task), "torch")
@@ -160,6 +161,7 @@ def test_without_a_key_none_is_needed() -> None:
     assert serving(lambda client: client.ask("犬"), Fake()).status == 200
 
 
+@pytest.mark.slow
 def test_the_event_loop_is_free_while_the_model_runs() -> None:
     async def session(client: Client) -> int:
         asking = asyncio.create_task(client.ask("犬"))

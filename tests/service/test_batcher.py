@@ -147,6 +147,7 @@ def test_beyond_the_queue_requests_get_503_and_later_200() -> None:
     assert list(map(predicted, others)) == [["running"], ["a", "b"], ["a", "b"], ["y"]]
 
 
+@pytest.mark.slow
 def test_a_request_that_the_end_of_the_service_cancels_is_answered() -> None:
     async def session(client: Client) -> list[Answer]:
         asking = [asyncio.create_task(client.ask("a")) for _ in range(3)]

@@ -44,6 +44,7 @@ def needs(name: str) -> Any:
     return pytest.param(name, marks=[*marks, skip])
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", [needs(name) for name in exports.PACKAGES])
 @pytest.mark.parametrize("task", [PAIR, LEVELS], ids=["labels", "levels"])
 def test_an_export_gives_the_students_answers(tmp_path: Path, name: str, task: Task) -> None:
@@ -63,6 +64,7 @@ def test_an_export_gives_the_students_answers(tmp_path: Path, name: str, task: T
     assert backend.available(folder) == [*dict.fromkeys(["torch", name])]
 
 
+@pytest.mark.slow
 @pytest.mark.skipif("onnx" not in HERE, reason="needs onnx and onnxruntime")
 @pytest.mark.parametrize("name", ["onnx", "onnx_int8"])
 def test_rows_that_fill_all_positions_are_exported(tmp_path: Path, name: str) -> None:
@@ -80,6 +82,7 @@ def test_rows_that_fill_all_positions_are_exported(tmp_path: Path, name: str) ->
     assert made.problem == ""
 
 
+@pytest.mark.slow
 @pytest.mark.skipif("onnx" not in HERE, reason="needs onnx and onnxruntime")
 def test_attention_is_fused(tmp_path: Path) -> None:
     import onnx as format
@@ -222,6 +225,7 @@ def test_the_embedding_has_a_scale_for_each_row() -> None:
     assert np.abs(bits[1:] * scales[1:] - table[1:]).max() < 0.02
 
 
+@pytest.mark.slow
 @pytest.mark.skipif("onnx" not in HERE, reason="needs onnx and onnxruntime")
 def test_the_last_layer_and_the_head_keep_their_bits(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch

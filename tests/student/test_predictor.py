@@ -90,6 +90,7 @@ def test_threads_are_those_that_are_allowed(monkeypatch: pytest.MonkeyPatch) -> 
     assert backend.cores() >= 1
 
 
+@pytest.mark.slow
 def test_an_export_starts_without_torch_and_transformers(tmp_path: Path) -> None:
     pytest.importorskip("onnxruntime")
     pytest.importorskip("onnx")

@@ -37,6 +37,7 @@ def test_the_tiny_tokenizer_knows_japanese_and_ascii_characters() -> None:
     assert tokenizer("😀")["input_ids"] == [2, 1, 3]
 
 
+@pytest.mark.slow
 def test_the_head_follows_the_task(composed: Compose) -> None:
     news = config(composed, "task=news")
     model, *_ = pretrained.load(news.student, news.task)
@@ -48,6 +49,7 @@ def test_the_head_follows_the_task(composed: Compose) -> None:
     assert head.last_layer(model).out_features == 1
 
 
+@pytest.mark.slow
 def test_the_same_seed_gives_the_same_tiny_student(composed: Compose) -> None:
     weights = []
     for seed in (1, 1, 2):
@@ -58,6 +60,7 @@ def test_the_same_seed_gives_the_same_tiny_student(composed: Compose) -> None:
     assert not torch.equal(weights[0], weights[2])
 
 
+@pytest.mark.slow
 def test_dropout_is_the_models_own_unless_given(composed: Compose) -> None:
     model, *_ = pretrained.load(
         config(composed, "task=jcola").student, config(composed, "task=jcola").task

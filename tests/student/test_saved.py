@@ -115,6 +115,7 @@ def test_a_students_run_leads_to_its_folder(
         evaluate.run(composed("evaluate", *words, "subject=student", f"student.path={'0' * 32}"))
 
 
+@pytest.mark.slow
 def test_what_is_wrong_with_a_student_is_named(
     composed: Compose, gold_dir: Path, tmp_path: Path
 ) -> None:

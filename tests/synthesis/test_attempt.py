@@ -147,6 +147,7 @@ def test_parse_joint(reply: str, texts: list[str] | None) -> None:
     assert parse(reply, ["a", "b"]) == texts
 
 
+@pytest.mark.slow
 def test_the_spending_limit_stops_and_can_be_raised(composed: Compose) -> None:
     prices = ["llm.price_prompt=1000", "llm.price_completion=2000"]
     with pytest.raises(
@@ -163,6 +164,7 @@ def test_the_spending_limit_stops_and_can_be_raised(composed: Compose) -> None:
     )
 
 
+@pytest.mark.slow
 def test_an_estimate_is_a_sample_from_which_the_job_goes_on(
     composed: Compose, sent: list[llm.Request], capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -258,6 +260,7 @@ def test_a_faulty_prompt_file_is_named(
         check(composed("generate", "prompt=japagen_json", f"prompt.path={path}"), GenerateConfig)
 
 
+@pytest.mark.slow
 def test_an_absent_or_torn_prompt_file_is_named(composed: Compose, tmp_path: Path) -> None:
     with pytest.raises(UserError, match="there is no such file"):
         check(composed("generate", "prompt=japagen_json", "prompt.path=no.json"), GenerateConfig)

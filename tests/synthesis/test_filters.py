@@ -106,6 +106,7 @@ def test_every_filter_recovers_the_true_labels(composed: Compose, rule: str) -> 
     assert manifest["verify_tokens"] > 0
 
 
+@pytest.mark.slow
 def test_relabelled_uses_what_verified_throws_away(composed: Compose) -> None:
     _, verified = made(composed, "filter=verified")
     _, relabelled = made(composed, "filter=relabelled")
@@ -123,6 +124,7 @@ def test_soft_keeps_the_distribution_in_the_order_of_the_labels(composed: Compos
         assert row["probabilities"] == pytest.approx(expected, abs=1e-5)
 
 
+@pytest.mark.slow
 def test_calibration_divides_out_a_preferred_label(composed: Compose, writer: type[Writer]) -> None:
     """The LLM gives one label to 99 % of empty texts, so no text can change its answer."""
     writer.prior = 0.99
@@ -135,6 +137,7 @@ def test_calibration_divides_out_a_preferred_label(composed: Compose, writer: ty
     assert manifest["prior"] == pytest.approx([0.01, 0.99], abs=1e-3)
 
 
+@pytest.mark.slow
 def test_a_label_that_is_never_confirmed_stops_early_and_resumes(
     composed: Compose, writer: type[Writer]
 ) -> None:
@@ -149,6 +152,7 @@ def test_a_label_that_is_never_confirmed_stops_early_and_resumes(
     assert {example.label for example in examples} == {"acceptable"}
 
 
+@pytest.mark.slow
 def test_min_probability_rejects_what_the_llm_is_not_sure_of(
     composed: Compose, writer: type[Writer]
 ) -> None:
@@ -169,6 +173,7 @@ def gold_dir(tmp_path: Any) -> str:
     return f"gold_dir={tmp_path / 'gold'}"
 
 
+@pytest.mark.slow
 def test_auto_verifies_with_a_reliable_llm_alone(
     composed: Compose, gold_dir: str, writer: type[Writer]
 ) -> None:
@@ -194,6 +199,7 @@ def test_auto_without_gold_falls_back_with_a_warning(
     assert "falls back to filter=none" in caplog.text
 
 
+@pytest.mark.slow
 def test_auto_without_gold_for_its_shots_falls_back_and_stays_so(
     composed: Compose, tmp_path: Any, gold_dir: str
 ) -> None:
@@ -206,6 +212,7 @@ def test_auto_without_gold_for_its_shots_falls_back_and_stays_so(
     assert "confusion" not in manifest
 
 
+@pytest.mark.slow
 def test_auto_measures_when_gold_arrives_before_the_first_reply(
     composed: Compose, tmp_path: Any, gold_dir: str, writer: type[Writer]
 ) -> None:
@@ -226,6 +233,7 @@ def test_auto_measures_when_gold_arrives_before_the_first_reply(
     assert manifest["reliability"]["trusted"]
 
 
+@pytest.mark.slow
 def test_auto_resumes_without_the_gold_rows_it_was_measured_on(
     composed: Compose, tmp_path: Any, gold_dir: str
 ) -> None:
@@ -262,6 +270,7 @@ def test_what_measuring_the_verifier_costs_is_counted(composed: Compose, gold_di
     assert manifest["cost"] == of_replies + 138
 
 
+@pytest.mark.slow
 def test_the_cost_of_measuring_is_kept_and_limited(composed: Compose, gold_dir: str) -> None:
     words = ["filter=verified", "filter.dev_rows=10", "llm.price_prompt=1e6", gold_dir]
     for limit in (20, 40):  # 5 US dollars for each question
@@ -272,6 +281,7 @@ def test_the_cost_of_measuring_is_kept_and_limited(composed: Compose, gold_dir: 
     assert json.loads(journal[-1]) == {"measuring_tokens": [40, 8]}
 
 
+@pytest.mark.slow
 def test_verification_shots_that_have_changed_are_refused(
     composed: Compose, tmp_path: Any, gold_dir: str
 ) -> None:
@@ -282,6 +292,7 @@ def test_verification_shots_that_have_changed_are_refused(
         made(composed, "filter=verified", "filter.shots=2", gold_dir, "num_per_label=25")
 
 
+@pytest.mark.slow
 def test_a_tolerated_level_counts_as_confirmed(
     composed: Compose, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -305,6 +316,7 @@ def test_a_tolerated_level_counts_as_confirmed(
     assert manifest["verified"]["5"] == 0.0
 
 
+@pytest.mark.slow
 def test_a_tolerance_does_not_make_a_constant_answer_reliable(
     composed: Compose, tmp_path: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -332,6 +344,7 @@ def test_the_missing_examples_of_a_label_say_what_became_of_its_replies(
         made(composed, "filter=relabelled", "filter.min_confirmed=0", "max_attempts=2")
 
 
+@pytest.mark.slow
 def test_an_estimate_leaves_out_the_time_to_measure_the_verifier(
     composed: Compose, gold_dir: str, writer: type[Writer], capsys: pytest.CaptureFixture[str]
 ) -> None:

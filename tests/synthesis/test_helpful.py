@@ -66,6 +66,7 @@ def generated(composed: Compose, *words: str) -> Path:
     return identity.of(check(cfg, GenerateConfig)).folder
 
 
+@pytest.mark.slow
 def test_the_second_round_shows_rows_of_the_first(
     composed: Compose, sent: list[llm.Request], placed: list[int]
 ) -> None:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections import Counter
 
+import pytest
+
 from japagen.config.check import check
 from japagen.config.schema import GenerateConfig
 from japagen.dataset import identity
@@ -35,6 +37,7 @@ def test_a_label_with_values_of_its_own_uses_each_equally_often(composed: Compos
     assert all(value in given for value in ("枕", "売店"))
 
 
+@pytest.mark.slow
 def test_values_of_labels_name_another_dataset_and_no_values_the_same(composed: Compose) -> None:
     plain = made(composed).dataset.fingerprint
     assert made(composed, "+task.knowledge.label_values={}").dataset.fingerprint == plain

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -76,6 +77,7 @@ def test_without_knowledge_no_slot_is_left(task: Task, slot: str) -> None:
             assert not any("{" in text for text in [*asked, prompt.system(task)])
 
 
+@pytest.mark.slow
 @given(tasks(), st.data())
 @QUICK
 def test_every_text_of_the_shots_is_in_the_prompt(task: Task, data: st.DataObject) -> None:

@@ -92,6 +92,7 @@ def test_each_request_has_its_own_seed_and_examples(composed: Compose) -> None:
     assert proposal.request(base, 0).text.endswith("回答：")
 
 
+@pytest.mark.slow
 def test_the_values_are_kept_in_a_file_and_used(
     composed: Compose, listed: list[str], sent: list[llm.Request]
 ) -> None:
@@ -108,6 +109,7 @@ def test_the_values_are_kept_in_a_file_and_used(
     assert (folder / TABLE).read_bytes() == before
 
 
+@pytest.mark.slow
 def test_only_stops_so_that_a_person_can_edit(
     composed: Compose, listed: list[str], capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -120,6 +122,7 @@ def test_only_stops_so_that_a_person_can_edit(
     assert manifest["knowledge"]["values"] == ["枕", "湯船"]
 
 
+@pytest.mark.slow
 def test_values_edited_after_rows_were_written_are_never_mixed(
     composed: Compose, listed: list[str]
 ) -> None:

@@ -66,6 +66,7 @@ def test_blocks_end_a_quarter_apart() -> None:
     assert candidates(Select(), 33) == 33
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ["confident", "diverse", "balanced"])
 def test_n_rows_per_label_are_kept_and_counted(composed: Compose, hashed: None, name: str) -> None:
     words = [f"select={name}", "prompt=knowledge", "num_per_label=11"]
@@ -85,6 +86,7 @@ def test_n_rows_per_label_are_kept_and_counted(composed: Compose, hashed: None, 
     assert len(read(identity.of(check(composed("generate", *TASK, *words), GenerateConfig)))) == 22
 
 
+@pytest.mark.slow
 def test_a_larger_number_extends_a_selection_and_uses_what_was_drawn(
     composed: Compose, hashed: None
 ) -> None:
@@ -104,6 +106,7 @@ def test_a_larger_number_extends_a_selection_and_uses_what_was_drawn(
     assert (first / TABLE).read_bytes() == large, "the same rows as if asked for at once"
 
 
+@pytest.mark.slow
 def test_a_selection_of_the_journal_is_used_again(composed: Compose, hashed: None) -> None:
     folder = generated(composed, "select=diverse", "num_per_label=10")
     whole = (folder / TABLE).read_bytes()
@@ -120,6 +123,7 @@ def test_a_selection_of_the_journal_is_used_again(composed: Compose, hashed: Non
     assert (folder / TABLE).read_bytes() != whole, "killed after the selection: it stays"
 
 
+@pytest.mark.slow
 def test_a_selection_that_lacks_rows_is_made_again(composed: Compose) -> None:
     words = ["select=balanced", "prompt=knowledge", "num_per_label=10"]
     poor = ["llm.engine.malformed_rate=0.5", "max_attempts=1"]
@@ -139,6 +143,7 @@ def test_candidates_that_are_missing_are_no_missing_rows(composed: Compose) -> N
     assert (manifest["missing"], len(rows(folder))) == ({}, 20)
 
 
+@pytest.mark.slow
 def test_select_none_is_no_part_of_the_identity(composed: Compose) -> None:
     plain = identity.of(check(composed("generate", *TASK), GenerateConfig))
     diverse = identity.of(check(composed("generate", *TASK, "select=diverse"), GenerateConfig))

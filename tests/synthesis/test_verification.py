@@ -39,6 +39,7 @@ def saved(folder: Path, task: Task, biases: Sequence[float], prefix: str = "") -
     return str(folder)
 
 
+@pytest.mark.slow
 def test_a_student_verifies_and_its_probabilities_are_kept(
     composed: Compose, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -69,6 +70,7 @@ def test_a_student_verifies_and_its_probabilities_are_kept(
     assert not list(identity.of(config).folder.glob("*.part"))
 
 
+@pytest.mark.slow
 def test_an_interrupted_verification_ends_with_the_same_bytes(
     composed: Compose, tmp_path: Path
 ) -> None:
@@ -105,6 +107,7 @@ def test_without_verification_there_is_no_soft_file_and_no_other_name(composed: 
     assert "verified" not in (table.read_manifest(identity.of(config).folder) or {})
 
 
+@pytest.mark.slow
 def test_a_student_that_cannot_judge_is_named(composed: Compose, tmp_path: Path) -> None:
     with pytest.raises(
         UserError, match=r"filter\.student=.*/none is no folder that train\.py saved"

@@ -66,6 +66,7 @@ def rows(folder: Path) -> list[dict[str, str]]:
     return [json.loads(line) for line in (folder / TABLE).read_text(encoding="utf-8").splitlines()]
 
 
+@pytest.mark.slow
 def test_each_llm_writes_its_share_and_only_one_is_loaded(
     composed: Compose, opened: list[str]
 ) -> None:
@@ -88,6 +89,7 @@ def config(composed: Compose, *words: str) -> GenerateConfig:
     return check(composed("generate", *TWO, *words), GenerateConfig)
 
 
+@pytest.mark.slow
 def test_a_resumed_job_ends_with_the_same_rows(composed: Compose, opened: list[str]) -> None:
     folder = generated(composed, "num_per_label=6")
     whole, lines = (folder / TABLE).read_bytes(), (folder / JOURNAL).read_bytes().splitlines(True)
@@ -102,6 +104,7 @@ def test_an_estimate_asks_every_llm(composed: Compose, opened: list[str]) -> Non
     assert {sign[1:] for sign in opened} == {"fake", "other"}
 
 
+@pytest.mark.slow
 def test_the_writers_are_part_of_the_identity(composed: Compose) -> None:
     one, two = (
         identity.of(config(composed, *words))

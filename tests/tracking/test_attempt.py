@@ -90,6 +90,7 @@ def test_a_server_that_never_completes_an_answer_costs_seconds(
     assert all('"score", 0.5' in file.read_text(encoding="utf-8") for file in files)
 
 
+@pytest.mark.slow
 def test_a_server_that_was_silent_gets_less_time_until_it_answers() -> None:
     uri = "http://host"
     with pytest.raises(TimeoutError, match=r"http://host within 0\.6 s"):
@@ -110,6 +111,7 @@ def test_an_error_is_raised_where_the_result_is_awaited() -> None:
             within(uri, fail)
 
 
+@pytest.mark.slow
 def test_a_failure_is_one_warning_without_secrets(caplog: pytest.LogCaptureFixture) -> None:
     def fail() -> None:
         raise OSError("cannot reach http://me:hush@host?sig=hush [SQL: select 1]")

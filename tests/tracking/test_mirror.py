@@ -56,6 +56,7 @@ def events(place: Path) -> Any:
     return EventAccumulator(str(place)).Reload()
 
 
+@pytest.mark.slow
 def test_tensorboard_reads_curves_scores_settings_texts_and_pictures(folder: Path) -> None:
     run = record(config("tensorboard"))
     assert run.id == ""  # MLflow has none

@@ -62,6 +62,7 @@ def test_no_store_is_created_at_the_end_of_a_sweep(folder: Path) -> None:
     assert not Path("none.db").exists()
 
 
+@pytest.mark.slow
 def test_the_name_of_a_sweep_has_no_secrets(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     name = "generate sweep · +llm.engine.headers={Authorization: Bearer hush}"
     sweep.write(folder / sweep.HEAD, head(name=name))

@@ -220,6 +220,7 @@ def test_an_error_ends_the_run_and_is_raised_again(
     assert "raise error" in (artifacts(folder, run) / "error.txt").read_text(encoding="utf-8")
 
 
+@pytest.mark.slow
 def test_without_logger_nothing_is_imported_or_written(tmp_path: Path) -> None:
     code = """
 import sys
@@ -346,6 +347,7 @@ def test_labels_stay_different_metrics(folder: Path) -> None:
     assert sorted(stored(config, run).data.metrics.values()) == list(range(len(labels)))
 
 
+@pytest.mark.slow
 def test_more_items_than_mlflow_takes_at_once(folder: Path) -> None:
     config = made()
     with tracking.run(config, "generate", {}) as run:
@@ -413,6 +415,7 @@ def test_long_values_are_cut() -> None:
     assert found.data.tags["long"] == "長" * 5000
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("folder")
 def test_latest_is_the_newest_finished_run() -> None:
     config = made()
@@ -525,6 +528,7 @@ def test_few_gold_rows_are_a_method_of_their_number() -> None:
     assert tracking.job_of(config, "train").method == "few gold 10"
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("folder")
 @pytest.mark.parametrize(
     "text", ['token="abc"', 'Password: "x"', "cookie: a=b", 'https://a.b/?key="x"', "\ud800"]
@@ -540,6 +544,7 @@ def test_rows_stay_json_when_a_text_looks_like_a_secret(folder: Path, text: str)
     assert "abc" not in written
 
 
+@pytest.mark.slow
 def test_gold_training_is_not_grouped_by_llm() -> None:
     config = made(TrainConfig, data=Data(name="gold"))
     with tracking.run(config, "train", {}) as run:
@@ -670,6 +675,7 @@ def test_logger_option_is_the_only_switch() -> None:
     assert run.id == ""
 
 
+@pytest.mark.slow
 def test_the_baselines_of_a_task_are_its_newest_scores_without_training(folder: Path) -> None:
     config = made(EvaluateConfig)
     for score in (0.4, 0.5):

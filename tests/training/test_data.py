@@ -34,6 +34,7 @@ def test_a_batch_is_padded_to_its_own_longest_row(make: Make) -> None:
     assert batches[0]["target"].tolist() == [1, 0, 1, 0, 1, 0, 1, 0]
 
 
+@pytest.mark.slow
 def test_the_weight_of_a_row_is_that_of_its_source(make: Make) -> None:
     training = make("data=mixed", "data.gold_weight=3")
     train = [
@@ -65,6 +66,7 @@ def test_gold_rows_come_last_wherever_they_are_in_the_table(make: Make) -> None:
     assert sources == [{"synthetic"}] * 5 + [{"gold"}] * 5
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("unknown", [0, 1])
 def test_more_than_a_hundredth_of_unknown_tokens_is_a_warning(
     make: Make, caplog: pytest.LogCaptureFixture, unknown: int
@@ -77,6 +79,7 @@ def test_more_than_a_hundredth_of_unknown_tokens_is_a_warning(
     assert ("are unknown to the tokenizer of tiny" in caplog.text) == bool(unknown)
 
 
+@pytest.mark.slow
 def test_rows_of_unknown_tokens_alone_are_refused(make: Make) -> None:
     labels = make().task.labels
     rows = [Example(str(n), ("ᚠᚢᚦ" * 5,), labels[n % 2]) for n in range(20)]

@@ -123,6 +123,7 @@ def test_the_limit_is_of_training_rows_and_for_classification() -> None:
     assert not few_rows.applies(50, few, scores)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("key", "value"), [("rows", -1), ("rate", 0), ("max_epochs", 0), ("min_steps", -5)]
 )

@@ -7,6 +7,7 @@ from japagen.training.identity import fingerprint, name
 from tests.training.toy_rows import Make
 
 
+@pytest.mark.slow
 def test_the_name_changes_with_whatever_changes_the_student(make: Make) -> None:
     overrides = [
         "student.learning_rate=0.5",
@@ -37,6 +38,7 @@ def test_the_name_says_where_the_rows_come_from(make: Make, options: list[str], 
     assert name(make(*options)).startswith(start)
 
 
+@pytest.mark.slow
 def test_the_order_of_a_mixture_changes_the_name(make: Make) -> None:
     assert name(make("data=mixed")) != name(make("data=mixed", "data.order=synthetic_first"))
 

@@ -50,6 +50,7 @@ def test_labels_are_read_with_their_probability(composed: Compose) -> None:
     assert rows[1]["probability"] == pytest.approx(0.5761, abs=1e-4)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("ids", [{5, 6, 8}, {5, 6, 7, 8}])
 def test_a_checkpoint_of_other_tokens_is_refused(composed: Compose, ids: set[int]) -> None:
     one, other, same = (module(config(composed, "task=jcola")) for _ in range(3))
@@ -60,6 +61,7 @@ def test_a_checkpoint_of_other_tokens_is_refused(composed: Compose, ids: set[int
         other.on_load_checkpoint({"state_dict": one.state_dict()})
 
 
+@pytest.mark.slow
 def test_the_best_validation_score_is_resumed(composed: Compose) -> None:
     one, other = (module(config(composed, "task=jcola")) for _ in range(2))
     one.best, checkpoint = (0.4, 0.5), {"state_dict": one.state_dict()}

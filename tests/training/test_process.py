@@ -62,6 +62,7 @@ def test_a_trainer_for_one_device_reads_no_cluster_variables(
     assert (trainer.world_size, trainer.global_rank, trainer.is_global_zero) == (1, 0, True)
 
 
+@pytest.mark.slow
 def test_a_training_in_a_slurm_step_saves_and_prints(
     composed: Compose,
     gold_dir: Path,

@@ -12,6 +12,7 @@ from japagen.training import data, split
 from tests.training.toy_rows import BOTH, Make, Pools, ids, named, rows
 
 
+@pytest.mark.slow
 def test_valid_is_a_share_of_every_label_and_apart_from_train(make: Make, pools: Pools) -> None:
     pools |= {
         "train": rows({"acceptable": 60, "unacceptable": 20}),
@@ -28,6 +29,7 @@ def test_valid_is_a_share_of_every_label_and_apart_from_train(make: Make, pools:
     assert split.read(make()) == parts
 
 
+@pytest.mark.slow
 def test_a_limit_takes_a_part_of_the_test_rows_by_seed(make: Make, pools: Pools) -> None:
     pools |= {"train": rows(BOTH), "test": named("test", {"acceptable": 30})}
     parts = split.read(make("data.test_limit=10"))
@@ -54,6 +56,7 @@ def test_gold_training_without_gold_is_an_error(make: Make, pools: Pools) -> Non
         split.read(make("data=gold"))
 
 
+@pytest.mark.slow
 def test_an_absent_label_is_named(make: Make, pools: Pools) -> None:
     pools |= {"train": rows({"acceptable": 40}), "test": named("test", {"acceptable": 3})}
     with pytest.raises(
@@ -76,6 +79,7 @@ def test_too_few_rows_are_an_error(make: Make, pools: Pools) -> None:
         split.read(make())
 
 
+@pytest.mark.slow
 def test_num_per_label_draws_rows_of_each_label(make: Make, pools: Pools) -> None:
     pools |= {
         "train": rows({"acceptable": 60, "unacceptable": 20}),
@@ -95,6 +99,7 @@ def test_scores_are_split_by_their_nearest_level(make: Make) -> None:
     assert data.targets(examples[:3], training.task) == [0.0, 0.1, 0.2]
 
 
+@pytest.mark.slow
 def test_few_gold_has_the_rows_that_a_prompt_would_show(make: Make, pools: Pools) -> None:
     pools |= {"train": rows(BOTH), "test": named("test", BOTH)}
     found = []
@@ -112,6 +117,7 @@ def test_few_gold_has_the_rows_that_a_prompt_would_show(make: Make, pools: Pools
         split.read(make("data=few_gold", "data.shots=41"))
 
 
+@pytest.mark.slow
 def test_few_shots_are_all_trained_on_and_more_leave_some_for_validation(
     make: Make, pools: Pools, caplog: pytest.LogCaptureFixture
 ) -> None:
@@ -148,6 +154,7 @@ def test_each_row_of_a_mixture_says_its_source(
     assert all(row.id.startswith(row.source) for row in [*parts.train, *parts.valid])
 
 
+@pytest.mark.slow
 def test_validation_is_on_gold_if_gold_comes_last_and_is_enough(make: Make, pools: Pools) -> None:
     last = "data.order=synthetic_first"
     assert {row.source for row in mixture(make, pools, last).valid} == {"gold"}
@@ -155,6 +162,7 @@ def test_validation_is_on_gold_if_gold_comes_last_and_is_enough(make: Make, pool
     assert {row.source for row in few.valid} == {"synthetic"}
 
 
+@pytest.mark.slow
 def test_a_smaller_fraction_is_a_part_of_a_larger(make: Make, pools: Pools) -> None:
     pools |= {"train": rows(BOTH), "test": named("test", BOTH)}
     shares = (0.01, 0.25, 0.5, 1.0)
@@ -165,6 +173,7 @@ def test_a_smaller_fraction_is_a_part_of_a_larger(make: Make, pools: Pools) -> N
         assert ids(smaller.train) < ids(larger.train)
 
 
+@pytest.mark.slow
 def test_rows_of_the_test_set_are_not_trained_on(
     make: Make, pools: Pools, caplog: pytest.LogCaptureFixture
 ) -> None:

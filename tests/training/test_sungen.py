@@ -84,6 +84,7 @@ def test_agreement_is_the_product_of_two_gradients(config: TrainConfig) -> None:
     assert module.training
 
 
+@pytest.mark.slow
 def test_rows_with_a_wrong_label_come_to_weigh_less(config: TrainConfig) -> None:
     # A third of the training rows and a third of the valid rows are wrong.
     module, table = made(config, rows(60, 20, 0), rows(30, 10, 1))
@@ -114,6 +115,7 @@ def test_a_training_that_goes_on_has_its_weights(config: TrainConfig) -> None:
     assert callback.state_dict()["weights"].tolist() == [0.25] * 9
 
 
+@pytest.mark.slow
 def test_only_sungen_reweights(config: TrainConfig, composed: Compose) -> None:
     assert [
         type(callback)

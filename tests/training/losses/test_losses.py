@@ -144,6 +144,7 @@ def accuracy(loss: RowLoss) -> float:
     return float((model(features[600:]).argmax(1) == clean[600:]).float().mean())
 
 
+@pytest.mark.slow
 def test_robust_losses_beat_cross_entropy_on_wrong_labels() -> None:
     plain = accuracy(CrossEntropy("cross_entropy"))
     for loss in (GeneralizedCE("generalized_ce"), SymmetricCE("symmetric_ce")):

@@ -19,6 +19,7 @@ def test_every_class_of_conf_data_is_a_source() -> None:
         assert set(cls.sources) <= {"synthetic", "gold"}, name
 
 
+@pytest.mark.slow
 def test_a_dataset_that_cannot_be_made_without_gold_says_so(make: Make) -> None:
     with pytest.raises(UserError, match="Make it with:") as plain:
         synthetic.read(make().origin)
@@ -35,6 +36,7 @@ def test_a_mixture_weighs_gold_rows_and_can_use_them_last() -> None:
     assert later.gold_after() == 0.25
 
 
+@pytest.mark.slow
 def test_a_description_names_folder_and_shots(make: Make) -> None:
     training = make("data=mixed", "data.shots=7")
     text = training.data.describe(training.dataset)
