@@ -37,27 +37,44 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class SyntheticDataset:
-    """A dataset on disk. `path`: its folder; `manifest`: counts, rejections, tokens, versions."""
+    """A dataset on disk. `path`: its folder; `manifest`: counts, rejections, tokens, versions.
+
+    `num_per_label`: the rows of each label that were asked for. The folder, and so the manifest,
+    may have more, from an earlier call.
+    """
 
     path: Path
     manifest: Mapping[str, Any] = field(repr=False)
+    num_per_label: int
 
     def __len__(self) -> int:
-        """Return the number of rows."""
-        return int(self.manifest["accepted"])
+        """Return the number of rows that were asked for and are there."""
+        return len(self.rows())
+
+    def rows(self) -> list[dict[str, Any]]:
+        """Return the rows as they are in train.jsonl."""
+        with (self.path / "train.jsonl").open(encoding="utf-8") as lines:
+            rows = [json.loads(line) for line in lines]
+        return [row for row in rows if self.has(row["id"])]
+
+    def has(self, name: str) -> bool:
+        """Whether the row with this id was asked for."""
+        from japagen.dataset.table import number
+
+        return number(name) < self.num_per_label
 
     def to_datasets(self) -> Any:
         """Return the rows as a `datasets.Dataset`, with the columns' types of the dataset card."""
         import datasets
 
-        return datasets.load_dataset(str(self.path), split="train")
+        every = datasets.load_dataset(str(self.path), split="train")
+        return every.select([n for n, name in enumerate(every["id"]) if self.has(name)])
 
     def to_pandas(self) -> pandas.DataFrame:
         """Return the rows as a data frame."""
         import pandas as pd
 
-        with (self.path / "train.jsonl").open(encoding="utf-8") as lines:
-            return pd.DataFrame([json.loads(line) for line in lines])
+        return pd.DataFrame(self.rows())
 
 
 @dataclass(frozen=True)
@@ -110,7 +127,8 @@ def generate(
     with called(typed_words(overrides, options), outside(config_dir)):
         command.run(cfg)
     folder = identity.of(config).folder.absolute()
-    return SyntheticDataset(folder, json.loads((folder / MANIFEST).read_text(encoding="utf-8")))
+    manifest = json.loads((folder / MANIFEST).read_text(encoding="utf-8"))
+    return SyntheticDataset(folder, manifest, config.num_per_label)
 
 
 def train(*overrides: str, config_dir: str | Path | None = None, **options: Any) -> TrainedStudent:

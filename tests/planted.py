@@ -18,7 +18,7 @@ from tests.loopback import Loopback, good
 # A different value for every place. The characters change when a value is URL-encoded.
 PLACES = (
     *("key", "query", "header", "authorization", "user_password", "tracking", "hub", "cookie"),
-    *("wandb", "aws", "proxy", "mlflow_query", "serve", "numbered", "typed"),
+    *("wandb", "aws", "proxy", "mlflow_query", "serve", "numbered", "typed", "body"),
 )
 SECRETS = {place: f"{place[:4]}+Planted/{place[::-1]}9f3Q==" for place in PLACES}
 VARIABLES = {
@@ -26,6 +26,7 @@ VARIABLES = {
     "HEADER_VALUE": SECRETS["header"],
     "AUTHORIZATION_VALUE": f"Basic {base64.b64encode(SECRETS['authorization'].encode()).decode()}",
     "COOKIE_VALUE": f"session={SECRETS['cookie']}",
+    "BODY_VALUE": SECRETS["body"],
     "MLFLOW_TRACKING_TOKEN": SECRETS["tracking"],
     "HF_TOKEN": SECRETS["hub"],
     "WANDB_API_KEY": SECRETS["wandb"],
@@ -33,8 +34,8 @@ VARIABLES = {
     "ALL_PROXY_OF_THE_TEAM": f"http://me:{quote(SECRETS['proxy'], safe='')}@127.0.0.1:1",
     "DEPLOY_TOKEN_2": SECRETS["numbered"],
 }
-# Secret by their names or by the form of their values; the first four because an option names them.
-OTHERS = list(VARIABLES)[4:]
+# Secret by their names or by the form of their values; the first five because an option names them.
+OTHERS = list(VARIABLES)[5:]
 TASK = ["task=jcola", "task.clean.max_chars=500"]
 SERVER = [
     "llm=server",
@@ -45,6 +46,7 @@ SERVER = [
     "+llm.engine.headers={X-Api-Key: '${oc.env:HEADER_VALUE}', Cookie: '${oc.env:COOKIE_VALUE}', "
     "Authorization: '${oc.env:AUTHORIZATION_VALUE}'}",
     "+llm.engine.key_header=X-Team-Key",
+    "+llm.sampling.gateway_api_key=${oc.env:BODY_VALUE}",
 ]
 
 

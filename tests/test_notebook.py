@@ -110,6 +110,9 @@ def test_generate_train_and_predict(folder: Path) -> None:
     assert len(dataset.to_datasets()) == 12
     again = japagen.generate(task="jnli", llm="fake", num_per_label=4, logger="none")
     assert again.path == dataset.path
+    fewer = japagen.generate(task="jnli", llm="fake", num_per_label=2, logger="none")
+    assert fewer.path == dataset.path
+    assert len(fewer) == len(fewer.to_pandas()) == len(fewer.to_datasets()) == 6
 
     student = japagen.train(
         "trainer.max_epochs=1",

@@ -308,6 +308,7 @@ def test_two_processes_train_one_student(composed: Compose, gold_dir: Path, tmp_
     [
         (["+trainer.options.devies=1"], r"devies is not an option .*did you mean 'devices'"),
         (["+trainer.options.num_nodes=abc"], "num_nodes is abc; allowed: a whole number from 1"),
+        (["+trainer.options.limit_predict_batches=2"], r"use data\.test_limit=NUMBER"),
         (["+trainer.options.accumulate_grad_batches=0"], "accumulate_grad_batches is 0; allowed"),
         (["trainer.options.precision=7"], r"lightning.Trainer refuses .*precision=7"),
         (["trainer.options.accelerator=abacus"], r"refuses trainer.options .*abacus"),

@@ -17,14 +17,13 @@ from japagen.config.schema import EvaluateConfig
 from japagen.config.task import Task
 from japagen.dataset import identity, table
 from japagen.evaluation import encoder, prompting
-from japagen.evaluation.answers import costs, predictions, prior
+from japagen.evaluation.answers import costs
 from japagen.evaluation.console import end, show
 from japagen.evaluation.score import Result, measure
 from japagen.gold import load, mistakes
 from japagen.gold.example import Example
 from japagen.gold.fetch import GoldMissing
 from japagen.job.console import plain_console
-from japagen.llm import question
 from japagen.quality import labels
 from japagen.quality import measure as quality
 from japagen.quality import show as shown
@@ -186,11 +185,7 @@ def prompting_result(asked: prompting.Prompting, rows: Sequence[Example], name: 
     """The LLM's answers as predictions, with their cost."""
     before = time.monotonic()
     answers = prompting.run(asked, rows)
-    empty = prompting.content_free_rows(asked.task) if asked.calibrate else []
-    base = prior(answers.by_row, empty, asked.task)
-    if empty and not base:
-        log.warning(question.NO_PRIOR)
-    predicted = predictions(answers.by_row, rows, asked.task, base)
+    predicted, is_calibrated = prompting.labelled(asked, answers, rows)
     prompting.write(asked.folder(), predicted)
     unparsed = sum(row["predicted"] is None for row in predicted)
     metrics = {f"{name}/unparsed": unparsed / len(rows), **costs(answers, rows, asked.llm)}
@@ -201,7 +196,7 @@ def prompting_result(asked: prompting.Prompting, rows: Sequence[Example], name: 
     if unparsed:
         count = f"{unparsed} of {len(rows)}"
         lines.insert(0, f"{count} answers could not be read and count as wrong")
-    calibrated = ", calibrated" if base else ""
+    calibrated = ", calibrated" if is_calibrated else ""
     title = f"{asked.task.name}, {asked.llm.name} prompted, {asked.shots}-shot{calibrated}"
     tags = {"folder": str(asked.folder().absolute())}
     return Result(title, predicted, metrics, tags, lines)

@@ -13,6 +13,10 @@ class UserError(CompactHydraException):
     """A problem that the user can fix; Hydra prints it without a traceback and exits with 1."""
 
 
+class OutOfMemory(UserError):
+    """Memory is used up, perhaps by another process: the same command may succeed later."""
+
+
 class Unusable(ValueError):
     """Raised by a class for options that do not fit together; its text is a line for the user."""
 

@@ -61,6 +61,17 @@ class Prompt:
             yield (
                 "prompt.premise=shared shows the same shots for every label: add shots_scope=all"
             )
+        elif shared:
+            yield from self.first_turn_problems(task, "prompt.premise=shared")
+
+    def first_turn_problems(self, task: Task, option: str) -> Iterator[str]:
+        """A sentence 1 that all labels share cannot be asked for with a label."""
+        first = task.inputs[0]
+        if "{label}" in task.wording.turns.get(first, ""):
+            yield (
+                f"{option} writes one {first} for all labels, but its instruction "
+                f"(wording.turns.{first}) contains {{label}}: drop one of them"
+            )
 
     def joint_problems(self, task: Task, shots: int) -> Iterator[str]:
         """`joint` has to fit the task and the other options."""
@@ -79,6 +90,8 @@ class Prompt:
                 "prompt.joint=labels asks for one sentence 1 with a sentence 2 for each label, and "
                 f"gold pairs of task {task.name} do not share a sentence 1: use shots=0"
             )
+        elif self.joint == "labels" and len(task.inputs) > 1:
+            yield from self.first_turn_problems(task, "prompt.joint=labels")
         known = task.knowledge if self.knowledge else None
         if self.joint == "labels" and known and known.label_values:
             yield (

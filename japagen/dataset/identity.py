@@ -23,6 +23,7 @@ from japagen.config.schema import (
     Select,
     Values,
 )
+from japagen.config.secret import SECRET
 from japagen.config.task import Task
 from japagen.job.typed import config_dir_flag, task_overrides
 
@@ -158,7 +159,10 @@ def llm_identity(llm: LLM) -> dict[str, Any]:
     """Return the options of an LLM that change what it answers."""
     if llm.writers:
         return {"writers": [llm_identity(writer) for writer in llm.each]}
-    kept = {key: getattr(llm, key) for key in ("_target_", "model", "chat", "sampling")}
+    kept = {key: getattr(llm, key) for key in ("_target_", "model", "chat")}
+    # A key in the request's body, given as ${oc.env:NAME}, changes no text when it is replaced.
+    fields = {key: value for key, value in llm.sampling.items() if not re.search(SECRET, key)}
+    kept["sampling"] = fields
     if not llm.system_role:
         kept["system_role"] = False
     if engine := {key: value for key, value in llm.engine.items() if key in TEXTUAL}:

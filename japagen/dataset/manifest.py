@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import IO, Any
 
 from japagen import __version__, files
+from japagen.config.secret import without_secrets
 from japagen.dataset import parquet
 from japagen.dataset.card import card
 from japagen.dataset.identity import Dataset
@@ -42,7 +43,7 @@ def finish(dataset: Dataset, table: IO[str], report: Mapping[str, Any]) -> dict[
         ),
         "table_sha256": checksum(path / TABLE),
         "versions": versions(),
-        "identity": dict(dataset.identity),
+        "identity": without_secrets(dataset.identity),
     }
     with (path / TABLE).open(encoding="utf-8") as lines:
         examples = [line.rstrip("\n") for line in itertools.islice(lines, EXAMPLES)]

@@ -62,13 +62,13 @@ def asked(dataset: Dataset) -> Iterator[Example]:
     return (
         example
         for example in read_table(dataset.folder / TABLE, dataset.task)
-        if number(example) < dataset.num_per_label
+        if number(example.id) < dataset.num_per_label
     )
 
 
-def number(example: Example) -> int:
+def number(name: str) -> int:
     """Return the number of a synthetic example within its label, from its id."""
-    return int(example.id.rpartition("-")[2])
+    return int(name.rpartition("-")[2])
 
 
 def read_table(path: Path, task: Task) -> Iterator[Example]:

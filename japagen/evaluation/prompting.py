@@ -15,7 +15,7 @@ from japagen.config.schema import LLM, EvaluateConfig
 from japagen.config.task import Task
 from japagen.dataset.identity import digest, llm_identity
 from japagen.dataset.journal import JOURNAL, Journal, shots_head
-from japagen.evaluation.answers import Answers, Collector, predictions
+from japagen.evaluation.answers import Answers, Collector, predictions, prior
 from japagen.gold import load
 from japagen.gold.example import Example
 from japagen.job import loop
@@ -127,6 +127,17 @@ def run(asked: Prompting, rows: Sequence[Example]) -> Answers:
         return answers
 
 
+def labelled(
+    asked: Prompting, answers: Answers, rows: Sequence[Example]
+) -> tuple[list[dict[str, Any]], bool]:
+    """(predictions from the answers to `rows`, whether they are calibrated)."""
+    empty = content_free_rows(asked.task) if asked.calibrate else []
+    base = prior(answers.by_row, empty, asked.task)
+    if empty and not base:
+        log.warning(question.NO_PRIOR)
+    return predictions(answers.by_row, rows, asked.task, base), bool(base)
+
+
 async def ask_all(rows: Sequence[Example], asked: Sequence[Request], collector: Collector) -> None:
     """Keep `llm.concurrency` questions in flight until all rows are answered."""
     engine = llm.load(collector.llm)
@@ -168,4 +179,4 @@ def timed(asked: Prompting, rows: Sequence[Example]) -> tuple[list[dict[str, Any
     with TemporaryDirectory() as folder:
         answers = run(replace(asked, answer_dir=folder), rows)
     seconds, number = answers.spent
-    return predictions(answers.by_row, rows, asked.task), number / max(seconds, 1e-9)
+    return labelled(asked, answers, rows)[0], number / max(seconds, 1e-9)

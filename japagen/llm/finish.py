@@ -27,6 +27,11 @@ def rejection(finish: str) -> str:
     return "refused" if reason in FILTERED else "unfinished"
 
 
+def restored(reason: str) -> str:
+    """Return a finish reason of a reply that was rejected for `reason`, as `rejection` reads it."""
+    return {"truncated": "length", "refused": REFUSED, "unfinished": ""}.get(reason, "stop")
+
+
 def answer(text: str, finish: str) -> str:
     """Return what may be read of a short answer: `text`, or "" if it was refused or is unfinished.
 

@@ -21,6 +21,8 @@ def measure(found: Measured, number: int) -> None:
     """Add the measures of the encoder's vectors."""
     data = found.data
     rows = in_order(data.rows, number)
+    if not rows:
+        return
     try:
         own = vectors.of([row.texts for row in rows])
         _, gold = matched(data, number)

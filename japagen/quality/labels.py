@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from japagen.evaluation import prompting
-from japagen.evaluation.answers import predictions
 from japagen.gold import load, metric
 from japagen.gold.example import Example
 from japagen.quality import classifier, doubt, unit
@@ -94,17 +94,22 @@ def by_student(found: Measured, folder: Path, batch_size: int) -> list[str]:
     opened = saved.load(folder, data.task, backend)
     if opened.card["data"]["name"] != "gold":
         lines.append("This student was not trained on gold, so its agreement says little.")
+    if not data.rows:
+        return lines
     rows, test = in_order(data.rows, SAMPLE), in_order(data.test, SAMPLE)
     logits = opened.logits([row.texts for row in rows], batch_size)
     found.metrics |= agreement(found, rows, names(logits, opened), "label_correctness")
     if doubts := student_doubts(found, rows, logits):
         judged(found, doubts, rows, f"the student {opened.folder.name}", "the student: ")
+        # Doubts of the classifier about gold are no measure for those of the student.
+        for name in [name for name in found.metrics if name.startswith("gold_issues")]:
+            del found.metrics[name]
     if test:
         logits = opened.logits([row.texts for row in test], batch_size)
         scores = metric.scores(data.task, [row.label for row in test], names(logits, opened))
         found.metrics["student_score"] = scores[data.task.metric]
         if doubts := student_doubts(found, test, logits):
-            shares = doubts.shares()  # in place of those of the classifier
+            shares = doubts.shares()
             found.metrics |= {f"gold_{name}": value for name, value in shares.items()}
     return lines
 
@@ -136,8 +141,12 @@ def by_llm(found: Measured, asked: prompting.Prompting, number: int) -> None:
     if found.data.task.kind != "classification":
         found.notes.append("agreement of the LLM: measured for classification only")
         return
+    if not found.data.rows:
+        return
     rows = load.sample(found.data.rows, number, asked.seed)
-    answers = predictions(prompting.run(asked, rows).by_row, rows, asked.task)
+    # Apart from the answers to gold rows, whose speed and cost are those of the baseline.
+    asked = replace(asked, answer_dir=str(Path(asked.answer_dir) / "synthetic"))
+    answers, _ = prompting.labelled(asked, prompting.run(asked, rows), rows)
     predicted = [str(answer["predicted"] or "") for answer in answers]
     found.metrics |= agreement(found, rows, predicted, "llm_agreement")
     places = {row.id: place for place, row in enumerate(found.data.rows)}

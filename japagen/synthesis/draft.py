@@ -9,6 +9,7 @@ from typing import Any
 
 from japagen import llm
 from japagen.dataset.reply import Reply, Tokens
+from japagen.llm.finish import restored
 from japagen.synthesis import clean
 from japagen.synthesis.plan import Plan
 
@@ -34,12 +35,14 @@ class Shared:
     """What all labels of a number of the plan share, from its first request until it is decided.
 
     With prompt.premise=shared its sentence 1, with prompt.joint=labels the reply with all texts.
-    `drawn`: requests of this process. `known`: texts that the journal has.
+    `drawn`: requests of this process. `known`: texts that the journal has. `finish`: how replies
+    with all texts ended.
     """
 
     def __init__(self) -> None:
         self.drawn: dict[int, asyncio.Future[Any]] = {}
         self.known: dict[int, str] = {}
+        self.finish: dict[int, str] = {}
 
     def note(self, plan: Plan, reply: Reply, undecided: int) -> None:
         """Keep what later examples need of a reply; `undecided` is the first of these."""
@@ -48,7 +51,8 @@ class Shared:
             self.known.setdefault(number, reply.texts[0])
         elif prompt.joint == "labels" and reply.attempt == 0 and reply.raw:
             self.known.setdefault(number, reply.raw[0])
-        for numbers in (self.drawn, self.known):
+            self.finish.setdefault(number, restored(reply.reason))
+        for numbers in (self.drawn, self.known, self.finish):
             for past in [other for other in numbers if other < plan.number(undecided)]:
                 del numbers[past]
 

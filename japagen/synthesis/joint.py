@@ -28,7 +28,7 @@ async def write_label(plan: Plan, ask: Ask, shared: Shared, k: int, draft: Draft
     """
     number = plan.number(k)
     if number in shared.known:
-        read(plan, k, draft, shared.known[number], "stop")
+        read(plan, k, draft, shared.known[number], shared.finish[number])
         return
     first = number not in shared.drawn
     if first:

@@ -71,12 +71,12 @@ class Opening:
         if known == NO_GOLD and begun:
             log.warning("filter=auto keeps to filter=none, with which this dataset was begun")
             return None
+        measuring = known in (None, NO_GOLD)
         try:
-            measuring = known in (None, NO_GOLD)
             gold = verification.gold_rows(self.dataset, self.gold_dir, measuring)
         except GoldMissing as missing:
-            if self.dataset.filter.method != "auto":
-                raise
+            if self.dataset.filter.method != "auto" or not measuring:
+                raise  # rows of this dataset are already filtered with gold
             log.warning(
                 "filter=auto falls back to filter=none for the whole dataset, because there are no "
                 "gold rows to measure the verifier on: %s",

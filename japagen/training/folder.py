@@ -9,7 +9,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from japagen.config.error import UserError
+from japagen.config.error import OutOfMemory, UserError
 
 log = logging.getLogger(__name__)
 
@@ -44,9 +44,12 @@ def in_progress(folder: Path, name: str, first: bool) -> Iterator[Path]:
     try:
         yield part
     except BaseException as error:
-        # A user error would only happen again. Anything else, a full disk too, must not cost the
-        # hours of training before it.
-        if isinstance(error, UserError) or not (part / RESUME).exists():
+        # A user error would only happen again. Anything else, a full disk or memory that another
+        # process used, must not cost the hours of training before it.
+        again = isinstance(error, UserError) and not isinstance(error, OutOfMemory)
+        if first:
+            clean(part, folder / name)  # it may have been interrupted between two renames
+        if again or not (part / RESUME).exists():
             remove(part, lock, first)
         lock.release()
         raise

@@ -11,7 +11,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from japagen.config.error import UserError, did_you_mean
+from japagen.config.error import OutOfMemory, UserError, did_you_mean
 from japagen.config.schema import Trainer
 from japagen.training import process
 from japagen.training.folder import RESUME
@@ -90,6 +90,11 @@ def check_options(options: Mapping[str, Any]) -> None:
                 f"trainer.options.{name} is not an option of lightning.Trainer"
                 f"{did_you_mean(name, known)}; allowed: {', '.join(known)}"
             )
+    if "limit_predict_batches" in options:
+        raise UserError(
+            "trainer.options.limit_predict_batches would score a part of the test rows as if they "
+            "were all; use data.test_limit=NUMBER"
+        )
     for name in ("accumulate_grad_batches", "num_nodes"):
         number = options.get(name, 1)
         if type(number) is not int or number < 1:
@@ -98,7 +103,7 @@ def check_options(options: Mapping[str, Any]) -> None:
 
 @contextmanager
 def memory(max_length: int, batch_size: int) -> Iterator[None]:
-    """Raise UserError with advice if memory is used up, on any device."""
+    """Raise OutOfMemory with advice if memory is used up, on any device."""
     import torch
 
     try:
@@ -109,7 +114,7 @@ def memory(max_length: int, batch_size: int) -> Iterator[None]:
         if plain and not any(text in str(error) for text in known):
             raise
         half = max(1, batch_size // 2)
-        raise UserError(
+        raise OutOfMemory(
             f"Out of memory with batches of {batch_size} rows of up to "
             f"student.max_length={max_length} tokens: add data.batch_size={half} "
             f"+trainer.options.accumulate_grad_batches=2 (the same training in smaller pieces), "

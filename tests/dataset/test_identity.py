@@ -42,6 +42,20 @@ def test_the_printed_command_is_safe_in_a_shell(
     assert "task.name=jcola" in words
 
 
+def test_a_key_in_the_body_of_requests_does_not_name_a_dataset(
+    composed: Compose, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    words = ["task=jcola", "+llm.sampling.api_key=${oc.env:GATEWAY_KEY}"]
+    named = []
+    for key in ("planted-first", "planted-second"):
+        monkeypatch.setenv("GATEWAY_KEY", key)
+        named.append(identity.of(check(composed("generate", *words), GenerateConfig)))
+        assert key not in str(named[-1].identity)
+    assert named[0].fingerprint == named[1].fingerprint
+    hotter = check(composed("generate", *words, "+llm.sampling.max_tokens=7"), GenerateConfig)
+    assert identity.of(hotter).fingerprint != named[0].fingerprint
+
+
 def test_stored_options_keep_their_references_instead_of_secrets(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:

@@ -9,7 +9,14 @@ import pytest
 
 from japagen import llm
 from japagen.command import evaluate
+from japagen.config.check import check
+from japagen.config.schema import EvaluateConfig
+from japagen.evaluation import prompting
+from japagen.gold import load
 from japagen.llm import fake
+from japagen.quality import labels
+from japagen.quality.data import Data
+from japagen.quality.measured import Measured
 from tests.conftest import Compose
 from tests.toys import write_toys
 
@@ -44,6 +51,30 @@ def test_calibration_divides_the_answers_by_those_to_empty_texts(
     again = dict(recorded)
     evaluate.run(cfg)  # from the journal, without the LLM
     assert recorded["test/accuracy"] == again["test/accuracy"]
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(("calibrate", "accuracy"), [("false", 0.5), ("true", 1.0)])
+def test_agreement_and_timed_answers_are_calibrated_too(
+    composed: Compose,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    calibrate: str,
+    accuracy: float,
+) -> None:
+    """And answers about synthetic rows are not among those to gold rows."""
+    monkeypatch.setattr(fake, "Fake", Biased)
+    words = ["task=jcola", f"gold_dir={write_toys(tmp_path / 'gold')}"]
+    words.append(f"question.calibrate={calibrate}")
+    config = check(composed("evaluate", *words), EvaluateConfig)
+    asked = prompting.of(config)
+    rows = load.load(config.task, "test", config.gold_dir)
+    predicted, _ = prompting.timed(asked, rows)
+    assert sum(row["predicted"] == row["gold"] for row in predicted) / len(rows) == accuracy
+    found = Measured(Data(config.task, rows))
+    labels.by_llm(found, asked, len(rows))
+    assert found.metrics["llm_agreement"] == accuracy
+    assert not asked.folder().exists()
 
 
 def test_an_engine_without_probabilities_is_named(

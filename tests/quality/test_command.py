@@ -75,6 +75,16 @@ def test_a_missing_dataset_is_named(composed: Compose, gold_dir: Path) -> None:
 
 
 @pytest.mark.slow
+def test_a_dataset_without_rows_is_measured(composed: Compose, gold_dir: Path) -> None:
+    words = ["task=jcola", "num_per_label=2", f"gold_dir={gold_dir}"]
+    words.append("llm.engine.malformed_rate=1")
+    generate.run(composed("generate", *words, "max_attempts=1", "max_shortfall=1"))
+    train.run(composed("train", "task=jcola", f"gold_dir={gold_dir}", "data=gold", *FAST))
+    options = ["subject=dataset", f"student.path={saved()}", "prompted_rows=4"]
+    assert evaluate.run(composed("evaluate", *words, *options)) == 0
+
+
+@pytest.mark.slow
 def test_labels_are_compared_with_a_student_and_the_llm(
     composed: Compose,
     gold_dir: Path,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 import random
 import re
@@ -17,12 +18,14 @@ from japagen.config.schema import CONF, GenerateConfig
 from japagen.dataset import identity, table
 from japagen.dataset.journal import JOURNAL, Example
 from japagen.llm import fake
+from japagen.llm.finish import rejection
 from japagen.synthesis import estimate
 from japagen.synthesis.joint import parse
 from japagen.synthesis.plan import Plan, make
 from tests.conftest import Compose
 from tests.toys import write_toys
 
+LABELLED = "task.wording.turns.sentence1='{label}'"
 FILE = CONF.parent / "tests" / "published.json"
 
 
@@ -129,6 +132,30 @@ def test_a_rejected_text_of_a_joint_reply_is_asked_for_alone(
     assert len(examples) == 12
     alone = [request for request in sent if request.schema is None]
     assert len(alone) == 4 * 2, "two turns for each neutral example"
+
+
+@pytest.mark.parametrize("finish", ["length", "content_filter", "error"])
+@pytest.mark.parametrize("concurrency", [1, 8])
+def test_labels_of_a_reply_that_is_not_complete_are_rejected_for_the_same_reason(
+    composed: Compose, monkeypatch: pytest.MonkeyPatch, finish: str, concurrency: int
+) -> None:
+    """Also those that read it from the journal, so that no order of arrival changes the rows."""
+
+    class Stopped(fake.Fake):
+        async def complete(self, request: llm.Request) -> llm.Completion:
+            reply = await super().complete(request)
+            if request.schema is None:
+                return reply
+            text = reply.text[:-1] if finish == "length" else reply.text
+            return dataclasses.replace(reply, text=text, finish=finish)
+
+    monkeypatch.setattr(fake, "Fake", Stopped)
+    config, examples = made(composed, "prompt.joint=labels", f"llm.concurrency={concurrency}")
+    manifest = table.read_manifest(identity.of(config).folder)
+    assert len(examples) == 12
+    assert manifest is not None
+    reason = rejection(finish)
+    assert {found[reason] for found in manifest["rejected"].values()} == {4}
 
 
 @pytest.mark.parametrize(
@@ -283,6 +310,8 @@ def test_an_absent_or_torn_prompt_file_is_named(composed: Compose, tmp_path: Pat
         (["prompt.premise=shared", "prompt.joint=labels"], "drop one of them"),
         (["prompt.feedback=2", "prompt.joint=labels"], "rows of one label: drop one of them"),
         (["task=jcola", "prompt.premise=shared"], "prompt.premise=shared is for pairs"),
+        (["prompt.premise=shared", LABELLED], "writes one sentence1 for all labels"),
+        (["prompt.joint=labels", LABELLED], "writes one sentence1 for all labels"),
         (["prompt.premise=share"], "allowed: per_label, shared"),
         (["prompt.premise=shared", "prompt.joint=inputs"], "drop one of them"),
         (["prompt.premise=shared", "shots=1"], "add shots_scope=all"),

@@ -20,6 +20,7 @@ from japagen.config.error import UserError
 from japagen.config.schema import Filter, GenerateConfig
 from japagen.dataset import identity, table
 from japagen.gold.example import Example
+from japagen.gold.fetch import GoldMissing
 from japagen.llm import fake
 from japagen.synthesis import reliability
 from japagen.synthesis.verification import LLMVerifier
@@ -210,6 +211,20 @@ def test_auto_without_gold_for_its_shots_falls_back_and_stays_so(
     assert manifest["accepted"] == 50
     assert not manifest["reliability"]["trusted"]
     assert "confusion" not in manifest
+
+
+@pytest.mark.slow
+def test_auto_with_shots_is_not_resumed_without_their_gold(
+    composed: Compose, tmp_path: Any, gold_dir: str
+) -> None:
+    """Rows without verification must not join verified ones."""
+    words = ["filter=auto", "filter.shots=2", "filter.dev_rows=10"]
+    _, before = made(composed, *words, gold_dir)
+    assert before["reliability"]["trusted"]
+    with pytest.raises(GoldMissing):
+        made(composed, *words, f"gold_dir={tmp_path / 'none'}", "num_per_label=25")
+    _, manifest = made(composed, *words, gold_dir, "num_per_label=25")
+    assert manifest["reliability"] == before["reliability"]
 
 
 @pytest.mark.slow

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from japagen.config.error import UserError
+from japagen.config.error import OutOfMemory, UserError
 from japagen.training.folder import NEW, OLD, RESUME, in_progress
 
 
@@ -21,7 +21,9 @@ def test_a_folder_is_locked_while_it_is_in_use_and_removed_after(tmp_path: Path)
     assert list(tmp_path.iterdir()) == []
 
 
-@pytest.mark.parametrize("error", [KeyboardInterrupt(), OSError("the disk is full")])
+@pytest.mark.parametrize(
+    "error", [KeyboardInterrupt(), OSError("the disk is full"), OutOfMemory("smaller batches")]
+)
 def test_an_interrupted_training_keeps_its_checkpoint(tmp_path: Path, error: BaseException) -> None:
     with pytest.raises(type(error)), in_progress(tmp_path, "two", True) as part:
         (part / RESUME).write_bytes(b"x")
@@ -64,6 +66,18 @@ def test_a_student_whose_replacement_was_killed_is_put_back(tmp_path: Path) -> N
     with pytest.raises(KeyboardInterrupt), in_progress(tmp_path, "one", True):
         raise KeyboardInterrupt
     assert (tmp_path / "one" / "weights").read_text() == "old"
+
+
+def test_a_student_whose_replacement_is_interrupted_is_put_back(tmp_path: Path) -> None:
+    student = tmp_path / "one"
+    student.mkdir()
+    (student / "weights").write_text("old")
+    with pytest.raises(KeyboardInterrupt), in_progress(tmp_path, "one", True) as part:
+        (part / NEW).mkdir()
+        student.rename(part / OLD)
+        raise KeyboardInterrupt
+    assert (student / "weights").read_text() == "old"
+    assert [path.name for path in tmp_path.iterdir()] == ["one"]
 
 
 def test_the_checkpoint_is_the_first_file_to_be_removed(
