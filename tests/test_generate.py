@@ -19,6 +19,7 @@ from japagen.dataset.journal import JOURNAL, Journal
 from japagen.dataset.table import CARD, MANIFEST, TABLE, read
 from japagen.job import hub
 from japagen.llm import fake
+from japagen.quality.show import PAGE
 from tests.conftest import Compose
 
 TASKS = sorted(path.stem for path in (CONF / "task").glob("*.yaml"))
@@ -330,3 +331,28 @@ def test_a_failed_upload_leaves_a_finished_run(
     with pytest.raises(UserError, match="no hub"):
         dataset(composed, "push_to_hub=me/x")
     assert ended == ["FINISHED"]
+
+
+@pytest.mark.slow
+def test_the_seconds_of_all_processes_are_added(composed: Compose) -> None:
+    words = ["task=jcola", "llm.engine.latency=0.02", "llm.concurrency=1"]
+    folder = dataset(composed, *words)
+    first = json.loads((folder / MANIFEST).read_text(encoding="utf-8"))
+    assert first["total_seconds"] == pytest.approx(first["seconds"], abs=0.01)
+    dataset(composed, *words, "num_per_label=8")
+    both = json.loads((folder / MANIFEST).read_text(encoding="utf-8"))
+    expected = first["total_seconds"] + both["seconds"]
+    assert both["total_seconds"] == pytest.approx(expected, abs=0.01)
+
+
+@pytest.mark.slow
+def test_a_job_killed_after_its_manifest_is_measured_and_paid_by_the_next(
+    composed: Compose, recorded: dict[str, float]
+) -> None:
+    folder = dataset(composed, "task=jcola")
+    (folder / PAGE).unlink()
+    recorded.clear()
+    dataset(composed, "task=jcola")
+    assert (folder / PAGE).exists()
+    assert {"cost", "total_seconds", "accepted"} <= set(recorded)
+    assert "seconds" not in recorded

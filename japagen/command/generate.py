@@ -86,7 +86,7 @@ def work(config: GenerateConfig, dataset: Dataset) -> None:
         if manifest is None:
             return
         accepted, samples = record(dataset, manifest, track, is_new)
-        if is_new and accepted:
+        if accepted and (is_new or generated.is_missing(dataset)):
             generated.measure(dataset, accepted, config.gold_dir, track)
         where = tracking.where(tracking.job_of(config, ""), track)
         console.generated(dataset, samples, accepted, manifest, where)
@@ -119,10 +119,11 @@ def record(
 
 def figures(manifest: dict[str, Any], is_new: bool) -> dict[str, float]:
     """Return the metrics of a manifest."""
-    # A job that generated nothing spent nothing: sums over runs must count a cost once.
-    spent = ("seconds", "examples_per_second", "cost") if is_new else ()
-    totals = (*spent, "replies", "prompt_tokens", "completion_tokens", "acceptance_rate")
-    optional = ("completion_tokens_per_accepted", "verify_tokens", "verify_seconds")
+    # The pace is that of the process that wrote the dataset, all else of all processes.
+    spent = ("seconds", "examples_per_second") if is_new else ()
+    totals = (*spent, "cost", "replies", "prompt_tokens", "completion_tokens", "acceptance_rate")
+    optional = ("total_seconds", "completion_tokens_per_accepted", "verify_tokens")
+    optional += ("verify_seconds",)
     keys = [*totals, *(key for key in optional if key in manifest)]
     found = {key: float(manifest[key]) for key in keys}
     rejected = manifest["rejected_by_reason"].items()

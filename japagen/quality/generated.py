@@ -15,6 +15,13 @@ log = logging.getLogger(__name__)
 ROWS = 10_000  # which takes seconds
 
 
+def is_missing(dataset: Dataset) -> bool:
+    """Whether a dataset was not measured, because the process that finished it was killed."""
+    from japagen.quality.show import PAGE
+
+    return not (dataset.folder / PAGE).exists()
+
+
 def measure(dataset: Dataset, accepted: int, gold_dir: str | None, track: tracking.Run) -> None:
     """Record and print the cheap measures of at most 10,000 of the `accepted` rows."""
     from japagen.quality import data, show

@@ -8,7 +8,7 @@ from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from japagen.report.row import Row, in_table, largest, names, row
+from japagen.report.row import Row, in_table, largest, names, row, size
 from japagen.tracking import Recorded
 
 SECONDS, DOLLARS = "cost/seconds_per_1000", "cost/dollars_per_1000"
@@ -68,24 +68,32 @@ def spent(cost: Cost, group: Sequence[Recorded], runs: Sequence[Recorded]) -> Co
     seconds, dollars = [], []
     for run in trainings:
         mark = run.tags.get("fingerprint", "")
-        # A generation that was stopped and resumed is several runs, each with a part of the time.
-        parts = [
+        made = [
             one
             for one in runs
             if one.tags.get("stage") == "generate" and mark and one.tags.get("fingerprint") == mark
         ]
-        if mark and not any("seconds" in one.metrics for one in parts):
+        # A dataset that was extended has a run for each size.
+        parts = [one for one in made if size(one) == size(run)] or made
+        if mark and not any(generation_seconds(parts)):
             continue
-        seconds.append(
-            run.metrics["train/seconds"] + sum(one.metrics.get("seconds", 0.0) for one in parts)
-        )
-        dollars.append(sum(one.metrics.get("cost", 0.0) for one in parts))
+        seconds.append(run.metrics["train/seconds"] + max(generation_seconds(parts), default=0.0))
+        dollars.append(max((one.metrics.get("cost", 0.0) for one in parts), default=0.0))
     if seconds:
         cost.before_seconds, cost.before_dollars = (
             statistics.fmean(seconds),
             statistics.fmean(dollars),
         )
     return cost
+
+
+def generation_seconds(runs: Sequence[Recorded]) -> list[float]:
+    """The seconds of all processes that made a dataset, as each of its runs says.
+
+    Earlier versions recorded only those of the process that finished it.
+    """
+    named = ("total_seconds", "seconds")
+    return [next((one.metrics[key] for key in named if key in one.metrics), 0.0) for one in runs]
 
 
 def compare(cost: Cost, prompting: Sequence[Cost]) -> None:

@@ -30,6 +30,9 @@ from japagen.synthesis.work import Work
 
 log = logging.getLogger(__name__)
 
+TOTAL_SECONDS = "total_seconds"  # of drawing the replies of a dataset, in all processes
+NOTED, NEGLIGIBLE = 30.0, 0.001  # seconds
+
 
 @dataclass(frozen=True)
 class Limits:
@@ -58,6 +61,7 @@ class Synthesis:
         self.sample: list[estimate.Drawn] = []
         self.taken = 0
         self.seconds = 0.0  # of drawing replies, without loading models and measuring the verifier
+        self.noted = 0.0  # those that the journal has, of this process
 
     @property
     def cost(self) -> float:
@@ -145,6 +149,7 @@ class Synthesis:
                 self.taken += 1
                 flying += 1
                 self.arrive(await draw(self.plan, ask, self.shared, *work, verifier))
+                self.note_seconds(self.seconds + time.monotonic() - began)
                 flying -= 1
                 progress.update(self.state)
                 changed.set()
@@ -160,8 +165,19 @@ class Synthesis:
             await in_flight(engine, options.concurrency, worker)
         finally:
             self.seconds += time.monotonic() - began
+            self.note_seconds(self.seconds, NEGLIGIBLE)
             if verifier is not None:
                 verifier.close()
+
+    def note_seconds(self, seconds: float, least: float = NOTED) -> None:
+        """Write the time of all processes to the journal, if `least` seconds are not in it yet.
+
+        A process that is killed loses only these.
+        """
+        if (new := seconds - self.noted) >= least:
+            before: float = self.facts.known.get(TOTAL_SECONDS, 0.0)
+            self.facts.record(TOTAL_SECONDS, round(before + new, 3))
+            self.noted = seconds
 
     def arrive(self, reply: Reply) -> None:
         """Write a reply to the journal, decide what it decides, and check the limits."""

@@ -116,7 +116,7 @@ def write(
 def pace(accepted: int, seconds: float) -> dict[str, float]:
     """Return seconds and examples per second of this process, for the manifest.
 
-    Its replies, tokens and cost are of all processes that made the dataset.
+    Its total_seconds, replies, tokens and cost are of all processes that made the dataset.
     """
     speed = round(accepted / seconds, 3) if accepted > 0 else 0.0
     return {"seconds": round(seconds, 2), "examples_per_second": speed}

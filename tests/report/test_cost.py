@@ -44,6 +44,20 @@ def test_costs_join_generation_training_and_prompting(full: summary.Summary) -> 
     assert format.amount(math.inf) == "never"
 
 
+def test_a_dataset_that_was_extended_or_resumed_is_paid_once() -> None:
+    store = Store()
+    mark = "jnlizero-shot0"
+    tags = {"stage": "generate", "fingerprint": mark, "method": "zero-shot", "llm": "gemma3_270m"}
+    made = [(16, {"seconds": 50.0, "total_seconds": 50.0, "cost": 1.0})]
+    made.append((500, {"seconds": 10.0, "total_seconds": 900.0, "cost": 4.0}))
+    made.append((500, {"total_seconds": 900.0, "cost": 4.0}))  # repeated; nothing was generated
+    for number, metrics in made:
+        store.add("jnli", tags, metrics, {"num_per_label": number, "seed": 0})
+    store.train("jnli", "zero-shot", 0, 0.6, metrics={cost.SECONDS: 1.0})
+    (found,) = reported(store).costs
+    assert (found.before_seconds, found.before_dollars) == (60.0 + 900.0, 4.0)
+
+
 def test_a_student_whose_generation_is_not_recorded_has_no_break_even() -> None:
     store = Store()
     tags = {
