@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
+import functools
 import logging
 import os
 import re
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from typing import Protocol, TypeVar
+from pathlib import Path
+from typing import Any, Protocol, TypeVar, cast
 
 from japagen.config.secret import hidden
 from japagen.tracking.connect import database
 
 T = TypeVar("T")
+Method = TypeVar("Method", bound=Callable[..., None])
 log = logging.getLogger("japagen.tracking")
 
 LIMIT = 30.0  # seconds that one call of a server may take, with MLflow's own retries
@@ -70,6 +73,23 @@ def attempt(run: Guarded, uri: str, work: Callable[[], T], seconds: float = LIMI
                 run.remedy(),
             )
         return None
+
+
+def spared(method: Method) -> Method:
+    """The method that records an artifact, with a warning for an OSError, e.g. of a full disk.
+
+    What a job has made is worth more than the record of it.
+    """
+
+    @functools.wraps(method)
+    def call(run: Any, what: Any, *others: Any) -> None:
+        try:
+            method(run, what, *others)
+        except OSError as error:
+            name = what if isinstance(what, Path) else others[0]
+            log.warning("cannot record %s: %s", name, error.strerror or error)
+
+    return cast(Method, call)
 
 
 def within(uri: str, work: Callable[[], T], seconds: float = LIMIT) -> T:

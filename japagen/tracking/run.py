@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 from japagen.config.secret import hidden
 from japagen.tracking import safe
-from japagen.tracking.attempt import Question, attempt, log
+from japagen.tracking.attempt import Question, attempt, log, spared
 from japagen.tracking.entry import batches, deliver, seconds
 from japagen.tracking.mirror import Mirror
 from japagen.tracking.unsent import Unsent, keep_refused, send
@@ -65,6 +65,7 @@ class Run:
         for entry in batches("params", safe.texts(values, 500)):
             self.call(dict(entry))
 
+    @spared
     def text(self, text: str, name: str) -> None:
         """Record a text as the artifact `name`, e.g. "samples.md"."""
         if self.idle:
@@ -74,6 +75,7 @@ class Run:
             path.write_text(safe.encodable(hidden(text)), encoding="utf-8")
             self.file(path, str(Path(name).parent).strip("."))
 
+    @spared
     def rows(self, rows: Iterable[Mapping[str, Any]], name: str) -> None:
         """Record rows as the artifact `name`, one JSON object a line.
 
@@ -92,17 +94,14 @@ class Run:
                     lines.write(json.dumps(shown, ensure_ascii=False) + "\n")
             self.file(path)
 
+    @spared
     def file(self, path: Path, folder: str = "") -> None:
         """Record a copy of the file `path` as an artifact in `folder`, without known secrets."""
         if self.idle:
             return
         with tempfile.TemporaryDirectory() as place:
-            try:
-                path = safe.cleaned(path, Path(place))
-            except OSError as error:
-                log.warning("cannot record %s: %s", path, error.strerror)
-                return
-            self.call({"do": "file", "path": str(path), "folder": folder})
+            cleaned = safe.cleaned(path, Path(place))
+            self.call({"do": "file", "path": str(cleaned), "folder": folder})
 
     def model(self, folder: Path) -> None:
         """Record the saved student in `folder` as a model of the run, with its weights.
@@ -114,6 +113,7 @@ class Run:
         name = safe.model_name(folder.name)
         self.call({"do": "model", "path": str(folder.absolute()), "name": name, "made": made})
 
+    @spared
     def figure(self, figure: Figure, name: str) -> None:
         """Record a Matplotlib figure as the artifact `name`, e.g. "confusion.svg".
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import socket
+import tempfile
 import threading
 import time
 from collections.abc import Iterator
@@ -14,6 +15,8 @@ import pytest
 from japagen import tracking
 from japagen.tracking import attempt
 from japagen.tracking.attempt import Question, within
+from japagen.tracking.run import Run
+from japagen.tracking.unsent import Unsent
 from tests.tracking.test_run import made
 
 
@@ -123,3 +126,25 @@ def test_a_failure_is_one_warning_without_secrets(caplog: pytest.LogCaptureFixtu
     assert "http://me:***@host?sig=***" in caplog.text
     assert "SQL" not in caplog.text
     assert "hush" not in caplog.text
+
+
+@pytest.mark.parametrize("kind", ["text", "rows", "file", "figure"])
+def test_what_cannot_be_written_is_a_warning(
+    kind: str,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path / "full"))
+    run = Run()
+    run.unsent = Unsent({"uri": "", "tags": {"key": "x"}})
+    (tmp_path / "x.txt").write_text("x", encoding="utf-8")
+    calls = {
+        "text": lambda: run.text("x", "x.txt"),
+        "rows": lambda: run.rows([{"id": "1"}], "x.txt"),
+        "file": lambda: run.file(tmp_path / "x.txt"),
+        "figure": lambda: run.figure(tracking.confusion(["a"], ["a"], ["a"]), "x.svg"),
+    }
+    calls[kind]()
+    assert "cannot record" in caplog.text
+    assert "x." in caplog.text
