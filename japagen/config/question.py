@@ -4,6 +4,10 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+# Raise it when a change to the question, or to the reading of its answers, gives other labels or
+# probabilities: old answers are then never mixed with new ones.
+FORMAT = 3
+
 
 @dataclass
 class QuestionOptions:

@@ -13,6 +13,7 @@ from typing import Any
 
 from hydra.core.hydra_config import HydraConfig
 
+from japagen.config.question import FORMAT as QUESTION_FORMAT
 from japagen.config.schema import (
     INSTALLED,
     LLM,
@@ -183,7 +184,8 @@ def filter_identity(rule: Filter, task: Task, question: QuestionOptions) -> dict
     if student := options.pop("student"):
         return {**options, "student": Path(student).name}
     wording = dataclasses.asdict(task.question) if task.question else None
-    return {**options, "calibrate": question.calibrate, "question": wording}
+    asked = {"format": QUESTION_FORMAT, "calibrate": question.calibrate, "question": wording}
+    return {**options, **asked}
 
 
 def digest(named: Mapping[str, Any]) -> str:

@@ -11,6 +11,7 @@ from tempfile import TemporaryDirectory
 from typing import Any
 
 from japagen import files, llm
+from japagen.config.question import FORMAT
 from japagen.config.schema import LLM, EvaluateConfig
 from japagen.config.task import Task
 from japagen.dataset.identity import digest, llm_identity
@@ -50,7 +51,7 @@ class Prompting:
             **({"calibrate": True} if self.calibrate else {}),
             "task": task,
             "question": asdict(question.wording(self.task)),
-            "format": question.FORMAT,
+            "format": FORMAT,
             "max_chars": self.max_chars,
             "llm": llm_identity(self.llm),
             "shots": self.shots,

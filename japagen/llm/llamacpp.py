@@ -7,6 +7,7 @@ import json
 import logging
 import os
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +19,8 @@ from japagen.llm.chat import SystemRole
 from japagen.llm.engine import Completion, EngineError, Request, limit
 
 log = logging.getLogger(__name__)
+
+FIRST = {"grammar": 'root ::= "0"', "max_tokens": 1}
 
 
 class LlamaCpp:
@@ -49,10 +52,18 @@ class LlamaCpp:
         else:
             body["prompt"], handle = sent.text, self.server.handle_completions
             body["n_predict"] = body.pop("max_tokens", -1)
-        answer = await asyncio.get_running_loop().run_in_executor(self.threads, handle, body)
+        run = asyncio.get_running_loop().run_in_executor
+        answer = await run(self.threads, handle, body)
         if failed(answer) and self.system_role.missing(sent, str(answer)):
             return await self.complete(request)
-        return completion(answer)
+        found = completion(answer)
+        if "logprobs" not in body or "grammar" not in body or body.get("max_tokens") == 1:
+            return found
+        # A Japanese character may be two tokens, and llama.cpp reports the second one alone. The
+        # probabilities of the first are those beside another token, which is forced.
+        forced = completion(await run(self.threads, handle, {**body, **FIRST}))
+        tokens = found.completion_tokens + forced.completion_tokens
+        return replace(found, top=forced.top, completion_tokens=tokens)
 
     async def close(self) -> None:
         """Free the model's memory."""

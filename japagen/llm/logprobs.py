@@ -17,11 +17,22 @@ def first_token(choice: Mapping[str, Any]) -> dict[str, float]:
     """
     given = choice.get("logprobs") or {}
     if content := given.get("content"):
-        found = content[0].get("top_logprobs") or []
+        found = [] if is_later(content[0]) else content[0].get("top_logprobs") or []
         pairs = [(text_of(token), token["logprob"]) for token in found]
     else:
         pairs = list(((given.get("top_logprobs") or [None])[0] or {}).items())
     return summed(pairs)
+
+
+def is_later(token: Mapping[str, Any]) -> bool:
+    """Whether the first token of a choice is not there, because it was a part of a character.
+
+    llama.cpp reports the whole character with the number and the alternatives of its last token.
+    """
+    found = token.get("top_logprobs") or []
+    return any(one.get("id") == token.get("id") is not None for one in found) and not any(
+        one.get("bytes") == token.get("bytes") for one in found
+    )
 
 
 def text_of(token: Mapping[str, Any]) -> str:

@@ -14,9 +14,6 @@ from japagen.gold.example import Example, nearest
 from japagen.llm import Request
 from japagen.text.normal import normalise
 
-# Raise it when a change to this module asks something else: old answers are then never mixed with
-# new ones.
-FORMAT = 2
 TOP = 20  # first tokens whose probability is asked for; servers give no more
 ANSWER = "答え："
 CONTENT_FREE = ("", "該当なし", "［文章］")  # inputs without content, for calibration

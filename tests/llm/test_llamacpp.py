@@ -15,9 +15,9 @@ from japagen import llm
 from japagen.command import generate
 from japagen.config.check import check
 from japagen.config.error import UserError
-from japagen.config.schema import LLM, GenerateConfig
+from japagen.config.schema import LLM, EvaluateConfig, GenerateConfig
 from japagen.dataset import identity, table
-from japagen.llm import EngineError, Request, llamacpp
+from japagen.llm import EngineError, Request, llamacpp, question
 from tests.conftest import Compose
 
 MESSAGE = {"role": "user", "content": "書いてください。"}
@@ -197,6 +197,39 @@ def test_the_likeliest_first_tokens_are_requested_and_read(
     said, base = sorted(server.asked, key=lambda body: "prompt" in body)
     assert (said["logprobs"], said["top_logprobs"], said["max_tokens"]) == (True, 7, 1)
     assert (base["n_probs"], base["n_predict"]) == (7, -1)
+
+
+def test_the_first_of_several_tokens_of_a_character_is_asked_for(
+    gguf: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    choices: Any = CHAT_REPLY["choices"]
+
+    def handle(self: StandIn, body: dict[str, Any]) -> dict[str, Any]:
+        self.asked.append(body)
+        likely = "満足" if body["grammar"] == 'root ::= "0"' else "足"
+        token = {"token": "?", "top_logprobs": [{"token": likely, "logprob": -0.5}]}
+        return {**CHAT_REPLY, "choices": [{**choices[0], "logprobs": {"content": [token]}}]}
+
+    monkeypatch.setattr(StandIn, "handle_chat_completions", handle)
+    engine = llamacpp.LlamaCpp(options(gguf))
+    (found,) = ask(engine, Request(messages=(MESSAGE,), choices=("満足", "不満"), top=7))
+    assert found.top == {"満足": pytest.approx(-0.5)}
+    assert found.completion_tokens == 2 * CHAT_REPLY["usage"]["completion_tokens"]
+    first, second = engine.server.asked
+    assert {**first, "grammar": second["grammar"], "max_tokens": 1} == second
+
+
+@pytest.mark.slow
+def test_every_answer_of_the_small_model_has_probabilities(composed: Compose) -> None:
+    words = ["task=hotel_reviews", "llm=qwen2_5_coder_1_5b"]
+    config = check(composed("evaluate", *words), EvaluateConfig)
+    task, engine = config.task, llamacpp.LlamaCpp(config.llm)
+    texts = ["部屋が広くて満足でした。", "朝食がまずくて残念でした。"]
+    asked = [question.request(task, (text,), (), True, 100, top=question.TOP) for text in texts]
+    for reply, label in zip(ask(engine, *asked), task.labels, strict=True):
+        shares = question.probabilities(reply.top, task)
+        assert sum(shares) == pytest.approx(1)
+        assert shares[task.labels.index(label)] > 0.5
 
 
 @pytest.mark.slow

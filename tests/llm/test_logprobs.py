@@ -12,6 +12,21 @@ from japagen.llm import logprobs
 from tests.loopback import Loopback, ask, good
 
 
+def test_alternatives_of_a_later_token_are_not_those_of_the_first() -> None:
+    """llama.cpp reports 満, which is two tokens, with the alternatives of the second."""
+    second = [
+        {"id": 222, "token": "\ufffd", "bytes": [0x80], "logprob": -0.1},
+        {"id": 99336, "token": "足", "bytes": [0xE8, 0xB6, 0xB3], "logprob": -11.7},
+    ]
+    whole = {"id": 222, "token": "満", "bytes": [0xE6, 0xBA, 0x80], "logprob": -0.1}
+    assert (
+        logprobs.first_token({"logprobs": {"content": [{**whole, "top_logprobs": second}]}}) == {}
+    )
+    first = [{"id": 19793, "token": "不", "bytes": [0xE4, 0xB8, 0x8D], "logprob": -0.1}, *second]
+    found = {"logprobs": {"content": [{**first[0], "top_logprobs": first}]}}
+    assert set(logprobs.first_token(found)) == {"不", "\udc80", "足"}
+
+
 def test_the_first_token_is_read_in_both_forms() -> None:
     message = {"role": "user", "content": "番号で。"}
     tokens = [
