@@ -212,10 +212,11 @@ def test_the_first_of_several_tokens_of_a_character_is_asked_for(
 
     monkeypatch.setattr(StandIn, "handle_chat_completions", handle)
     engine = llamacpp.LlamaCpp(options(gguf))
+    server = engine.server
     (found,) = ask(engine, Request(messages=(MESSAGE,), choices=("満足", "不満"), top=7))
     assert found.top == {"満足": pytest.approx(-0.5)}
     assert found.completion_tokens == 2 * CHAT_REPLY["usage"]["completion_tokens"]
-    first, second = engine.server.asked
+    first, second = server.asked
     assert {**first, "grammar": second["grammar"], "max_tokens": 1} == second
 
 
