@@ -122,8 +122,8 @@ def figures(manifest: dict[str, Any], is_new: bool) -> dict[str, float]:
     # The pace is that of the process that wrote the dataset, all else of all processes.
     spent = ("seconds", "examples_per_second") if is_new else ()
     totals = (*spent, "cost", "replies", "prompt_tokens", "completion_tokens", "acceptance_rate")
-    optional = ("total_seconds", "completion_tokens_per_accepted", "verify_tokens")
-    optional += ("verify_seconds",)
+    optional = ["total_seconds", "completion_tokens_per_accepted"]
+    optional += ["verify_tokens", "verify_seconds"]
     keys = [*totals, *(key for key in optional if key in manifest)]
     found = {key: float(manifest[key]) for key in keys}
     rejected = manifest["rejected_by_reason"].items()
