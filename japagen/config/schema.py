@@ -191,11 +191,7 @@ class TrainConfig(Config, Exporting):
 class EvaluateConfig(Config, Exporting):
     """Options of evaluate.py."""
 
-    subject: str = option(
-        "prompting",
-        "what to evaluate: prompting (the LLM itself), encoder (untrained, for pairs with levels), "
-        "student or dataset",
-    )
+    subject: str = option("prompting", "what to evaluate: prompting, encoder, student or dataset")
     student: Saved = field(
         default_factory=Saved,
         metadata={"help": "student.path=FOLDER, or the id of the MLflow run that trained it"},
