@@ -10,7 +10,7 @@ import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from types import FrameType
-from typing import Any
+from typing import Any, TextIO
 
 AGAIN = 0.05  # seconds
 UNREAD = 141  # what a shell shows for a process that SIGPIPE ended
@@ -101,8 +101,38 @@ def unread() -> Iterator[None]:
         try:
             yield
         finally:
-            sys.stdout.flush()
+            if sys.stdout is not None:  # `>&-`
+                sys.stdout.flush()
     except BrokenPipeError:
-        # Otherwise Python fails once more when it closes the output.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        drop_output()
         raise SystemExit(UNREAD) from None
+
+
+def drop_output() -> None:
+    """Send to nowhere what is printed from here on; nothing reads it."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
+
+
+class Output:
+    """The output of a job, which goes on when nothing reads it any more (`| head`)."""
+
+    def __init__(self, stream: TextIO) -> None:
+        self.stream = stream
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self.stream, name)
+
+    def write(self, text: str) -> int:
+        """Write `text`; drop it if nothing reads it."""
+        try:
+            return self.stream.write(text)
+        except BrokenPipeError:
+            drop_output()
+            return len(text)
+
+    def flush(self) -> None:
+        """Write what waits; drop it if nothing reads it."""
+        try:
+            self.stream.flush()
+        except BrokenPipeError:
+            drop_output()

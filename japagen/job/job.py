@@ -8,6 +8,7 @@ import logging
 import os
 import sys
 from collections.abc import Iterator
+from typing import TextIO, cast
 
 from hydra.core.hydra_config import HydraConfig
 from hydra.types import RunMode
@@ -47,7 +48,8 @@ def job() -> Iterator[None]:
     try:
         stop.politely()
         refuse_chdir()
-        yield
+        with contextlib.redirect_stdout(output()):
+            yield
     except KeyboardInterrupt:
         log.warning("stopped; finished work is kept. The same command resumes where it can.")
         raise SystemExit(stop.code()) from None
@@ -66,6 +68,15 @@ def job() -> Iterator[None]:
     except Exception:
         log.exception("the job failed")
         raise
+
+
+def output() -> TextIO:
+    """The output of a job, also for the lines of its log; nobody has to read it to the end."""
+    found = cast(TextIO, stop.Output(sys.stdout))
+    for handler in logging.getLogger().handlers:
+        if isinstance(handler, logging.StreamHandler) and handler.stream is sys.stdout:
+            handler.setStream(found)
+    return found
 
 
 def loading() -> contextlib.AbstractContextManager[None]:

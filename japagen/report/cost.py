@@ -8,7 +8,7 @@ from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from japagen.report.row import Row, in_table, largest, names, row, size
+from japagen.report.row import Row, in_table, largest, names, number, row
 from japagen.tracking import Recorded
 
 SECONDS, DOLLARS = "cost/seconds_per_1000", "cost/dollars_per_1000"
@@ -73,11 +73,12 @@ def spent(cost: Cost, group: Sequence[Recorded], runs: Sequence[Recorded]) -> Co
             for one in runs
             if one.tags.get("stage") == "generate" and mark and one.tags.get("fingerprint") == mark
         ]
-        # A dataset that was extended has a run for each size.
-        parts = [one for one in made if size(one) == size(run)] or made
-        if mark and not any(generation_seconds(parts)):
+        # A dataset that was extended has a run for each size; one that only read it says nothing.
+        alike = [one for one in made if asked(one) == asked(run)] or made
+        parts = [one for one in alike if "seconds" in one.metrics] or alike
+        if mark and not any("seconds" in one.metrics for one in parts):
             continue
-        seconds.append(run.metrics["train/seconds"] + max(generation_seconds(parts), default=0.0))
+        seconds.append(run.metrics["train/seconds"] + generation_seconds(parts))
         dollars.append(max((one.metrics.get("cost", 0.0) for one in parts), default=0.0))
     if seconds:
         cost.before_seconds, cost.before_dollars = (
@@ -87,13 +88,18 @@ def spent(cost: Cost, group: Sequence[Recorded], runs: Sequence[Recorded]) -> Co
     return cost
 
 
-def generation_seconds(runs: Sequence[Recorded]) -> list[float]:
-    """The seconds of all processes that made a dataset, as each of its runs says.
+def asked(run: Recorded) -> float | None:
+    """The rows of each label that a run asked for."""
+    return number(run, "num_per_label")
+
+
+def generation_seconds(runs: Sequence[Recorded]) -> float:
+    """The seconds of all processes that made a dataset, from its runs.
 
     Earlier versions recorded only those of the process that finished it.
     """
-    named = ("total_seconds", "seconds")
-    return [next((one.metrics[key] for key in named if key in one.metrics), 0.0) for one in runs]
+    totals = [one.metrics["total_seconds"] for one in runs if "total_seconds" in one.metrics]
+    return max(totals) if totals else sum(one.metrics.get("seconds", 0.0) for one in runs)
 
 
 def compare(cost: Cost, prompting: Sequence[Cost]) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import gc
 import itertools
 import logging
@@ -62,6 +63,7 @@ class Synthesis:
         self.taken = 0
         self.seconds = 0.0  # of drawing replies, without loading models and measuring the verifier
         self.noted = 0.0  # those that the journal has, of this process
+        self.untimed = False  # whether the journal has replies, but not their time
 
     @property
     def cost(self) -> float:
@@ -97,6 +99,7 @@ class Synthesis:
             self.state.replay(reply)
             self.shared.note(self.plan, reply, self.state.next)
         self.state.rounds.save()
+        self.untimed = bool(self.state.tally.replies) and TOTAL_SECONDS not in self.facts.known
         if self.state.tally.replies:
             accepted = f"{self.state.accepted} of {self.state.size} examples accepted"
             folder, replies = self.journal.path.parent, self.state.tally.replies
@@ -165,17 +168,22 @@ class Synthesis:
             await in_flight(engine, options.concurrency, worker)
         finally:
             self.seconds += time.monotonic() - began
-            self.note_seconds(self.seconds, NEGLIGIBLE)
             if verifier is not None:
                 verifier.close()
+            with contextlib.suppress(OSError):  # a full disk, which the job reports
+                self.note_seconds(self.seconds, NEGLIGIBLE)
 
     def note_seconds(self, seconds: float, least: float = NOTED) -> None:
         """Write the time of all processes to the journal, if `least` seconds are not in it yet.
 
-        A process that is killed loses only these.
+        A process that is killed loses only these. Without a total, the replies of the journal are
+        of a version that wrote none.
         """
-        if (new := seconds - self.noted) >= least:
-            before: float = self.facts.known.get(TOTAL_SECONDS, 0.0)
+        known = self.facts.known.get(TOTAL_SECONDS)
+        if known is None and self.untimed:
+            return
+        new, before = seconds - self.noted, known or 0.0
+        if new >= least or known is None:
             self.facts.record(TOTAL_SECONDS, round(before + new, 3))
             self.noted = seconds
 

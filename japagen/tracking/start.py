@@ -70,8 +70,8 @@ def baselines(job: Job) -> dict[str, float]:
 
     def search() -> dict[str, float]:
         client, experiment = connect.connect(job.uri, job.experiment)
-        order = ["start_time ASC"]
-        found = client.search_runs([experiment], wanted, max_results=1000, order_by=order)
+        order = ["start_time DESC"]
+        found = client.search_runs([experiment], wanted, max_results=1000, order_by=order)[::-1]
         runs = [(run.data.tags, float(run.data.metrics["score"])) for run in found]
         return {
             f"{tags.get('llm') or tags.get('student', '')} {tags['method']}": score

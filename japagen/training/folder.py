@@ -47,11 +47,15 @@ def in_progress(folder: Path, name: str, first: bool) -> Iterator[Path]:
         # A user error would only happen again. Anything else, a full disk or memory that another
         # process used, must not cost the hours of training before it.
         again = isinstance(error, UserError) and not isinstance(error, OutOfMemory)
-        if first:
-            clean(part, folder / name)  # it may have been interrupted between two renames
-        if again or not (part / RESUME).exists():
-            remove(part, lock, first)
-        lock.release()
+        try:
+            if first:
+                clean(part, folder / name)  # it may have been interrupted between two renames
+            if again or not (part / RESUME).exists():
+                remove(part, lock, first)
+        except OSError:
+            log.warning("cannot remove %s, which the next training of this student does", part)
+        finally:
+            lock.release()
         raise
     remove(part, lock, first)
 
