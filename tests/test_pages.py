@@ -31,7 +31,7 @@ INPUTS = {
     "rows.parquet": "jnli",
     "reviews.csv": "hotel_reviews",
     "pairs.tsv": "jnli",
-    "new.csv": "enquiries",
+    "new.csv": "messages",
 }
 BEFORE = [  # what such a reader has typed
     f"python {script}.py task={task} shots=0"

@@ -25,7 +25,7 @@ NEEDED = {"llm=server": "llm.model=x", "llm=vllm": "llm.model=x"}
 # The YAML that a page explains, and where the page tells the reader to put it.
 OWN = {
     "add_a_task.md": "task/weather.yaml",
-    "own_task.md": "task/enquiries.yaml",
+    "own_task.md": "task/messages.yaml",
     "add_an_llm.md": "llm/my_model.yaml",
     "add_a_student.md": "student/mine.yaml",
 }
