@@ -120,6 +120,8 @@ class Output:
         self.stream = stream
 
     def __getattr__(self, name: str) -> Any:
+        if name == "stream":  # of a copy that has none yet
+            raise AttributeError(name)
         return getattr(self.stream, name)
 
     def write(self, text: str) -> int:
