@@ -45,38 +45,49 @@ def job() -> Iterator[None]:
     printable()
     remember_all({})  # keys in the environment
     prepare(logging.getLogger())
-    try:
-        stop.politely()
-        refuse_chdir()
-        with contextlib.redirect_stdout(output()):
+    with unread_output():
+        try:
+            stop.politely()
+            refuse_chdir()
             yield
-    except KeyboardInterrupt:
-        log.warning("stopped; finished work is kept. The same command resumes where it can.")
-        raise SystemExit(stop.code()) from None
-    except UserError as error:
-        fail(error)
-    except OSError as error:
-        if error.errno not in FIXABLE or not error.filename:
+        except KeyboardInterrupt:
+            log.warning("stopped; finished work is kept. The same command resumes where it can.")
+            raise SystemExit(stop.code()) from None
+        except UserError as error:
+            fail(error)
+        except OSError as error:
+            if error.errno not in FIXABLE or not error.filename:
+                log.exception("the job failed")
+                raise
+            fail(
+                UserError(
+                    f"cannot use {error.filename}: {error.strerror}. Free space, or fix the path "
+                    "or its permissions, then type the same command again: finished work is kept."
+                )
+            )
+        except Exception:
             log.exception("the job failed")
             raise
-        fail(
-            UserError(
-                f"cannot use {error.filename}: {error.strerror}. Free space, or fix the path or "
-                "its permissions, then type the same command again: finished work is kept."
-            )
-        )
-    except Exception:
-        log.exception("the job failed")
-        raise
 
 
-def output() -> TextIO:
-    """The output of a job, also for the lines of its log; nobody has to read it to the end."""
-    found = cast(TextIO, stop.Output(sys.stdout))
-    for handler in logging.getLogger().handlers:
-        if isinstance(handler, logging.StreamHandler) and handler.stream is sys.stdout:
-            handler.setStream(found)
-    return found
+@contextlib.contextmanager
+def unread_output() -> Iterator[None]:
+    """Let a job, and the lines of its log, go on when nothing reads the output any more."""
+    plain, found = sys.stdout, cast(TextIO, stop.Output(sys.stdout))
+    handlers = [
+        handler
+        for handler in logging.getLogger().handlers
+        if isinstance(handler, logging.StreamHandler) and handler.stream is plain
+    ]
+    for handler in handlers:
+        handler.setStream(found)
+    try:
+        with contextlib.redirect_stdout(found):
+            yield
+    finally:
+        for handler in handlers:
+            if handler.stream is found:
+                handler.setStream(plain)
 
 
 def loading() -> contextlib.AbstractContextManager[None]:
