@@ -8,7 +8,7 @@ import logging
 import os
 import sys
 from collections.abc import Iterator
-from typing import TextIO, cast
+from typing import NoReturn, TextIO, cast
 
 from hydra.core.hydra_config import HydraConfig
 from hydra.types import RunMode
@@ -51,8 +51,7 @@ def job() -> Iterator[None]:
             refuse_chdir()
             yield
         except KeyboardInterrupt:
-            log.warning("stopped; finished work is kept. The same command resumes where it can.")
-            raise SystemExit(stop.code()) from None
+            end_stopped()
         except UserError as error:
             fail(error)
         except OSError as error:
@@ -65,9 +64,24 @@ def job() -> Iterator[None]:
                     "or its permissions, then type the same command again: finished work is kept."
                 )
             )
-        except Exception:
+        except Exception as error:
+            if is_interrupted(error):
+                end_stopped()
             log.exception("the job failed")
             raise
+
+
+def end_stopped() -> NoReturn:
+    """End a job that was stopped."""
+    log.warning("stopped; finished work is kept. The same command resumes where it can.")
+    raise SystemExit(stop.code()) from None
+
+
+def is_interrupted(error: BaseException | None) -> bool:
+    """Whether a package turned Ctrl+C into an error of its own, as OmegaConf does."""
+    while error is not None and not isinstance(error, KeyboardInterrupt):
+        error = error.__cause__ or error.__context__
+    return error is not None
 
 
 @contextlib.contextmanager

@@ -18,6 +18,17 @@ from japagen.job import job
 from tests.commands import ROOT, generate
 
 
+def test_an_interruption_that_a_package_turned_into_its_own_error_stops_the_job() -> None:
+    with pytest.raises(SystemExit) as found, job.job():
+        try:
+            raise KeyboardInterrupt
+        except KeyboardInterrupt as cause:
+            raise ValueError("Unsupported interpolation") from cause
+    assert found.value.code == 130
+    with pytest.raises(ValueError, match="another"), job.job():
+        raise ValueError("another")
+
+
 @pytest.mark.slow
 def test_a_user_error_is_one_message_without_traceback(tmp_path: Path) -> None:
     done = generate(tmp_path, "num_per_label=0")
