@@ -70,6 +70,7 @@ def test_what_labels_share_survives_a_restart(
     whole = (identity.of(config).folder / table.TABLE).read_bytes()
     journal = identity.of(config).folder / JOURNAL
     lines = journal.read_bytes().splitlines(keepends=True)
+    lines = [line for line in lines if b"total_seconds" not in line]
     (identity.of(config).folder / table.MANIFEST).unlink()
     journal.write_bytes(b"".join(lines[:kept]))
     sent.clear()
