@@ -1,4 +1,4 @@
-"""Hydra's callback: a sweep goes on after a failed job, ends with a table, and reports failures."""
+"""Hydra's callback: a sweep continues after a failed job, and reports all jobs at its end."""
 
 from __future__ import annotations
 

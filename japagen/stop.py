@@ -114,7 +114,7 @@ def drop_output() -> None:
 
 
 class Output:
-    """The output of a job, which goes on when nothing reads it any more (`| head`)."""
+    """The output of a job, which continues when nothing reads it any more (`| head`)."""
 
     def __init__(self, stream: TextIO) -> None:
         self.stream = stream

@@ -163,21 +163,28 @@ def test_no_traceback_at_any_moment(name: str, tmp_path: Path, gold_dir: Path) -
             assert "topped" in printed
 
 
-@pytest.mark.slow
-def test_a_job_whose_output_is_not_read_is_finished(tmp_path: Path) -> None:
+def not_read(folder: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
+    """Run a command whose output nothing reads."""
     reading, writing = os.pipe()
     os.close(reading)
+    try:
+        return subprocess.run(
+            [sys.executable, "-m", "japagen", *arguments],
+            cwd=folder,
+            env={**os.environ, "PYTHONPATH": str(ROOT)},
+            stdout=writing,
+            stderr=subprocess.PIPE,
+            text=True,
+            check=False,
+        )
+    finally:
+        os.close(writing)
+
+
+@pytest.mark.slow
+def test_a_job_whose_output_is_not_read_is_finished(tmp_path: Path) -> None:
     words = ["task=jcola", "llm=fake", "num_per_label=4", "logger=none"]
-    found = subprocess.run(
-        [sys.executable, "-m", "japagen", "generate", *words],
-        cwd=tmp_path,
-        env={**os.environ, "PYTHONPATH": str(ROOT)},
-        stdout=writing,
-        stderr=subprocess.PIPE,
-        text=True,
-        check=False,
-    )
-    os.close(writing)
+    found = not_read(tmp_path, "generate", *words)
     assert found.returncode == 0, found.stderr
     assert "Traceback" not in found.stderr
     assert len(list(tmp_path.glob("synthetic/jcola/*/manifest.json"))) == 1
@@ -187,18 +194,7 @@ def test_a_job_whose_output_is_not_read_is_finished(tmp_path: Path) -> None:
 def test_output_that_nothing_reads_ends_the_command_without_a_message(
     arguments: list[str], tmp_path: Path
 ) -> None:
-    reading, writing = os.pipe()
-    os.close(reading)
-    found = subprocess.run(
-        [sys.executable, "-m", "japagen", *arguments],
-        cwd=tmp_path,
-        env={**os.environ, "PYTHONPATH": str(ROOT)},
-        stdout=writing,
-        stderr=subprocess.PIPE,
-        text=True,
-        check=False,
-    )
-    os.close(writing)
+    found = not_read(tmp_path, *arguments)
     # argparse ignores that its help is not read.
     assert found.returncode in ({0, stop.UNREAD} if "predict" in arguments else {stop.UNREAD})
     assert found.stderr == ""

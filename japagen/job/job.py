@@ -86,7 +86,7 @@ def is_interrupted(error: BaseException | None) -> bool:
 
 @contextlib.contextmanager
 def unread_output() -> Iterator[None]:
-    """Let a job, and the lines of its log, go on when nothing reads the output any more."""
+    """Let a job, and the lines of its log, continue when nothing reads the output any more."""
     plain, found = sys.stdout, cast(TextIO, stop.Output(sys.stdout))
     handlers = [
         handler

@@ -20,6 +20,8 @@ from japagen.quality.measured import Measured
 from tests.conftest import Compose
 from tests.toys import write_toys
 
+CALIBRATED = pytest.mark.parametrize(("calibrate", "accuracy"), [("false", 0.5), ("true", 1.0)])
+
 
 class Biased(fake.Fake):
     """Recognises dogs and cats, but prefers 正しい: in 95 % of the texts without content."""
@@ -34,7 +36,7 @@ class Biased(fake.Fake):
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize(("calibrate", "accuracy"), [("false", 0.5), ("true", 1.0)])
+@CALIBRATED
 def test_calibration_divides_the_answers_by_those_to_empty_texts(
     composed: Compose,
     tmp_path: Path,
@@ -54,7 +56,7 @@ def test_calibration_divides_the_answers_by_those_to_empty_texts(
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize(("calibrate", "accuracy"), [("false", 0.5), ("true", 1.0)])
+@CALIBRATED
 def test_agreement_and_timed_answers_are_calibrated_too(
     composed: Compose,
     tmp_path: Path,
