@@ -108,15 +108,18 @@ class Sweep(Callback):
     def on_multirun_end(self, config: DictConfig, **_: Any) -> None:
         """Print the table; the exit code is 1 if a job failed."""
         try:
-            bad = self.finish()
+            bad = self.finish(complete=True)
         except Exception:  # Hydra would print a warning and exit with 0
             log.exception("the end of the sweep failed")
             bad = 1
         if bad:
             raise SystemExit(1)
 
-    def finish(self) -> int:
-        """Once: end the sweep's runs in MLflow and print the table; the number of jobs not done."""
+    def finish(self, complete: bool = False) -> int:
+        """Once: end the sweep's runs in MLflow and print the table; the number of jobs not done.
+
+        `complete`: all jobs were started. A stop between two jobs leaves no trace in the jobs.
+        """
         atexit.unregister(self.finish)
         if self.folder is None:
             return 0
@@ -126,7 +129,7 @@ class Sweep(Callback):
         bad = counts["failed"] + counts["stopped"]
         if self.uri:
             numbers = {"jobs": len(jobs), "jobs_failed": bad}
-            status = "FAILED" if bad else "FINISHED"
+            status = "FAILED" if bad else "FINISHED" if complete else "KILLED"
             parent.close(folder, self.uri, status, numbers, jobs_table(jobs))
         if self.lock is not None:
             self.lock.release()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import io
 import sys
 import time
@@ -15,6 +16,7 @@ from omegaconf import OmegaConf
 from japagen import callback
 from japagen.callback import Sweep
 from japagen.job import sweep
+from japagen.tracking import parent
 
 HARD = ["[/x]", "[bold]", "[link=http://a]x[/link]", "\x1b[31m", ":smile:", "a\u202eb", "★"]
 
@@ -108,3 +110,28 @@ def test_a_folder_of_logs_that_cannot_be_is_one_message(
     assert printed.startswith(f"hydra.{option}.dir=")
     assert "cannot be created" in printed
     assert "\x1b" not in printed
+
+
+@pytest.mark.parametrize(
+    ("status", "complete", "expected"),
+    [
+        ("done", True, "FINISHED"),
+        ("done", False, "KILLED"),  # stopped between two jobs: the same command continues it
+        ("failed", True, "FAILED"),
+        ("running", False, "FAILED"),
+    ],
+)
+def test_only_a_complete_sweep_is_finished(
+    status: str, complete: bool, expected: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    closed: list[str] = []
+    monkeypatch.setattr(parent, "close", lambda *given: closed.append(given[2]))
+    hooks = Sweep()
+    hooks.folder, hooks.uri, hooks.began = tmp_path, "sqlite:///mlflow.db", time.time()
+    sweep.write(tmp_path / "job-0.json", job(0, status=status))
+    if complete:
+        with contextlib.suppress(SystemExit):
+            hooks.on_multirun_end({})  # type: ignore[arg-type]
+    else:
+        hooks.finish()  # as at the end of the process
+    assert closed == [expected]
