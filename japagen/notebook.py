@@ -26,6 +26,7 @@ from japagen.config import schema
 from japagen.config.check import check
 from japagen.config.error import UserError
 from japagen.config.schema import Config, GenerateConfig, TrainConfig
+from japagen.job import outside as outer
 from japagen.job.command import problems
 from japagen.job.typed import called
 
@@ -169,13 +170,18 @@ def config_of(
     words = typed_words(overrides, options)
     folder = outside(config_dir)
     if lines := list(problems([*words, *([f"--config-dir={folder}"] if folder else [])], kind)):
-        raise UserError("\n".join(lines))
+        refuse(lines)
     schema.register(kind)
     # A notebook may have left Hydra initialised.
     GlobalHydra.instance().clear()
-    with initialize_config_dir(str(schema.CONF), version_base="1.3"):
+    with outer.checked(words, refuse), initialize_config_dir(str(schema.CONF), version_base="1.3"):
         search = [f"hydra.searchpath=[file://{folder}]"] if folder else []
         return compose(name, overrides=[*search, *words])
+
+
+def refuse(lines: Sequence[str]) -> None:
+    """Raise UserError with these lines."""
+    raise UserError("\n".join(lines))
 
 
 def typed_words(overrides: Sequence[str], options: Mapping[str, Any]) -> list[str]:

@@ -145,13 +145,22 @@ def open_group_problems(key: str, arguments: Sequence[str], schema: type[Config]
     known = set(shared)
     for folder in config_folders(arguments):
         for path in (folder / group).glob("*.yaml"):
-            known |= set(yaml.safe_load(path.read_text(encoding="utf-8")) or ())
+            content = read_yaml(path)
+            known |= set(content) if isinstance(content, dict) else set()
     if option not in known:
         names = sorted(name for name in known if not name.startswith("_"))
         yield (
             f"{key} is not an option; options of {group}: {', '.join(names)}"
             f"{did_you_mean(option, names)}"
         )
+
+
+def read_yaml(path: Path) -> Any:
+    """The content of a YAML, or None if it cannot be read, which Hydra's reading will say."""
+    try:
+        return yaml.safe_load(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError, yaml.YAMLError, RecursionError):  # 2020-13-45 is no date
+        return None
 
 
 def config_folders(arguments: Sequence[str]) -> list[Path]:

@@ -30,7 +30,9 @@ def command(schema: type[Config], about: str, program: str) -> Iterator[None]:
         raise SystemExit(0)
     if not any(argument.startswith(COMPLETION) for argument in arguments):
         stop_for(problems(arguments, schema))
-    with stop.one_line():
+    from japagen.job.outside import checked  # imports more of Hydra than --help needs
+
+    with stop.one_line(), checked(arguments, stop_for):
         yield
 
 
