@@ -32,7 +32,7 @@ NOT_ARTICLES = ("LICENSE.txt", "README.txt", "CHANGES.txt")
 
 
 def livedoor(path: Path) -> Iterator[Row]:
-    """Articles of the livedoor news corpus, sorted by path: title, then body.
+    """Articles of the livedoor news corpus, sorted by section and file: title, then body.
 
     `path` is the archive or the folder unpacked from it.
     """
@@ -40,8 +40,8 @@ def livedoor(path: Path) -> Iterator[Row]:
         articles = folder_articles(path) if path.is_dir() else archive_articles(path)
     except (OSError, EOFError, zlib.error, tarfile.TarError) as error:
         raise unreadable(path, error) from error
-    for name in sorted(articles):
-        section, file = name.split("/")
+    for name in sorted(articles, key=lambda name: (tail(name), name)):
+        section, file = tail(name).split("/")
         if file not in NOT_ARTICLES and not file.startswith("."):
             text = decode(articles[name], f"{path}: {name}")
             # The first two lines are address and date.
@@ -51,12 +51,13 @@ def livedoor(path: Path) -> Iterator[Row]:
 
 
 def folder_articles(path: Path) -> dict[str, bytes]:
-    """`section/file` -> content."""
-    return {f"{file.parent.name}/{file.name}": file.read_bytes() for file in path.rglob("*.txt")}
+    """The path of each article, with the folder's name first -> content."""
+    files = {file.relative_to(path.parent).as_posix(): file for file in path.rglob("*.txt")}
+    return without_copies({name: file.read_bytes() for name, file in files.items()})
 
 
 def archive_articles(path: Path) -> dict[str, bytes]:
-    """`section/file` -> content, in the archive's order. Nothing is unpacked to disk.
+    """The path of each article -> content. Nothing is unpacked to disk.
 
     Raises UserError for members that are links or devices or that lead out of the archive, and
     if all members together unpack to more than `unpacked_limit`.
@@ -79,8 +80,25 @@ def archive_articles(path: Path) -> dict[str, bytes]:
                 raise too_large(path)
             file = archive.extractfile(member)
             if file and len(parts) > 1 and parts[-1].endswith(".txt"):
-                articles["/".join(parts[-2:])] = file.read()
-    return articles
+                articles["/".join(parts)] = file.read()
+    return without_copies(articles)
+
+
+def without_copies(articles: dict[str, bytes]) -> dict[str, bytes]:
+    """The articles without verbatim copies that have the same section and file name.
+
+    A corpus is sometimes unpacked twice into one folder. Articles that only share section and
+    name, below different folders, all stay.
+    """
+    first = dict[tuple[str, bytes], str]()
+    for name in sorted(articles):
+        first.setdefault((tail(name), articles[name]), name)
+    return {name: articles[name] for name in first.values()}
+
+
+def tail(name: str) -> str:
+    """`section/file` of the path of an article."""
+    return "/".join(PurePosixPath(name).parts[-2:])
 
 
 def marc_ja(path: Path, split: Literal["train", "test"]) -> list[Row]:
@@ -179,4 +197,4 @@ def covid19(path: Path, tweets: Path) -> Iterator[Row | Fault]:
 
 def csv_rows(path: Path, columns: Columns) -> Iterator[Row | Fault]:
     """The rows of a CSV file with a header."""
-    return rows_of(table_records(path, TableForm(",", header=True), columns.needed()), columns)
+    return rows_of(table_records(path, TableForm(",", header=True), columns), columns)

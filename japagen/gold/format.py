@@ -7,12 +7,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
+from japagen.config.error import is_number
 from japagen.config.task import Gold, Task
 from japagen.gold import corpus
 from japagen.gold.example import Split
 from japagen.gold.fetch import missing
 from japagen.gold.record import TableForm, json_records, table_records
-from japagen.gold.rows import Columns, Fault, Row, rows
+from japagen.gold.rows import Columns, Fault, Row, plain, rows
 from japagen.gold.source import exists
 
 Reader = Callable[[Path, Task, Gold, Split], Iterable[Row | Fault]]
@@ -40,7 +41,8 @@ def jsonl(path: Path, task: Task, gold: Gold, split: Split) -> Iterable[Row | Fa
 
 def csv(path: Path, task: Task, gold: Gold, split: Split) -> Iterable[Row | Fault]:
     """Comma-separated cells, quoted where needed (RFC 4180) unless gold.quoting says otherwise."""
-    return table(path, task, gold, TableForm(",", gold.header, gold.quoting is not False))
+    known = None if gold.quoting else label_test(task, gold)
+    return table(path, task, gold, TableForm(",", gold.header, gold.quoting is not False, known))
 
 
 def tsv(path: Path, task: Task, gold: Gold, split: Split) -> Iterable[Row | Fault]:
@@ -51,7 +53,16 @@ def tsv(path: Path, task: Task, gold: Gold, split: Split) -> Iterable[Row | Faul
 def table(path: Path, task: Task, gold: Gold, form: TableForm) -> Iterable[Row | Fault]:
     """The rows of a CSV or TSV file."""
     named = columns(task, gold)
-    return rows(table_records(path, form, named.needed()), named)
+    return rows(table_records(path, form, named), named)
+
+
+def label_test(task: Task, gold: Gold) -> Callable[[str], bool]:
+    """Whether a cell is a label of the task as the file writes it; of a regression, a score."""
+    labels = {plain(label) for label in gold.labels or task.labels}
+    if task.kind != "regression" or gold.labels:
+        return lambda cell: plain(cell) in labels
+    low, high = (extreme(float(level) for level in task.labels) for extreme in (min, max))
+    return lambda cell: is_number(cell) and low <= float(cell) <= high
 
 
 def columns(task: Task, gold: Gold) -> Columns:

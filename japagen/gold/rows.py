@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import functools
 import json
 import unicodedata
+from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeVar
 
 from japagen.config.error import UserError, did_you_mean
+from japagen.text.normal import visible
 
 T = TypeVar("T")
 
@@ -71,14 +74,17 @@ def without_faults(path: Path, items: Iterable[T | Fault]) -> list[T]:
 
 def rows(records: Iterable[Record | Fault], columns: Columns) -> Iterator[Row | Fault]:
     """A Row of each record. Without `columns.id` a column named `id` is used if there is one."""
-    needed = [nfc(name) for name in columns.needed()]
-    inputs, label = [nfc(name) for name in columns.inputs], nfc(columns.label)
-    id_column, split = nfc(columns.id or "id"), nfc(columns.split or "")
+    needed = [plain(name) for name in columns.needed()]
+    inputs, label = [plain(name) for name in columns.inputs], plain(columns.label)
+    id_column, split = plain(columns.id or "id"), plain(columns.split or "")
     for record in records:
         if isinstance(record, Fault):
             yield record
             continue
-        where, cells = record[0], {nfc(name): cell for name, cell in record[1].items()}
+        where, cells = record[0], {plain(name): cell for name, cell in record[1].items()}
+        if len(cells) < len(record[1]) and (fault := doubled_column(record, {*needed, id_column})):
+            yield fault
+            continue
         if fault := missing_column(where, cells, needed):
             yield fault
             continue
@@ -98,6 +104,19 @@ def missing_column(where: str, cells: Mapping[str, Any], needed: Sequence[str]) 
     )
 
 
+def doubled_column(record: Record, needed: set[str]) -> Fault | None:
+    """The fault of a record in which two names look the same as one of the `needed` columns."""
+    names = (plain(name) for name in record[1])
+    if name := doubled(name for name in names if name in needed):
+        return Fault(record[0], f"two columns look like '{name}'", "allowed: each name once")
+    return None
+
+
+def doubled(names: Iterable[str]) -> str:
+    """The first name that is there more than once, or ""."""
+    return next((name for name, count in Counter(names).items() if count > 1), "")
+
+
 def text_of(value: object) -> str:
     """A cell as text; null, a list and an object are the empty text."""
     if isinstance(value, str):
@@ -108,3 +127,12 @@ def text_of(value: object) -> str:
 def nfc(text: str) -> str:
     """`text` in Unicode NFC: macOS writes が as か and a mark, which looks the same."""
     return unicodedata.normalize("NFC", text)
+
+
+@functools.lru_cache(maxsize=1024)
+def plain(name: str) -> str:
+    """A label or the name of a column as it looks: in NFC, without what shows nothing around it.
+
+    Files have them with a byte order mark, zero-width spaces or spaces, which nobody sees.
+    """
+    return visible(name).strip()

@@ -93,6 +93,24 @@ def archive(path: Path, *members: tuple[tarfile.TarInfo, bytes]) -> Task:
     return weather(Gold(format="livedoor", train=[path.name], test=[path.name]))
 
 
+@pytest.mark.parametrize("packed", [True, False])
+def test_articles_with_one_name_in_two_folders_all_stay(packed: bool, tmp_path: Path) -> None:
+    texts = {
+        f"{folder}/hare/{number}.txt": f"http://x/\n2011\n{folder}の{number}\n"
+        for folder in "ab"
+        for number in range(5)
+    } | {"c/hare/0.txt": "http://x/\n2011\naの0\n"}  # a verbatim copy
+    if packed:
+        entries = [(tarfile.TarInfo(name), text.encode()) for name, text in texts.items()]
+        archive(tmp_path / "news", *entries)
+    else:
+        for name, text in texts.items():
+            write(tmp_path / "news" / name, text)
+    found = list(corpus.livedoor(tmp_path / "news"))
+    assert [row.texts[0] for row in found] == [f"{f}の{n}" for n in range(5) for f in "ab"]
+    assert len({row.where for row in found}) == 10
+
+
 @pytest.mark.parametrize(
     ("name", "type"),
     [

@@ -186,6 +186,41 @@ def test_rows_merged_by_two_lone_quotation_marks_are_never_one_text(tmp_path: Pa
     assert "row 3: another number of columns: it has 1; allowed: 2" in message
 
 
+MERGED = [
+    ("sentence,label\n", '"晴れだ。,1\n雨,0\n曇り,1\n雪",0\n', 2),
+    ("sentence,label\n", '風,1\n"晴れだ。,1\r\n欠けた行\r\n雪",0\n', 3),
+    ("label,sentence\n", '1,"晴れだ。\n0,雨\n1,雪"\n', 2),
+    ("id,sentence,label\n", 'a,"晴れだ。,1\nb,雪",0\n', 2),
+]
+
+
+@pytest.mark.parametrize(("header", "rows", "row"), MERGED)
+def test_rows_of_a_csv_file_merged_by_lone_quotation_marks_are_named(
+    header: str, rows: str, row: int, tmp_path: Path
+) -> None:
+    path = write(tmp_path / "train.csv", header + rows)
+    message = rejected(weather(user_gold("csv", labels=LABELS)), tmp_path)
+    assert f"{path}, row {row}: a quoted cell has rows inside it" in message
+    assert "gold.quoting=false" in message
+    task = weather(user_gold("csv", labels=LABELS, quoting=True))
+    assert load.load(task, "train", str(tmp_path))
+
+
+def test_scores_of_merged_rows_are_found(tmp_path: Path) -> None:
+    write(tmp_path / "train.csv", 'sentence,label\n"晴れだ。,4.5\n雪",0\n')
+    task = weather(user_gold("csv"), kind="regression", labels=["0", "5"])
+    assert "row 2: a quoted cell has rows inside it" in rejected(task, tmp_path)
+
+
+@pytest.mark.parametrize(
+    "text", ["1,000円でした。\nよかった。", "晴れ,\n雨", "a,b\n\nc,d\n", "1\n0"]
+)
+def test_texts_with_line_ends_and_commas_are_no_merged_rows(text: str, tmp_path: Path) -> None:
+    write(tmp_path / "train.csv", f'sentence,label\n"{text}",1\n')
+    task = weather(user_gold("csv", labels=LABELS))
+    assert [row.texts for row in load.load(task, "train", str(tmp_path))] == [(text,)]
+
+
 # Without a header
 
 
@@ -205,7 +240,78 @@ def test_positions_in_a_file_with_a_header(tmp_path: Path) -> None:
     columns = {"label": "2", "sentence": "1"}
     content = "文\t天気\n晴れ\thare\n"
     assert read(content, tmp_path, header=True, columns=columns) == [("晴れ", "hare")]
-    assert read("2\t1\nhare\t晴れ\n", tmp_path, columns=columns) == [("晴れ", "hare")]
+    named = read("2\t1\nhare\t晴れ\n", tmp_path, header=True, columns=columns)
+    assert named == [("晴れ", "hare")]
+
+
+LABELS = {"1": "hare", "0": "ame"}
+
+
+@pytest.mark.parametrize("first", ["1", "0"])
+@pytest.mark.parametrize("header", [None, False])
+@pytest.mark.parametrize(("format", "mark"), [("csv", ","), ("tsv", "\t")])
+def test_a_label_that_is_a_position_makes_no_header(
+    first: str, header: bool | None, format: str, mark: str, tmp_path: Path
+) -> None:
+    rows = [("晴れだ。", first), ("雨だ。", "0"), ("曇りだ。", "1")]
+    write(tmp_path / f"train.{format}", "\n".join(mark.join(row) for row in rows))
+    for columns in ({"sentence": "1", "label": "2"}, {"label": "2", "sentence": "1", "id": "1"}):
+        task = weather(user_gold(format, header=header, columns=columns, labels=LABELS))
+        found = load.load(task, "train", str(tmp_path))
+        assert [(row.texts[0], row.label) for row in found] == [
+            (text, LABELS[label]) for text, label in rows
+        ]
+
+
+def test_a_first_row_with_every_position_as_a_name_is_asked_about(tmp_path: Path) -> None:
+    columns = {"sentence": "1", "label": "2"}
+    content = "2\t1\nhare\t晴れ\n"
+    path = write(tmp_path / "train.tsv", content)
+    message = rejected(weather(user_gold("tsv", columns=columns)), tmp_path)
+    assert f"{path}, row 1: it may be a header or data: it has 2, 1; allowed: " in message
+    assert "gold.header=true or gold.header=false" in message
+    labels = {"hare": "hare", "1": "ame"}
+    write(tmp_path / "train.tsv", "2\t1\n晴れ\thare\n")
+    found = read("2\t1\n晴れ\thare\n", tmp_path, header=False, columns=columns, labels=labels)
+    assert found == [("2", "ame"), ("晴れ", "hare")]
+
+
+# Names of columns
+
+
+@pytest.mark.parametrize(
+    ("format", "content", "parts"),
+    [
+        (
+            "tsv",
+            "sentence\tsentence\tlabel\n晴れ\t別\thare\n",
+            ["row 1: two columns", "'sentence'"],
+        ),
+        ("csv", "sentence,label,\u200blabel\n晴れ,hare,ame\n", ["row 1: two columns", "'label'"]),
+        ("csv", "id,sentence,label,id\n1,晴れ,hare,2\n", ["row 1: two columns", "'id'"]),
+        (
+            "jsonl",
+            '{"sentence": "晴れ", "label": "hare", "label": "ame"}\n',
+            ["row 1: 'label' is there twice", "allowed: each name once"],
+        ),
+        (
+            "jsonl",
+            lines(SUN | {"\u200blabel": "ame"}),
+            ["row 1: two columns look like 'label'"],
+        ),
+    ],
+)
+def test_a_column_that_is_there_twice_is_refused(
+    format: str, content: str, parts: list[str], tmp_path: Path
+) -> None:
+    write(tmp_path / f"train.{format}", content)
+    message = rejected(weather(user_gold(format)), tmp_path)
+    assert all(part in message for part in parts), message
+
+
+def test_names_of_columns_are_compared_as_they_look(tmp_path: Path) -> None:
+    content = "\ufeffsentence\u200b\tlabel \t\t\n晴れ\thare\t\t\n"
+    assert read("\ufeff" + content, tmp_path) == [("晴れ", "hare")]
 
 
 def test_bad_positions(tmp_path: Path) -> None:
