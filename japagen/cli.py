@@ -87,6 +87,9 @@ def train(cfg: DictConfig) -> float | None:
     """Train a student; its score."""
     with job():
         with loading():
+            from japagen.training.process import drop_unreadable
+
+            drop_unreadable()
             from japagen.command.train import run
 
         return run(cfg)

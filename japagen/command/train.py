@@ -79,6 +79,7 @@ def run(cfg: DictConfig, tell: Tell = lambda folder, metrics: None) -> float:
     hub.check(config.push_to_hub)
     with quiet():
         check_options(config.trainer.options)
+        process.check_place(config.trainer.options)
     with quiet(), process.rank(config.trainer.options):
         first = process.is_first(config.trainer.options)
         if not first:

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import copy
-from collections.abc import Sequence
+import re
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple, cast
 
@@ -17,6 +18,8 @@ from japagen.embedded import assemble
 from japagen.gold.example import Example
 from japagen.student import head, layers, opening, tiny, trim
 from japagen.student.tokens import Tokens
+
+LAYER = re.compile(r"\blayers?\.\d+\.")
 
 
 class Pretrained(NamedTuple):
@@ -95,7 +98,7 @@ def read(student: Student, task: Task, source: str) -> Pretrained:
             source, config=config, ignore_mismatched_sizes=True, **local
         )
     new = {*info["missing_keys"], *(key for key, *_ in info["mismatched_keys"])}
-    check_weights(model, new, student)
+    check_weights(model, new, info["unexpected_keys"], student)
     if student.layers is not None:
         layers.keep(model, student)
     if student.pooling == "mean" and config.model_type == "bert":
@@ -103,15 +106,30 @@ def read(student: Student, task: Task, source: str) -> Pretrained:
     return Pretrained(model, tokenizer, frozenset(new))
 
 
-def check_weights(model: PreTrainedModel, new: set[str], student: Student) -> None:
-    """Raise UserError if the file has no weights of the encoder: all of it would be random."""
+def check_weights(
+    model: PreTrainedModel, new: set[str], unused: Iterable[str], student: Student
+) -> None:
+    """Raise UserError if parameters of the encoder are not in the file: they would be random.
+
+    So too if layers of the file are not in the model. A file may lack the pooler, which models
+    trained on masked words do not have. `new`, `unused`: parameters of the model that the file does
+    not have in the same shape, and those of the file that the model does not have.
+    """
     prefix = f"{model.base_model_prefix}."
     encoder = {name for name, _ in model.named_parameters() if name.startswith(prefix)}
-    if encoder and encoder <= new:
+    lost = sorted(name for name in encoder & new if "pooler" not in name)
+    left = sorted(name for name in unused if LAYER.search(name))
+    if lost or left:
+        what = (
+            f"has {len(encoder - new)} of {len(encoder)} parameters of the "
+            f"{model.config.model_type} encoder that config.json describes; {lost[0]} is absent or "
+            f"of another shape, and would be random"
+            if lost
+            else f"has layers that config.json does not describe: {left[0]}"
+        )
         raise UserError(
-            f"student.pretrained={student.pretrained}: the weights file has no parameter of the "
-            f"{model.config.model_type} encoder that config.json describes, so the student would "
-            f"be random. Download or copy the model again; student=tiny is a random student."
+            f"student.pretrained={student.pretrained}: the weights file {what}. Download or copy "
+            f"the model again; student=tiny is a random student."
         )
 
 

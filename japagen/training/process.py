@@ -7,17 +7,58 @@ for several devices.
 
 from __future__ import annotations
 
+import logging
+import os
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any
+
+from japagen.config.error import UserError
+
+log = logging.getLogger(__name__)
+
+
+# Variables in which launchers of processes give numbers; Lightning reads some while it is imported.
+NUMBERS = ("RANK", "LOCAL_RANK", "SLURM_PROCID", "JSM_NAMESPACE_RANK", "WORLD_SIZE", "NODE_RANK")
+
+
+def drop_unreadable() -> None:
+    """Delete cluster variables that are no numbers: Lightning would end with a traceback."""
+    for name in NUMBERS:
+        if not os.environ.get(name, "0").strip().isdecimal():
+            log.warning("%s=%r is not a number; it is ignored", name, os.environ.pop(name))
 
 
 def trains_alone(options: Mapping[str, Any]) -> bool:
     """Whether lightning.Trainer with these options uses one process on one device."""
     strategy = str(options.get("strategy", "auto"))
-    devices, nodes = options.get("devices", 1), options.get("num_nodes", 1)
-    one = devices in (1, "1") or (isinstance(devices, list) and len(devices) == 1)
-    return one and int(nodes) == 1 and strategy in ("auto", "single_device")
+    alone = number_of_devices(options) == 1 and int(options.get("num_nodes", 1)) == 1
+    return alone and strategy in ("auto", "single_device")
+
+
+def number_of_devices(options: Mapping[str, Any]) -> int:
+    """Return how many devices lightning.Trainer uses: `devices` is a number, a list or auto."""
+    import torch
+
+    devices = options.get("devices", 1)
+    if str(devices).strip() in ("auto", "-1"):
+        accelerator = str(options.get("accelerator", "auto"))
+        graphics = accelerator in ("auto", "gpu", "cuda")
+        return max(1, torch.cuda.device_count()) if graphics else 1
+    if isinstance(devices, str) and "," in devices:
+        devices = [one for one in devices.split(",") if one.strip()]
+    return int(devices) if isinstance(devices, int | str) else len(devices)
+
+
+def check_place(options: Mapping[str, Any]) -> None:
+    """Raise UserError if LOCAL_RANK names a process for which the options have no device."""
+    place, number = int(os.environ.get("LOCAL_RANK", 0)), number_of_devices(options)
+    if not trains_alone(options) and place >= number:
+        raise UserError(
+            f"LOCAL_RANK is {place}, but trainer.options.devices is {options.get('devices', 1)}, "
+            f"which is {number} on this machine. Start a process for each device, e.g. torchrun "
+            f"--nproc_per_node={number} ..., or remove the variable: unset LOCAL_RANK"
+        )
 
 
 def is_first(options: Mapping[str, Any]) -> bool:

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Callable
 from pathlib import Path
 
@@ -240,8 +241,44 @@ def test_weights_of_another_model_are_refused(tmp_path: Path) -> None:
 
     folder = on_disk(tmp_path / "model")
     save_file({"other.weight": torch.zeros(2)}, folder / "model.safetensors", {"format": "pt"})
-    with pytest.raises(UserError, match="the weights file has no parameter of the bert encoder"):
+    with pytest.raises(UserError, match=r"has 0 of \d+ parameters of the bert enc"):
         open_again(folder)
+
+
+@pytest.mark.parametrize(
+    ("lost", "config", "message"),
+    [
+        (r"word_embeddings", {}, "word_embeddings.weight is absent"),
+        (r"layer\.1\.", {}, "layer.1.* is absent"),
+        (r"$^", {"vocab_size": 7}, "word_embeddings.weight is absent or of another shape"),
+        (r"$^", {"num_hidden_layers": -1}, "layers that config.json does not describe"),
+        (r"$^", {"num_hidden_layers": 1}, "layers that config.json does not describe"),
+    ],
+)
+def test_an_encoder_that_is_partly_random_is_refused(
+    lost: str, config: dict[str, int], message: str, tmp_path: Path
+) -> None:
+    from safetensors.torch import load_file, save_file
+
+    folder = on_disk(tmp_path / "model")
+    path, about = folder / "model.safetensors", folder / "config.json"
+    kept = {key: one for key, one in load_file(path).items() if not re.search(lost, key)}
+    save_file(kept, path, {"format": "pt"})
+    about.write_text(json.dumps(json.loads(about.read_text()) | config))
+    with pytest.raises(UserError, match=message):
+        open_again(folder)
+
+
+def test_an_encoder_without_a_pooler_is_opened(tmp_path: Path) -> None:
+    from safetensors.torch import load_file, save_file
+
+    path = on_disk(tmp_path / "model") / "model.safetensors"
+    save_file(
+        {key: one for key, one in load_file(path).items() if "pooler" not in key},
+        path,
+        {"format": "pt"},
+    )
+    assert any("pooler" in name for name in open_again(path.parent).new)
 
 
 def test_pickled_objects_in_weights_are_not_loaded(tmp_path: Path) -> None:

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import os
 from pathlib import Path
 from typing import Any
 
@@ -8,6 +9,7 @@ from lightning.fabric.utilities import rank_zero
 from lightning.pytorch import Trainer
 
 from japagen.command import train
+from japagen.config.error import UserError
 from japagen.training import process
 from tests.conftest import Compose
 from tests.toys import saved
@@ -25,15 +27,35 @@ TORCHRUN = {"RANK": "2", "LOCAL_RANK": "2", "WORLD_SIZE": "4", "MASTER_ADDR": "1
 TORCHELASTIC = {**TORCHRUN, "TORCHELASTIC_RUN_ID": "x", "MASTER_PORT": "29500"}
 
 
-@pytest.mark.parametrize("options", [{}, {"devices": 1}, {"devices": [2], "strategy": "auto"}])
+@pytest.mark.parametrize(
+    "options",
+    [
+        {},
+        {"devices": 1},
+        {"devices": "1"},
+        {"devices": "2,"},
+        {"devices": [2], "strategy": "auto"},
+        {"devices": "auto", "accelerator": "cpu"},
+        {"devices": -1, "accelerator": "cpu"},
+    ],
+)
 def test_one_device_trains_alone(options: dict[str, Any]) -> None:
     assert process.trains_alone(options)
 
 
 @pytest.mark.parametrize(
-    "options", [{"devices": 2}, {"devices": "auto"}, {"num_nodes": 2}, {"strategy": "ddp"}]
+    "options",
+    [
+        {"devices": 2},
+        {"devices": "0,1"},
+        {"devices": "auto"},
+        {"devices": "-1", "accelerator": "gpu"},
+        {"num_nodes": 2},
+        {"strategy": "ddp"},
+    ],
 )
-def test_several_devices_do_not(options: dict[str, Any]) -> None:
+def test_several_devices_do_not(options: dict[str, Any], monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("torch.cuda.device_count", lambda: 4)
     assert not process.trains_alone(options)
 
 
@@ -60,6 +82,26 @@ def test_a_trainer_for_one_device_reads_no_cluster_variables(
     options: dict[str, Any] = {"devices": 1, "accelerator": "cpu", "logger": False}
     trainer = Trainer(**options, **process.plugins(options), enable_checkpointing=False)
     assert (trainer.world_size, trainer.global_rank, trainer.is_global_zero) == (1, 0, True)
+
+
+def test_a_process_without_a_device_is_one_message(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("LOCAL_RANK", "3")
+    process.check_place({"devices": 1})  # trains alone: the variable does not count
+    process.check_place({"devices": 4, "strategy": "ddp"})
+    with pytest.raises(UserError, match=r"LOCAL_RANK is 3, but trainer\.options\.devices is 1"):
+        process.check_place({"devices": 1, "strategy": "ddp"})
+
+
+def test_variables_that_are_no_numbers_are_ignored(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    for name, value in {"RANK": "", "SLURM_PROCID": "x", "LOCAL_RANK": "2"}.items():
+        monkeypatch.setenv(name, value)
+    process.drop_unreadable()
+    assert "RANK" not in os.environ
+    assert "SLURM_PROCID" not in os.environ
+    assert os.environ["LOCAL_RANK"] == "2"
+    assert "SLURM_PROCID='x' is not a number" in caplog.text
 
 
 @pytest.mark.slow
