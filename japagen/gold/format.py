@@ -32,6 +32,7 @@ class Format:
     cut: Literal["by_file", "random", "reader"] = "by_file"
     one_text: bool = False  # rows have one text, so pairs of sentences are refused
     one_file: bool = True  # rows depend on this file alone, so they may be cached
+    verbatim: bool = False  # texts keep invisible and damaged characters, as others use them
 
 
 def jsonl(path: Path, task: Task, gold: Gold, split: Split) -> Iterable[Row | Fault]:
@@ -96,6 +97,6 @@ FORMATS = {
     "csv": Format(csv),
     "tsv": Format(tsv),
     "livedoor": Format(livedoor, cut="random", one_text=True),
-    "marc_ja": Format(marc_ja, cut="reader", one_text=True, one_file=False),
+    "marc_ja": Format(marc_ja, cut="reader", one_text=True, one_file=False, verbatim=True),
     "covid19": Format(covid19, one_text=True, one_file=False),
 }

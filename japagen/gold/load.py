@@ -11,10 +11,11 @@ from typing import get_args
 
 from japagen.config.error import UserError, did_you_mean, is_number
 from japagen.config.task import Gold, Task
+from japagen.gold.characters import readable
 from japagen.gold.example import Example, Split, nearest
 from japagen.gold.fetch import locate, places
 from japagen.gold.format import FORMATS
-from japagen.gold.rows import Fault, Row, nfc, without_faults
+from japagen.gold.rows import Fault, Row, plain, without_faults
 
 log = logging.getLogger(__name__)
 
@@ -139,21 +140,27 @@ def labelled(
     rows: Iterable[Row | Fault], split: Split, task: Task, gold: Gold
 ) -> Iterator[Example | Fault]:
     """The rows of a split as examples; rows whose split or label is mapped to null are dropped."""
-    splits = {nfc(value): name for value, name in gold.splits.items()} or {
+    splits = {plain(value): name for value, name in gold.splits.items()} or {
         name: name for name in get_args(Split)
     }
-    # NFC on both sides, or the same word would differ from itself.
-    labels: dict[str, str | None] = {nfc(label): label for label in task.labels}
+    # In one form on both sides, or the same word would differ from itself.
+    labels: dict[str, str | None] = {plain(label): label for label in task.labels}
     if gold.labels:
-        labels = {nfc(value): label for value, label in gold.labels.items()}
+        labels = {plain(value): label for value, label in gold.labels.items()}
+    is_verbatim = FORMATS[gold.format].verbatim
     for number, row in enumerate(rows, 1):
         if isinstance(row, Fault):
             yield row
-        elif "split" in gold.columns and nfc(row.split.strip()) not in splits:
-            detail = f"got '{row.split}'; allowed: {', '.join(splits)}"
+        elif "split" in gold.columns and plain(row.split) not in splits:
+            detail = f"got '{plain(row.split)}'; allowed: {', '.join(splits)}"
             yield Fault(row.where, "the split is not known", f"{detail} (others: gold.splits)")
-        elif "split" not in gold.columns or splits[nfc(row.split.strip())] == split:
-            example = example_of(row, f"{split}-{number}", task, labels)
+        elif "split" not in gold.columns or splits[plain(row.split)] == split:
+            whole = row if is_verbatim else readable(row, task)
+            example: Example | Fault | None = (
+                whole
+                if isinstance(whole, Fault)
+                else example_of(whole, f"{split}-{number}", task, labels)
+            )
             if example is not None:
                 yield example
 
@@ -162,9 +169,9 @@ def example_of(
     row: Row, spare_id: str, task: Task, labels: dict[str, str | None]
 ) -> Example | Fault | None:
     """The example of a row, or what is wrong with it; None if its label is mapped to null."""
-    if fault := text_fault(row, task):
+    if fault := empty_input(row, task):
         return fault
-    value = nfc(row.label.strip())
+    value = plain(row.label)
     label = labels.get(value, value if task.kind == "regression" else "")
     if label is None:
         return None
@@ -180,16 +187,11 @@ def example_of(
     return Example(row.id or spare_id, row.texts, label)
 
 
-def text_fault(row: Row, task: Task) -> Fault | None:
-    """An empty input, or text that cannot be stored: half a surrogate pair such as \\ud83d."""
+def empty_input(row: Row, task: Task) -> Fault | None:
+    """The fault of a row with an input that shows nothing."""
     for name, text in zip(task.inputs, row.texts, strict=True):
         if not text.strip():
             return Fault(row.where, f"input '{name}' is empty", "allowed: any text")
-    named = {**dict(zip(task.inputs, row.texts, strict=True)), "label": row.label, "id": row.id}
-    for name, text in named.items():
-        if half := next((char for char in text if "\ud800" <= char <= "\udfff"), ""):
-            detail = f"got \\u{ord(half):04x} without its other half; allowed: whole characters"
-            return Fault(row.where, f"'{name}' has a lone surrogate", detail)
     return None
 
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import functools
 import json
-import unicodedata
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -122,11 +121,6 @@ def text_of(value: object) -> str:
     if isinstance(value, str):
         return value
     return "" if value is None or isinstance(value, (list, dict)) else json.dumps(value)
-
-
-def nfc(text: str) -> str:
-    """`text` in Unicode NFC: macOS writes が as か and a mark, which looks the same."""
-    return unicodedata.normalize("NFC", text)
 
 
 @functools.lru_cache(maxsize=1024)

@@ -105,10 +105,21 @@ def wide_encoding(data: bytes) -> str:
             return encoding
     if b"\x1b$B" in data or b"\x1b$@" in data:
         return "ISO-2022-JP"
-    # Without a byte order mark, every ASCII character of UTF-16 has a zero byte beside it.
-    if 0 in data[:1000]:
-        return "UTF-16LE" if 0 in data[1:1000:2] else "UTF-16BE"
+    # Without a byte order mark, every ASCII character of UTF-16 has a zero byte beside it. A few
+    # zero bytes in UTF-8 are damage, which is named with its row.
+    first = data[:1000]
+    if 0 in first and (first.count(0) > len(first) // 4 or not is_utf8(data)):
+        return "UTF-16LE" if 0 in first[1::2] else "UTF-16BE"
     return ""
+
+
+def is_utf8(data: bytes) -> bool:
+    """Whether UTF-8 text has these bytes."""
+    try:
+        data.decode()
+    except UnicodeDecodeError:
+        return False
+    return True
 
 
 def guess(data: bytes, start: int) -> str:

@@ -218,6 +218,13 @@ def test_marc_ja_with_the_published_lists(tmp_path: Path, caplog: pytest.LogCapt
     assert "without JGLUE's list" not in caplog.text
 
 
+def test_marc_ja_keeps_every_character(tmp_path: Path) -> None:
+    """One text more or less would give other rows than JGLUE's."""
+    odd = [review(900 + n, 5, "良い\u200b品\ufffdでした。") for n in range(60)]
+    train = load.load(marc(tmp_path, *odd), "train", str(tmp_path))
+    assert "良い\u200b品\ufffdでした。" in {example.texts[0] for example in train}
+
+
 @pytest.mark.parametrize("row", ["a\tb\tc", review(7, "six", "星の数がおかしい。")])
 def test_bad_marc_ja(row: str, tmp_path: Path) -> None:
     assert "row 252: not a review: allowed: 15 columns" in rejected(marc(tmp_path, row), tmp_path)

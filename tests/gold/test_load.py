@@ -236,6 +236,63 @@ def test_a_lone_surrogate_is_named_with_its_row(key: str, tmp_path: Path) -> Non
     assert f"row 2: '{key}' has a lone surrogate: got \\ud83d" in message
 
 
+@pytest.mark.parametrize("key", ["sentence", "label", "id"])
+@pytest.mark.parametrize("char", ["\ufffd", "\0", "\uffff"])
+def test_a_damaged_character_is_named_with_its_row(key: str, char: str, tmp_path: Path) -> None:
+    rows = lines(RAIN, {"id": "1", **SUN, key: f"晴{char}れ"})
+    write(tmp_path / "train.jsonl", rows)
+    message = rejected(weather(user_gold()), tmp_path)
+    assert f"row 2: '{key}' has a damaged character: got U+{ord(char):04X}" in message
+    assert "allowed: whole characters" in message
+
+
+def test_a_zero_byte_in_a_table_is_named_with_its_row(tmp_path: Path) -> None:
+    write(tmp_path / "train.tsv", "sentence\tlabel\n晴れ\0です。\thare\n")
+    message = rejected(weather(user_gold("tsv")), tmp_path)
+    assert "row 2: 'sentence' has a damaged character: got U+0000" in message
+
+
+@pytest.mark.parametrize("text", ["\u200b", "\u202e\u3164", " \ufeff\n"])
+def test_a_text_that_shows_nothing_is_empty(text: str, tmp_path: Path) -> None:
+    write(tmp_path / "train.jsonl", lines(RAIN, SUN | {"sentence": text}))
+    assert "row 2: input 'sentence' is empty" in rejected(weather(user_gold()), tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("晴\u202eれ。", "晴れ。"),
+        ("\ufeff晴\u200bれ\u3164。", "晴れ。"),
+        ("葛\U000e0100城", "葛城"),
+        ("赤\x1b[31mい\x07", "赤い"),
+        # Nothing is changed that can be seen, and white space stays.
+        ("一\t二\u2028三\u3000四\r\n五", "一\t二\u2028三\u3000四\r\n五"),
+        ("一\t二\u200b\n三", "一\t二\n三"),
+        ("か\u3099\ufa19\ue000", "か\u3099\ufa19\ue000"),
+        ("👨\u200d👩\u200d👧です", "👨\u200d👩\u200d👧です"),
+    ],
+)
+def test_invisible_characters_of_texts_are_removed(
+    text: str, expected: str, tmp_path: Path
+) -> None:
+    write(tmp_path / "train.jsonl", lines(SUN | {"sentence": text}))
+    (row,) = load.load(weather(user_gold()), "train", str(tmp_path))
+    assert row.texts == (expected,)
+
+
+def test_labels_and_splits_are_compared_as_they_look(tmp_path: Path) -> None:
+    row = SUN | {"label": "\u200b 0\u00ad", "part": "train\u200b"}
+    write(tmp_path / "train.jsonl", lines(row))
+    gold = user_gold(labels={"0\u200b": "ame"}, columns={"split": "part"})
+    assert [each.label for each in load.load(weather(gold), "train", str(tmp_path))] == ["ame"]
+    write(tmp_path / "train.jsonl", lines(row | {"label": "\u200b9"}))
+    message = rejected(weather(gold), tmp_path)
+    assert "got '9'; allowed: 0" in message
+    write(tmp_path / "train.jsonl", lines(row | {"label": "\u200b3.5"}))
+    scores = weather(user_gold(), kind="regression", labels=["0", "5"])
+    assert [each.label for each in load.load(scores, "train", str(tmp_path))] == ["3.5"]
+
+
 # Where files are searched
 
 
