@@ -32,7 +32,7 @@ def read(path: Path) -> dict[str, Any] | None:
         content = yaml.safe_load(path.read_text(encoding="utf-8"))
     except FileNotFoundError:
         return None
-    except (yaml.YAMLError, UnicodeDecodeError) as error:
+    except (yaml.YAMLError, UnicodeDecodeError, RecursionError) as error:
         raise UserError(f"{path} is not YAML in UTF-8: {' '.join(str(error).split())}") from error
     values = content.get("values") if isinstance(content, dict) else None
     if not isinstance(values, list) or not all(isinstance(one, str) and one for one in values):

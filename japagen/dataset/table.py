@@ -19,8 +19,14 @@ from japagen.gold.example import Example
 
 log = logging.getLogger(__name__)
 
-# Of a manifest, what other code reads.
-REQUIRED = {"num_per_label", "missing", "shots_digest", "accepted", "rejected_by_reason"}
+# Of a manifest, what other code reads, and of which type it is.
+REQUIRED: dict[str, type] = {
+    "num_per_label": int,
+    "missing": dict,
+    "shots_digest": str,
+    "accepted": int,
+    "rejected_by_reason": dict,
+}
 SEAL = "manifest_sha256"  # the key of the manifest's own checksum
 TABLE, SOFT, MANIFEST, CARD = "train.jsonl", "soft.jsonl", "manifest.json", "README.md"
 PARQUET = "train.parquet"  # the same rows as TABLE
@@ -83,17 +89,26 @@ def read_manifest(path: Path) -> dict[str, Any] | None:
     """Return the manifest of a finished dataset, or None if it is not finished or damaged."""
     try:
         manifest = json.loads((path / MANIFEST).read_text(encoding="utf-8"))
-        if not isinstance(manifest, dict) or not manifest.keys() >= REQUIRED:
+        if not is_manifest(manifest):
             raise ValueError("it is not a manifest")
         # Manifests of earlier versions have no checksum.
         if manifest.pop(SEAL, None) not in (None, seal(manifest)):
             raise ValueError("its checksum is another")
     except FileNotFoundError:
         return None
-    except ValueError as error:  # also text that is not UTF-8
+    except (ValueError, RecursionError) as error:  # also text that is not UTF-8
         log.warning("%s is damaged (%s): generate.py makes it again", path / MANIFEST, error)
         return None
     return manifest
+
+
+def is_manifest(found: object) -> bool:
+    """Whether a JSON value has what other code reads of a manifest."""
+    return (
+        isinstance(found, dict)
+        and all(isinstance(found.get(key), kind) for key, kind in REQUIRED.items())
+        and all(type(count) is int for count in found["missing"].values())
+    )
 
 
 def seal(manifest: Mapping[str, Any]) -> str:

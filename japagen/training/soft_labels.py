@@ -44,20 +44,34 @@ def probabilities(rows: Sequence[TrainingRow], dataset: Dataset) -> Tensor:
 
 def read(path: Path, task: Task) -> list[tuple[str, list[float]]]:
     """Return (id, probabilities of task.labels) of every line; UserError names a wrong line."""
-    found = []
-    for number, line in enumerate(path.read_text(encoding="utf-8").splitlines(), 1):
+    found = dict[str, list[float]]()
+    for number, line in enumerate(path.read_bytes().removesuffix(b"\n").split(b"\n"), 1):
+        where = f"{path}, line {number}"
         try:
-            row = json.loads(line)
-            identifier, shares = str(row["id"]), [float(share) for share in row["probabilities"]]
-        except (ValueError, KeyError, TypeError) as error:
+            identifier, shares = parsed(line.decode())
+        except (ValueError, KeyError, TypeError, OverflowError, RecursionError) as error:
             allowed = 'allowed: {"id": ..., "probabilities": [...]}'
+            raise UserError(f"{where}: {type(error).__name__}: {error}; {allowed}") from error
+        # NaN is not less than anything.
+        is_right = len(shares) == len(task.labels) and all(share >= 0 for share in shares)
+        if not (is_right and abs(sum(shares) - 1) <= 0.01):
             raise UserError(
-                f"{path}, line {number}: {type(error).__name__}: {error}; {allowed}"
-            ) from error
-        if len(shares) != len(task.labels) or min(shares) < 0 or abs(sum(shares) - 1) > 0.01:
-            raise UserError(
-                f"{path}, line {number}: probabilities must be {len(task.labels)} shares that sum "
+                f"{where}: probabilities must be {len(task.labels)} shares that sum "
                 f"to 1, got {shares}. Generate the dataset again with filter=soft."
             )
-        found.append((identifier, [share / sum(shares) for share in shares]))
-    return found
+        if identifier in found:
+            raise UserError(
+                f"{where}: the id '{identifier}' is there twice; allowed: one line for each. "
+                f"Generate the dataset again with filter=soft."
+            )
+        found[identifier] = [share / sum(shares) for share in shares]
+    return list(found.items())
+
+
+def parsed(line: str) -> tuple[str, list[float]]:
+    """Return the id and the numbers of a line; errors of json.loads, KeyError or TypeError."""
+    row = json.loads(line)
+    identifier, numbers = row["id"], row["probabilities"]
+    if not isinstance(numbers, list) or not all(type(one) in (int, float) for one in numbers):
+        raise TypeError("probabilities are not a list of numbers")
+    return str(identifier), [float(one) for one in numbers]

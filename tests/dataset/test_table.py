@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 import pytest
@@ -48,6 +49,31 @@ def test_a_damaged_table_is_refused_and_made_again(
     assert not sent
 
 
+def wrong(whole: bytes, **values: object) -> bytes:
+    """A manifest with other values, and without the checksum that would give that away."""
+    manifest = json.loads(whole) | values
+    del manifest[table.SEAL]
+    return json.dumps(manifest).encode()
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    "content",
+    [b"[" * 200_000, b'{"a":' * 200_000 + b"}" * 200_000, b"9" * 5000, b"\xff"],
+)
+def test_a_job_after_a_damaged_manifest_makes_it_again(
+    composed: Compose, sent: list[llm.Request], content: bytes
+) -> None:
+    dataset = made(composed)
+    (dataset.folder / table.MANIFEST).write_bytes(content)
+    rows = (dataset.folder / table.TABLE).read_bytes()
+    sent.clear()
+    made(composed)
+    assert table.read_manifest(dataset.folder) is not None
+    assert (dataset.folder / table.TABLE).read_bytes() == rows
+    assert not sent
+
+
 @pytest.mark.slow
 def test_a_manifest_cut_anywhere_counts_as_unfinished(
     composed: Compose, sent: list[llm.Request], caplog: pytest.LogCaptureFixture
@@ -58,9 +84,13 @@ def test_a_manifest_cut_anywhere_counts_as_unfinished(
     for end in (*range(0, len(whole) - 2, 97), 1, 2, 3):
         path.write_bytes(whole[:end])
         assert table.read_manifest(dataset.folder) is None, f"cut after {end} bytes"
-    for other in (b"null", b"[]", b"{}", b"\xff\xfe", b'{"num_per_label": 4}'):
+    others = [b"null", b"[]", b"{}", b"\xff\xfe", b'{"num_per_label": 4}', b"[" * 200_000]
+    for other in (*others, b'{"a":' * 200_000, wrong(whole, num_per_label="4")):
         path.write_bytes(other)
         assert table.read_manifest(dataset.folder) is None
+    for key, value in (("missing", []), ("missing", {"a": "1"}), ("shots_digest", None)):
+        path.write_bytes(wrong(whole, **{key: value}))
+        assert table.read_manifest(dataset.folder) is None, key
     assert "is damaged" in caplog.text
     sent.clear()
     made(composed)
