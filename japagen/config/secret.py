@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import base64
-import html
-import json
 import os
 import re
 from collections.abc import Iterator, Mapping
 from typing import Any
-from urllib.parse import quote, quote_plus, unquote, unquote_plus
+from urllib.parse import unquote, unquote_plus
+
+from japagen.config.disguise import Finder
 
 SHORTEST = 6  # shorter values are ordinary words, such as the `none` that keyless servers get
 CUT = 8  # from so many characters on, the beginning of a secret at the end of a text is hidden
@@ -34,7 +34,7 @@ PATTERNS = tuple(
     for pattern in (
         rf"({PARAMETER})[^\s&#'\"<>]+",
         r"(://(?:[^/\s:@'\"?#]*:)?)[^/\s'\"?#]+(?=@)",
-        r"((?i:cookie)['\"]?\s*[:=]\s*['\"]?\s*)[^\s'\"][^\r\n'\"]*",
+        r"((?i:cookie)['\"]?\s*[:=]\s*(?:['\"]\s*)?)[^\s'\"][^\r\n'\"]*",
         rf"({SECRET}['\"]?\s*[:=]\s*['\"]?(?i:(?:bearer|basic|token|digest|negotiate)\s+)?)"
         r"[^\s'\",&}]+",
         r"()\b(?:sk|pk|rk)-[\w-]{12,}",
@@ -55,20 +55,17 @@ LONG = 100_000  # characters
 
 # Of this process, never of a module that is only imported: filled by `remember` alone.
 _known: set[str] = set()
-_found: list[re.Pattern[str]] = []
+_found: list[Finder] = []  # one that finds them, made when it is needed
 
 
 def remember(value: object) -> None:
-    """Hide `value` from now on wherever `hidden` is used, also URL-encoded, escaped and in base64.
+    """Hide `value` from now on wherever `hidden` is used, also escaped, in base64 and in parts.
 
     Values shorter than 6 characters are ignored.
     """
     text = str(value).strip()
-    if len(text) < SHORTEST or text in _known:
-        return
-    _known.add(text)
-    forms = sorted({form for known in _known for form in spellings(known)}, key=len, reverse=True)
-    _found[:] = [re.compile("|".join(forms))]
+    if len(text) >= SHORTEST:
+        _known.add(text)
 
 
 def remember_all(config: Mapping[str, Any]) -> None:
@@ -117,9 +114,15 @@ def patterned(text: str) -> str:
 
 def hidden_values(text: str) -> str:
     """`text` with *** for every known secret alone; data whose form must not change."""
-    for pattern in _found:
-        text = pattern.sub("***", text)
-    for known in _known:
+    known_now = tuple(_known)
+    if not known_now:
+        return text
+    finder = _found[0] if _found else None
+    if finder is None or finder.number != len(known_now):
+        finder = Finder(known_now)
+        _found[:] = [finder]
+    text = finder.hide(text)
+    for known in known_now:
         for length in range(len(known) - 1, CUT - 1, -1):
             if text.endswith(known[:length]):
                 text = text[:-length] + "***"
@@ -186,27 +189,3 @@ def named_variables(value: object) -> Iterator[str]:
             if str(key).endswith("_env") and re.search(SECRET, str(key)) and inner:
                 yield str(inner)
             yield from named_variables(inner)
-
-
-def spellings(secret: str) -> Iterator[str]:
-    """Patterns of the ways in which `secret` may be written in a text."""
-    written = {
-        secret,
-        quote(secret),
-        quote(secret, safe=""),
-        quote_plus(secret),
-        html.escape(secret),
-        json.dumps(secret)[1:-1],
-        json.dumps(secret, ensure_ascii=False)[1:-1],
-        repr(secret)[1:-1],
-    }
-    yield from map(re.escape, written)
-    raw = secret.encode("utf-8", "surrogatepass")
-    for before in range(3):
-        # Base64 of `user:secret` depends on what stands before: three alignments. Characters that
-        # also encode a neighbour are left out, and the rest of the run is hidden with the secret.
-        coded = base64.b64encode(b"\0" * before + raw).decode().rstrip("=")
-        core = coded[(0, 2, 3)[before] : -1]
-        if len(core) >= CUT:
-            for form in {core, core.replace("+", "-").replace("/", "_")}:
-                yield rf"{re.escape(form)}[A-Za-z0-9+/_-]*=*"

@@ -18,6 +18,7 @@ from japagen.config.schema import LLM
 TEMPORARY = {408, 409, 425, 429}  # and 5xx: the same request may succeed later
 STARTING = {502, 503}  # the server, or the one behind a gateway, is not ready
 RATE_PAUSE = 5.0  # seconds after a 429 that does not say how long
+LONGEST = 65536  # characters of a message that are read
 DOWN_PAUSE = 5.0  # seconds between tries where a server is being started
 
 # Codes of a request that was refused for its content: OpenAI, Azure, Alibaba, and gateways.
@@ -65,7 +66,7 @@ class ServerMessage:
         try:
             return cls.of(json.loads(text))
         except (ValueError, RecursionError):
-            return cls(one_line(text))
+            return cls(one_line(text[:LONGEST]))
 
     @classmethod
     def of(cls, reply: Any) -> ServerMessage:
@@ -75,7 +76,7 @@ class ServerMessage:
         if isinstance(error, dict):
             keys = ("message", "code", "detail")
             parts = [error[key] for key in keys if error.get(key)] or [error]
-        return cls(one_line(" ".join(map(str, parts))), tuple(codes(reply)))
+        return cls(one_line(" ".join(map(str, parts))[:LONGEST]), tuple(codes(reply)))
 
 
 def codes(value: Any, depth: int = 6) -> Iterator[str]:

@@ -19,7 +19,7 @@ from japagen.llm import connection, http_body, http_error
 from japagen.llm.chat import SystemRole
 from japagen.llm.engine import Completion, EngineError, Request
 from japagen.llm.finish import REFUSED
-from japagen.llm.http_error import DOWN_PAUSE, ServerMessage
+from japagen.llm.http_error import DOWN_PAUSE, LONGEST, ServerMessage
 from japagen.llm.reply import completion
 from japagen.llm.retry import PATIENCE
 
@@ -90,8 +90,13 @@ class Server:
                 "cost and llm.max_cost, too",
                 self.shown_url,
             )
-        # The text is stored. By value alone: a text may well be about passwords.
-        return dataclasses.replace(reply, text=hidden_values(reply.text))
+        # These are stored. By value alone: a text may well be about passwords.
+        return dataclasses.replace(
+            reply,
+            text=hidden_values(reply.text),
+            finish=hidden_values(reply.finish),
+            top={hidden_values(token): value for token, value in reply.top.items()},
+        )
 
     async def post(self, data: bytes) -> tuple[int, Mapping[str, str], bytes]:
         """Status, headers and body of the answer, after the time for which the server asked."""
@@ -209,4 +214,5 @@ class Server:
 
     def shown(self, text: str, limit: int = SHOWN) -> str:
         """What may be shown of a server's text: one line without secrets. Hide before cutting."""
-        return http_error.one_line(self.hide(text))[:limit]
+        # The end of the part that is looked at is far behind what is shown.
+        return http_error.one_line(self.hide(text[:LONGEST]))[:limit]

@@ -5,6 +5,8 @@ from __future__ import annotations
 import base64
 import html
 import json
+import re
+import time
 from urllib.parse import quote, quote_plus
 
 import pytest
@@ -43,6 +45,99 @@ def test_a_remembered_value_is_hidden_however_it_is_written(written: str) -> Non
     assert "***" in shown
     for part in ("Zauber", basic("", KEY)[8:20], quote(KEY)[9:20]):
         assert part not in shown
+
+
+LONG_KEY = "sk-Team7_0a1B2c3D4e5F6g7H8i9JkLmN"
+HALF = len(LONG_KEY) // 2
+GAPS = "\u200b\n\0\u00ad\u2060\u3164 "
+
+
+@pytest.mark.parametrize(
+    "written",
+    [
+        *(
+            LONG_KEY[:HALF] + between + LONG_KEY[HALF:]
+            for between in "\u200b\n\0\u00ad\u2060\u3164 "
+        ),
+        " ".join(LONG_KEY),
+        "-".join(LONG_KEY),
+        f"bad key …{LONG_KEY[8:]}",
+        f"{LONG_KEY[:12]}**** and ****{LONG_KEY[-9:]}",
+        LONG_KEY[5:-5],
+        LONG_KEY.upper(),
+        LONG_KEY.lower(),
+        LONG_KEY[::-1],
+        "".join(chr(ord(letter) + 0xFEE0) for letter in LONG_KEY),
+        "".join(f"%{ord(letter):02X}" for letter in LONG_KEY),
+        "".join(f"%25{ord(letter):02x}" for letter in LONG_KEY[9:]),
+        "".join(f"\\u{ord(letter):04x}" for letter in LONG_KEY),
+        "".join(f"\\\\x{ord(letter):02x}" for letter in LONG_KEY),
+        "".join(f"&#{ord(letter)};" for letter in LONG_KEY),
+        "".join(f"&amp;#x{ord(letter):x};" for letter in LONG_KEY),
+        json.dumps(LONG_KEY[:HALF] + "\n" + LONG_KEY[HALF:]),
+        LONG_KEY.encode().hex(),
+        LONG_KEY.encode().hex(" ").upper(),
+        *(base64.b32encode(b"u" * number + LONG_KEY.encode()).decode() for number in range(5)),
+        base64.encodebytes(b"user " * 9 + LONG_KEY.encode()).decode(),
+    ],
+)
+def test_parts_of_a_key_are_hidden_in_any_disguise(written: str) -> None:
+    remember(LONG_KEY)
+    for shown in (hidden(f"犬 {written} 猫"), hidden(f"{'犬が走る。' * 30_000} {written} 猫")):
+        assert "***" in shown
+        assert shown.endswith(" 猫")
+        # What is left of a key or of its code is too short to help.
+        assert len(re.sub(r"[犬が走る。猫*]|and|bad key|user", "", shown).strip()) < 64
+        assert not re.search(r"[0-9A-Za-z]{8}", re.sub(r"dXNlc[A-Za-z0-9\s]*|OVZWK\w*", "", shown))
+
+
+@pytest.mark.parametrize(
+    ("secret", "text"),
+    [
+        ("my-development-key-of-2024", "development of the key, in my config of 2024"),
+        ("release-20241021-x7Kq", "20241021 is a date"),
+        ("sk-1234567890abc", "1, 2, 3, 4, 5, 6, 7, 8, 9, 10 and 31, 32, 33, 34, 35, 36"),
+        ("correct horse battery", "a horse with a battery is correct"),
+        ("Zq7-Xw9-Rt2-Lm4", "Zq7 and Xw9"),
+    ],
+)
+def test_words_dates_and_tables_stay_though_a_secret_has_them(secret: str, text: str) -> None:
+    remember(secret)
+    assert hidden(text) == text
+    assert hidden(f"<{secret.upper()}>") == "<***>"
+
+
+@pytest.mark.parametrize(
+    "unit",
+    [
+        "犬が公園を走る。",
+        "the quick brown fox ",
+        "%41",
+        "&#65;",
+        "\\",
+        "\\u0041",
+        "a\0",
+        "&amp;",
+        '{"password": "',
+        "password" + " " * 1000,
+        "cookie:" + " " * 1000,
+        "Digest a=b=c,",
+        "://a:",
+        "-----BEGIN PRIVATE KEY-----",
+        " -u ",
+        "--token ",
+        "<password ",
+    ],
+)
+def test_a_long_message_takes_seconds_at_most(unit: str) -> None:
+    """Twice the length takes about twice the time: no pattern tries all pairs of places."""
+    for number in range(20):
+        remember(base64.b64encode(f"{number} of the keys of this test".encode() * 2).decode())
+    remember(LONG_KEY)
+    hidden("")
+    text, begun = unit * (1_000_000 // len(unit)), time.process_time()
+    assert LONG_KEY[6:] not in hidden(text + LONG_KEY[6:])
+    assert time.process_time() - begun < 5  # 0.2 to 1.5 s; 1e12 steps would take hours
 
 
 @pytest.mark.parametrize(

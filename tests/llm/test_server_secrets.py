@@ -45,6 +45,14 @@ ANSWERS: dict[str, Callable[[str], web.Response]] = {
         status=302, headers={"Location": f"http://x/{quote(key, safe='')}"}
     ),
     "base64": lambda key: error(base64.b64encode(f"user:{key}".encode()).decode(), 400),
+    "the end of the key": lambda key: error(f"bad key …{key[8:]}", 401),
+    "invisible characters": lambda key: error("\u200b".join((key[:9], key[9:])), 400),
+    "a line break": lambda key: error("\n".join((key[:9], key[9:])), 400),
+    "upper case": lambda key: error(key.upper(), 400),
+    "hex": lambda key: error(key.encode().hex(), 400),
+    "every character escaped": lambda key: error("".join(f"%{ord(c):02X}" for c in key), 400),
+    "UTF-16": lambda key: web.Response(body=f'{{"error": "{key}"}}'.encode("utf-16"), status=400),
+    "the key in a huge message": lambda key: error(key[3:] + "x" * 7_000_000, 400),
     "a content filter": lambda key: web.json_response(
         {"error": {"code": "content_filter", "message": key}}, status=400
     ),
@@ -72,7 +80,9 @@ def test_no_error_or_log_line_has_the_key(
     assert loopback.headers[0]["Authorization"] == f"Bearer {key}"
     assert shown or answer == "a content filter"
     coded = base64.b64encode(f"user:{key}".encode()).decode()
-    for form in (key, key[:-4], quote(key, safe=""), coded):
+    hexed, escaped = key.encode().hex(), "".join(f"%{ord(c):02X}" for c in key)
+    forms = (key, key[:-4], key[8:], key[:9], key.upper(), quote(key, safe=""), coded)
+    for form in (*forms, hexed, escaped, " ".join(key)):
         assert form not in shown + caplog.text
 
 
@@ -123,6 +133,23 @@ def test_a_redirect_is_not_followed(monkeypatch: pytest.MonkeyPatch) -> None:
                 with pytest.raises(Exception, match=f"redirects to {elsewhere.url}/chat"):
                     ask(loopback.url, REQUEST, api_key_env="TEST_KEY")
     assert elsewhere.count == 0
+
+
+def test_a_finish_reason_and_tokens_are_given_without_the_key(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setenv("TEST_KEY", KEYS[2])
+    tokens = [{"token": KEYS[2], "logprob": -0.5}, {"token": "1", "logprob": -1.0}]
+
+    async def script(_server: Loopback, n: int, _request: web.Request) -> web.Response:
+        choice = {"message": {"content": "1"}, "finish_reason": KEYS[2]}
+        choice["logprobs"] = {"content": [{"token": "1", "logprob": 0, "top_logprobs": tokens}]}
+        return web.json_response({"choices": [choice]})
+
+    with Loopback(script) as loopback:
+        reply = ask(loopback.url, REQUEST, api_key_env="TEST_KEY")
+    assert reply.finish == "***"
+    assert reply.top == {"***": -0.5, "1": -1.0}
 
 
 @pytest.mark.parametrize("key", KEYS)
