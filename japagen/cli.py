@@ -9,7 +9,7 @@ from omegaconf import DictConfig
 
 from japagen import stop
 from japagen.config import schema
-from japagen.job.command import command
+from japagen.job.command import command, completes
 from japagen.job.job import job, loading
 
 USAGE = """Labelled Japanese training data from an LLM, and compact students trained on it.
@@ -26,6 +26,8 @@ usage: japagen COMMAND [NAME=VALUE ...]
 
 japagen COMMAND --help lists the options of a command."""
 
+COMMANDS = ("generate", "train", "evaluate", "predict", "report", "serve", "sync")
+
 # Lightning starts the processes of trainer=ddp with the arguments of a saved job alone.
 COMMAND = "JAPAGEN_COMMAND"
 
@@ -34,7 +36,9 @@ COMMAND = "JAPAGEN_COMMAND"
 def main() -> None:
     """Run the command that sys.argv names: `japagen` and `python -m japagen`."""
     name = sys.argv[1] if len(sys.argv) > 1 else ""
-    if name.startswith("-") and name not in ("-h", "--help") and COMMAND in os.environ:
+    if completes([name]):
+        name = completed()
+    elif name.startswith("-") and name not in ("-h", "--help") and COMMAND in os.environ:
         name = os.environ[COMMAND]
     else:
         del sys.argv[1:2]
@@ -61,6 +65,17 @@ def main() -> None:
     else:
         print(USAGE, file=sys.stdout if name in ("-h", "--help") else sys.stderr)
         raise SystemExit(0 if name in ("-h", "--help") else 2)
+
+
+def completed() -> str:
+    """The job whose options a shell completes, after its name was removed from the typed line."""
+    program, name, *rest = [*os.environ.get("COMP_LINE", "").split(" "), "", ""]
+    asked = any("query" in word for word in sys.argv)
+    if asked and (not rest[:-2] or name not in JOBS):
+        print("" if rest[:-2] else " ".join(COMMANDS))
+        raise SystemExit(0)
+    os.environ["COMP_LINE"] = " ".join([program, *rest[:-2]])
+    return name if name in JOBS else "generate"
 
 
 @stop.unread()

@@ -90,3 +90,29 @@ def test_an_installed_wheel_works_in_an_empty_folder(installed: Path, tmp_path: 
     assert "['rows', 12]" in python("-c", NOTEBOOK)
     (card,) = tmp_path.glob("synthetic/jnli/*/README.md")
     assert "    japagen generate task=jnli " in card.read_text(encoding="utf-8")
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("program", "line", "expected"),
+    [
+        (["-m", "japagen"], "japagen gen", {"generate", "predict"}),
+        (["-m", "japagen"], "japagen generate task=jn", {"task=jnli"}),
+        (["-m", "japagen"], "japagen generate --dr", set()),
+        (["-m", "japagen"], "japagen predict stu", set()),
+        (["generate.py"], "python generate.py task=jn", {"task=jnli"}),
+        (["generate.py"], "python generate.py --dr", set()),
+        (["generate.py"], "python generate.py x=[", set()),
+    ],
+)
+def test_a_shell_completes_without_errors(
+    program: list[str], line: str, expected: set[str], tmp_path: Path
+) -> None:
+    environment = {**os.environ, "COMP_LINE": line, "COMP_POINT": str(len(line))}
+    words = [sys.executable, *program, "-sc", "query=bash"]
+    done = subprocess.run(
+        words, cwd=ROOT, env=environment, capture_output=True, text=True, timeout=120, check=False
+    )
+    assert done.stderr == ""
+    assert expected <= set(done.stdout.split())
+    assert expected or not done.stdout.strip()

@@ -197,7 +197,7 @@ def work(
         if not output.first:
             return score
         new, card = part / folder.NEW, save.card(training, output.method)
-        readme = model_card.markdown(training, fitted.measured, parts.no_gold, [])
+        readme = model_card.markdown(training, fitted.measured, len(fitted.rows), parts.no_gold, [])
         save.write(new, fitted.module, loaded.tokenizer, fitted.rows, card, readme)
         if output.mlflow:
             save.describe(new, training.task)
@@ -225,7 +225,9 @@ def finish(
     made = exports.write(folder, output.exports, parts.test, parts.train)
     if made:
         track.metrics(exports.metrics(made))
-        readme = model_card.markdown(training, fitted.measured, parts.no_gold, made)
+        readme = model_card.markdown(
+            training, fitted.measured, len(fitted.rows), parts.no_gold, made
+        )
         write_whole(folder / model_card.README, readme)
     if output.upload:
         track.model(folder)

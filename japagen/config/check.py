@@ -87,8 +87,8 @@ def missing_problems(cfg: DictConfig) -> Iterator[str]:
     """Options without a value, and what to type."""
     for key in sorted(str(key) for key in OmegaConf.missing_keys(cfg)):
         server = key == "llm.model" and cfg.llm.get("base_url") is not None
-        more = " llm.base_url=http://HOST:PORT/v1" if server else ""
-        yield f"{key} is missing: add {key}=VALUE{more}, or set it in the YAML of its group"
+        value = "NAME llm.base_url=http://HOST:PORT/v1" if server else "VALUE"
+        yield f"{key} is missing: add {key}={value}, or set it in the YAML of its group"
 
 
 def interpolation_problems(value: Any, key: str) -> Iterator[str]:

@@ -28,6 +28,8 @@ class LLM:
     system_role: bool = True
     licence: str = "unknown"
     concurrency: int = limited(1, least=1)
+    # What an example takes, measured on two CPU cores; generate.py says it before it begins.
+    seconds_per_example: float | None = limited(None, above=0)
     sampling: dict[str, Any] = field(default_factory=dict)
     engine: dict[str, Any] = field(default_factory=dict)
     # For servers: the address, the name of the environment variable that holds the key, and

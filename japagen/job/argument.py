@@ -62,7 +62,8 @@ def assignment_problems(
         yield from key_problems(key, schema)
         yield from open_group_problems(key, arguments, schema)
     plain = QUOTED.sub("", value)
-    if not plain.isascii():
+    # Quotes do not make an unknown choice a known one.
+    if not plain.isascii() and not choices:
         first = next(character for character in plain if ord(character) > 127)
         yield f"{key} has {first!r} without quotes: type {quoted(key, value)}, with both quotes"
 

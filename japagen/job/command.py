@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import io
 import sys
 from collections.abc import Iterable, Iterator, Sequence
 
@@ -28,12 +29,22 @@ def command(schema: type[Config], about: str, program: str) -> Iterator[None]:
     if {"--help", "-h"} & set(arguments):
         print("\n".join(help_lines(schema, about, program, arguments)))
         raise SystemExit(0)
-    if not any(argument.startswith(COMPLETION) for argument in arguments):
-        stop_for(problems(arguments, schema))
     from japagen.job.outside import checked  # imports more of Hydra than --help needs
 
-    with stop.one_line(), checked(arguments, stop_for):
+    with contextlib.ExitStack() as around:
+        if completes(arguments):
+            # A shell shows errors in the middle of the line that the user types.
+            around.enter_context(contextlib.redirect_stderr(io.StringIO()))
+        else:
+            stop_for(problems(arguments, schema))
+        around.enter_context(stop.one_line())
+        around.enter_context(checked(arguments, stop_for))
         yield
+
+
+def completes(arguments: Iterable[str]) -> bool:
+    """Whether a shell asks for the words that may follow, or for the script that does so."""
+    return any(argument.startswith(COMPLETION) for argument in arguments)
 
 
 def problems(arguments: Sequence[str], schema: type[Config]) -> Iterator[str]:

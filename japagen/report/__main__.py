@@ -22,7 +22,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     try:
         uri = tracking.address(options.mlflow_uri)
         found = summary.summarise(read(uri), options.task, options.reference)
-        path = write(found, uri, Path(options.out))
+        path = write(found, options.ui or uri, Path(options.out))
     except UserError as error:
         complain("report", error)
         return 1
@@ -49,6 +49,13 @@ def parser() -> Parser:
         metavar="FOLDER",
         help="folder for index.html and report.md [%(default)s]",
     )
+    made.add_argument(
+        "--ui",
+        default="",
+        metavar="ADDRESS",
+        help="address of MLflow's pages, for links; [the store's, or http://127.0.0.1:5000, where "
+        "`mlflow ui` answers]",
+    )
     made.add_argument("--task", nargs="+", default=[], metavar="TASK", help="only these tasks")
     made.add_argument(
         "--reference",
@@ -68,7 +75,10 @@ def read(uri: str) -> list[tracking.Recorded]:
 
 
 def write(found: Summary, uri: str, folder: Path) -> Path:
-    """Write index.html, report.md and the chart files that it shows; the path of the page."""
+    """Write index.html, report.md and the chart files that it shows; the path of the page.
+
+    `uri`: the store, or the address of MLflow's pages.
+    """
     save(contents(found, uri), folder)
     return folder / "index.html"
 

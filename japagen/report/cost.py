@@ -45,7 +45,8 @@ def costs(runs: Sequence[Recorded]) -> list[Cost]:
     made = []
     for task, one in sorted(groups, key=lambda key: (key[0], order.index(key[1]))):
         group = groups[task, one]
-        if any(SECONDS in run.metrics for run in group):
+        # A score on a part of the test rows is none of the table.
+        if any(SECONDS in run.metrics and "score" in run.metrics for run in group):
             cost = Cost(task, one, mean(group, SECONDS), mean(group, DOLLARS))
             made.append(spent(cost, group, finished) if one.student else cost)
     for cost in made:

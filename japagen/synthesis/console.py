@@ -79,6 +79,17 @@ def values(dataset: Dataset) -> None:
     console.print("To write the dataset, repeat the command without knowledge.only=true.")
 
 
+def duration(dataset: Dataset, accepted: int) -> str:
+    """How long the rest of the dataset takes, if the LLM's YAML says what an example takes."""
+    each, left = dataset.llm.seconds_per_example, dataset.size - accepted
+    if each is None:
+        return "`estimate=true` says how long this takes."
+    verified = " without the filter" if dataset.filter.name != "none" else ""
+    seconds = each * left
+    time = f"{seconds:.0f} s" if seconds < 100 else f"{seconds / 60:.0f} min"
+    return f"About {time} on two CPU cores{verified}; `estimate=true` measures it here."
+
+
 def announce(dataset: Dataset, accepted: int) -> None:
     """Log what will be written before the LLM, which may take minutes to load, writes anything."""
     there = f"; {accepted} are there already" if accepted else ""
@@ -86,8 +97,7 @@ def announce(dataset: Dataset, accepted: int) -> None:
         drawn = candidates(select, dataset.num_per_label)
         there = f", select {select.name} from {drawn} per label{there}"
     log.info(
-        "%s: %d examples (%d per label) by %s, prompt %s, filter %s%s. "
-        "`estimate=true` says how long this takes.",
+        "%s: %d examples (%d per label) by %s, prompt %s, filter %s%s. %s",
         dataset.task.name,
         dataset.size,
         dataset.num_per_label,
@@ -95,6 +105,7 @@ def announce(dataset: Dataset, accepted: int) -> None:
         dataset.prompt.name,
         dataset.filter.name,
         there,
+        duration(dataset, accepted),
     )
     prompt = dataset.prompt
     if (prompt.taboo or prompt.feedback) and dataset.num_per_label <= prompt.round:

@@ -25,6 +25,12 @@ IN_NAME = (
 LONGEST = 240  # characters of a name; MLflow's databases take 250
 TEXTS = ("task.wording", "task.knowledge", "task.question", "task.gold")  # too long for params
 
+# Options of a synthetic dataset.
+SYNTHETIC = (
+    *("prompt", "num_per_label", "filter", "select", "knowledge"),
+    *("max_attempts", "max_shortfall"),
+)
+
 
 @dataclass(frozen=True)
 class Job:
@@ -84,7 +90,7 @@ def job_of(config: Config, stage: str) -> Job:
         name=run_name(shown, data, method),
         method=method,
         options=options,
-        params=params(options, seed),
+        params=used(params(options, seed)),
         recorded=config.logger.mlflow,
         system_metrics=config.logger.system_metrics,
         others=config.logger.others,
@@ -142,6 +148,17 @@ def params(options: Mapping[str, Any], seed: int) -> dict[str, object]:
     if seed != flat["seed"] and flat.get("data") not in name.GOLD_ALONE:
         flat["dataset_seed"] = flat["seed"]
     return {**flat, "seed": seed}
+
+
+def used(params: Mapping[str, object]) -> dict[str, object]:
+    """The params without the options that a job of this kind does not use.
+
+    A student of gold alone has no LLM and no synthetic rows; the prompted LLM no synthetic rows.
+    """
+    unused = SYNTHETIC if params.get("subject") == "prompting" else ()
+    if params.get("data") in name.GOLD_ALONE or params.get("subject") == "encoder":
+        unused = (*SYNTHETIC, "llm", "shots", "shots_scope", "question")
+    return {key: one for key, one in params.items() if key.partition(".")[0] not in unused}
 
 
 def scalars(value: object, key: str = "") -> Iterator[tuple[str, object]]:

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
 
 from japagen import __version__
 from japagen.config.task import Task
@@ -19,16 +21,21 @@ EXAMPLE = "公園で子どもたちが遊んでいます。"
 
 
 def markdown(
-    training: Training, measured: Mapping[str, float], no_gold: str, made: Sequence[Export]
+    training: Training,
+    measured: Mapping[str, float],
+    rows: int,
+    no_gold: str,
+    made: Sequence[Export],
 ) -> str:
     """Return the card.
 
-    `measured`: the metrics of the student; `no_gold`: why none is on gold; `made`: its exports.
+    `measured`: the metrics of the student on `rows` test rows; `no_gold`: why none is on gold;
+    `made`: its exports.
     """
     task, student = training.task, training.student
     return "\n".join(
         [
-            *metadata(task),
+            *metadata(training),
             f"# {task.name}: {student.name}",
             "",
             f"A compact Japanese model for the task {task.name}, trained by JapaGen {__version__} "
@@ -42,7 +49,7 @@ def markdown(
             "",
             "## Scores",
             "",
-            *scores(measured, no_gold),
+            *scores(task, measured, rows, no_gold),
             "",
             *exported(training, [one for one in made if not one.problem]),
             "## Limits",
@@ -57,10 +64,13 @@ def markdown(
     )
 
 
-def metadata(task: Task) -> Iterator[str]:
+def metadata(training: Training) -> Iterator[str]:
     """Yield what the hub reads."""
+    task, source = training.task, training.student.pretrained
     kind = "sentence-similarity" if task.kind == "regression" else "text-classification"
     yield from ("---", "language: ja", f"pipeline_tag: {kind}")
+    if re.fullmatch(r"[\w.-]+/[\w.-]+", source) and not Path(source).exists():
+        yield f"base_model: {source}"
     yield from ("library_name: transformers", "tags: [japagen]", "---")
 
 
@@ -168,16 +178,17 @@ def opened(training: Training, code: str, file: str) -> Iterator[str]:
         yield "print([labels[row.argmax()] for row in logits])"
 
 
-def scores(measured: Mapping[str, float], no_gold: str) -> Iterator[str]:
-    """Yield the test metrics and the baseline as a table."""
+def scores(task: Task, measured: Mapping[str, float], rows: int, no_gold: str) -> Iterator[str]:
+    """Yield the test metrics, the task's own first, and the baseline as a table."""
     names = ("test/", "partial/", "heldout/", "debug/", "majority/")
-    yield "On synthetic rows kept for it, NOT on gold rows:" if no_gold else "On gold rows:"
+    kind = "synthetic rows kept for it, NOT on gold rows" if no_gold else "gold test rows"
+    yield f"On {rows} {kind} of the task {task.name}:"
     yield ""
     yield "| metric | value |"
     yield "|---|---|"
-    for key in sorted(measured):
-        if key.startswith(names):
-            yield f"| {key} | {measured[key]:.4f} |"
+    found = [key for name in names for key in sorted(measured) if key.startswith(name)]
+    for key in sorted(found, key=lambda key: key not in (f"{name}{task.metric}" for name in names)):
+        yield f"| {key} | {measured[key]:.4f} |"
 
 
 def uploaded() -> list[str]:

@@ -72,6 +72,14 @@ def test_a_student_whose_generation_is_not_recorded_has_no_break_even() -> None:
     assert (student.before_seconds, student.even_seconds) == (None, None)
 
 
+def test_a_score_on_a_part_of_the_rows_has_no_costs() -> None:
+    store = Store()
+    store.train("jnli", "zero-shot", 0, 0.5, metrics={cost.SECONDS: 9.0})
+    tags = {"stage": "train", "method": "gold", "student": "tiny"}
+    store.add("jnli", tags, {"partial/accuracy": 0.5, cost.SECONDS: 9.0}, {"seed": 0})
+    assert [one.row.method for one in reported(store).costs] == ["zero-shot"]
+
+
 def test_a_task_without_scores_has_no_costs() -> None:
     store = Store()
     store.train("jnli", "zero-shot", 0, 0.5, metrics={"cost/seconds_per_1000": 9.0})

@@ -9,8 +9,12 @@ import sys
 import pytest
 from rich.console import Console
 
+from japagen.config.check import check
+from japagen.config.schema import GenerateConfig
+from japagen.dataset import identity
 from japagen.synthesis import console
 from japagen.synthesis.acceptance import Acceptor
+from tests.conftest import Compose
 
 
 class Terminal(io.StringIO):
@@ -64,3 +68,21 @@ def test_log_lines_are_printed_above_the_bar(monkeypatch: pytest.MonkeyPatch) ->
     finally:
         logging.getLogger().removeHandler(handler)
     assert "[bold]a line" in terminal.getvalue()
+
+
+@pytest.mark.parametrize(
+    ("words", "expected"),
+    [
+        (["llm=fake"], "`estimate=true` says how long this takes."),
+        (["llm.seconds_per_example=3"], "About 24 s on two CPU cores; `estimate=true` measures"),
+        (
+            ["llm.seconds_per_example=60", "filter=verified"],
+            "About 8 min on two CPU cores without the filter; `estimate=true` measures",
+        ),
+    ],
+)
+def test_the_duration_is_that_of_the_llms_yaml(
+    words: list[str], expected: str, composed: Compose
+) -> None:
+    config = check(composed("generate", "task=jcola", "num_per_label=5", *words), GenerateConfig)
+    assert console.duration(identity.of(config), 2).startswith(expected)

@@ -19,6 +19,7 @@ from typing import Any
 import pytest
 
 from japagen import tracking
+from japagen.config.check import check
 from japagen.config.schema import (
     CONF,
     LLM,
@@ -41,7 +42,7 @@ from japagen.tracking.connect import connect, open_client
 from japagen.tracking.job import job_of
 from japagen.training.sources.few_gold import FewGold
 from japagen.training.sources.mixed import Mixed
-from tests.conftest import once
+from tests.conftest import Compose, once
 
 ROOT = CONF.parent
 JOB = """
@@ -692,3 +693,17 @@ def test_the_baselines_of_a_task_are_its_newest_scores_without_training(folder: 
     known = {"fake prompting 0-shot": 0.5, "e5_small_ja cosine, untrained": 0.7}
     assert tracking.baselines(job) == known
     assert tracking.baselines(replace(job, recorded=False)) == {}
+
+
+def test_options_that_a_job_does_not_use_are_no_params(composed: Compose) -> None:
+    words = ["task=jcola", "llm=fake", "gold_dir=none"]
+    synthetic = job_of(check(composed("train", *words), TrainConfig), "train").params
+    gold = job_of(check(composed("train", *words, "data=gold"), TrainConfig), "train").params
+    asked = job_of(check(composed("evaluate", *words), EvaluateConfig), "evaluate").params
+    assert {"llm", "prompt", "num_per_label", "filter"} <= synthetic.keys()
+    assert (
+        not {"llm", "llm.model", "prompt", "prompt.round", "num_per_label", "filter"} & gold.keys()
+    )
+    assert {"student", "data", "seed"} <= gold.keys()
+    assert {"llm", "shots"} <= asked.keys()
+    assert not {"prompt", "num_per_label", "filter"} & asked.keys()
