@@ -4,14 +4,9 @@ from __future__ import annotations
 
 import os
 import re
-import shutil
-import signal
-import socket
 import subprocess
 import sys
-import time
 import urllib.parse
-import urllib.request
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -19,15 +14,13 @@ from typing import Any
 import pytest
 
 from japagen.config.schema import CONF
+from tests import mlflow_ui
 from tests.toys import write_rows
 
 pytestmark = [pytest.mark.browser, pytest.mark.timeout(900)]
-CHROMIUM = next(
-    filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None
-)
-if CHROMIUM is None:
+if mlflow_ui.CHROMIUM is None:
     pytest.skip("no Chromium is installed: apt-get install chromium", allow_module_level=True)
-playwright = pytest.importorskip(
+pytest.importorskip(
     "playwright.sync_api", reason="playwright is not installed: pip install -e '.[dev]'"
 )
 
@@ -107,34 +100,9 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="module")
 def ui(folder: Path) -> Iterator[str]:
-    """The address of `mlflow ui`, started in the working folder without options."""
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
-    words = [sys.executable, "-m", "mlflow", "ui", "--port", str(port)]
-    environment = {**os.environ, "MLFLOW_DISABLE_TELEMETRY": "true"}
-    with (folder / "ui.log").open("w") as log:
-        server = subprocess.Popen(
-            words, cwd=folder, env=environment, stdout=log, stderr=log, start_new_session=True
-        )
-    try:
-        wait_for(f"http://127.0.0.1:{port}/health", folder / "ui.log")
-        yield f"http://127.0.0.1:{port}"
-    finally:
-        os.killpg(server.pid, signal.SIGTERM)
-        server.wait(timeout=30)
-
-
-def wait_for(address: str, log: Path, seconds: float = 180) -> None:
-    """Wait until `address` answers."""
-    end = time.monotonic() + seconds
-    while time.monotonic() < end:
-        try:
-            with urllib.request.urlopen(address, timeout=5):
-                return
-        except OSError:
-            time.sleep(0.5)
-    pytest.fail(f"no answer from {address}:\n{log.read_text()}")
+    """The address of `mlflow ui` in the working folder."""
+    with mlflow_ui.served(folder) as address:
+        yield address
 
 
 @pytest.fixture(scope="module")
@@ -148,11 +116,8 @@ def shots(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="module")
 def browser() -> Iterator[Any]:
     """A running Chromium."""
-    with playwright.sync_playwright() as driver:
-        # Chromium's sandbox does not work for root in a container.
-        running = driver.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"])
+    with mlflow_ui.chromium() as running:
         yield running
-        running.close()
 
 
 def test_two_methods_are_compared_in_mlflow(ui: str, browser: Any, shots: Path) -> None:
