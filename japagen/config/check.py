@@ -22,6 +22,7 @@ C = TypeVar("C", bound=Config)
 # Groups whose name becomes a part of a folder name.
 FOLDERS = ("task", "llm", "prompt", "filter", "student")
 INTERPOLATION = re.compile(r"(?<!\\)(?:\\\\)*\$\{")
+SURROGATE = re.compile("[\ud800-\udfff]")
 
 
 def check(cfg: DictConfig, schema: type[C]) -> C:
@@ -46,6 +47,7 @@ def check(cfg: DictConfig, schema: type[C]) -> C:
         [
             *name_problems({name: getattr(config, name, None) for name in FOLDERS}),
             *task_problems(config.task, from_file),
+            *surrogate_problems(dataclasses.asdict(config), ""),
             *component.make_all(config),
             *limit_problems(config),
             *config.prompt.problems(config.task, config.shots, config.shots_scope),
@@ -104,6 +106,18 @@ def interpolation_problems(value: Any, key: str) -> Iterator[str]:
             f"{key} contains ${{...}}, which would be replaced by other options or environment "
             "variables; allowed: plain text. For these characters themselves write \\${"
         )
+
+
+def surrogate_problems(value: Any, key: str) -> Iterator[str]:
+    """Texts with half a character, which no file takes; YAML and JSON write it as \\ud83d."""
+    if isinstance(value, dict):
+        for name, inner in value.items():
+            yield from surrogate_problems(inner, f"{key}.{name}".lstrip("."))
+    elif isinstance(value, list | tuple):
+        for number, inner in enumerate(value):
+            yield from surrogate_problems(inner, f"{key}[{number}]")
+    elif isinstance(value, str) and (found := SURROGATE.search(value)):
+        yield f"{key} contains {found[0]!a}, half a character; write the whole character"
 
 
 def name_problems(groups: dict[str, Any]) -> Iterator[str]:

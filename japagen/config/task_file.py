@@ -33,8 +33,8 @@ def file_problems(path: Path) -> Iterator[str]:
         node = yaml.compose(path.read_bytes().decode("utf-8-sig"), Loader=yaml.SafeLoader)
     except UnicodeDecodeError as error:
         yield (
-            f"{path}: byte {error.start} is not UTF-8; save the file as UTF-8, "
-            f"e.g. iconv -f CP932 -t UTF-8 {path.name} > new.yaml"
+            f"{path}: byte {error.start} is not UTF-8; save the file as UTF-8, e.g. iconv -f "
+            f"ENCODING -t UTF-8 {path.name} > new.yaml with its encoding: CP932, EUC-JP, UTF-16"
         )
         return
     except (yaml.YAMLError, RecursionError) as error:

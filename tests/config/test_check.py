@@ -296,3 +296,11 @@ def test_a_reference_to_nothing_is_one_message(word: str, reason: str, composed:
     with pytest.raises(UserError, match=re.escape(reason)) as caught:
         check(composed("generate", "task=jcola", word), GenerateConfig)
     assert "Allowed: a value" in str(caught.value)
+
+
+@pytest.mark.parametrize("key", ["task.wording.system", "task.wording.turns.sentence"])
+def test_half_a_character_is_one_message(key: str, composed: Compose) -> None:
+    config = composed("generate", "task=jcola", "llm=fake")
+    OmegaConf.update(config, key, "{label} の文 \ud83d")
+    with pytest.raises(UserError, match=rf"{re.escape(key)} contains '\\ud83d', half a character"):
+        check(config, GenerateConfig)

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import io
+import sys
 
 import pytest
 from rich.table import Table
 
-from japagen.job.console import plain_console, shown
+from japagen.job.console import plain_console, printable, shown
 
 
 @pytest.mark.parametrize("text", ["[/INST]", "[bold]x[/bold]", "a :smile: b", "[link=x]", "[/s]"])
@@ -24,3 +25,13 @@ def test_text_is_printed_as_it_is(text: str) -> None:
 def test_control_and_invisible_characters_are_escaped() -> None:
     assert shown("a\x1b[31mb\u200b\u202e\x9bc\r") == "a\\x1b[31mb\\u200b\\u202e\\x9bc\\r"
     assert shown("犬😀\t改行\n") == "犬😀\t改行\n"
+
+
+def test_closed_streams_are_written_to_nowhere(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sys, "stdout", None)
+    monkeypatch.setattr(sys, "stderr", None)
+    printable()
+    print("text", file=sys.stdout)
+    print("text", file=sys.stderr)
+    assert sys.stdout is not None
+    assert sys.stderr is not None
