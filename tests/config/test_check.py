@@ -10,6 +10,7 @@ import pytest
 import yaml
 from hydra.errors import ConfigCompositionException
 from hydra.utils import get_class
+from omegaconf import OmegaConf
 
 from japagen.config.check import check
 from japagen.config.error import UserError

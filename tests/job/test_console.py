@@ -31,7 +31,7 @@ def test_closed_streams_are_written_to_nowhere(monkeypatch: pytest.MonkeyPatch) 
     monkeypatch.setattr(sys, "stdout", None)
     monkeypatch.setattr(sys, "stderr", None)
     printable()
-    print("text", file=sys.stdout)
-    print("text", file=sys.stderr)
-    assert sys.stdout is not None
-    assert sys.stderr is not None
+    for stream in (sys.stdout, sys.stderr):
+        assert stream is not None
+        print("text", file=stream)
+        stream.close()
