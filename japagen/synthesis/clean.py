@@ -13,6 +13,7 @@ from japagen.synthesis.sentences import completed, first_sentences, is_open
 from japagen.text import normal
 from japagen.text.japanese import KANJI, has_simplified
 from japagen.text.ngram import grams
+from japagen.text.visible import without_lone_marks
 
 REASONS = {
     **normal.REASONS,
@@ -138,6 +139,7 @@ def unwrap(line: str) -> str:
     while line != before:
         before = line
         line = unquote(HEAD.sub("", BULLET.sub("", line)).strip())
+        line = without_lone_marks(line)  # of a bullet or quote that is gone
     return line
 
 

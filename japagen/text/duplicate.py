@@ -12,6 +12,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from japagen.text.ngram import grams
+from japagen.text.visible import key
 
 NGRAM = 3  # characters; Japanese has no spaces to split at
 # With 50 numbers the usual limit of 0.9 takes five bands of ten. Bands of eight, from 48 numbers,
@@ -105,7 +106,8 @@ class Seen:
     def known(self, texts: Sequence[str]) -> tuple[int, Any]:
         """The digest of an example and, if `near` is not 0, its sketch; the last are cached."""
         if self.last[0] != texts:
-            self.last = (texts, digest(texts), sketch_of(texts) if self.near else None)
+            seen = [key(text) for text in texts]  # as a reader sees them
+            self.last = (texts, digest(seen), sketch_of(seen) if self.near else None)
         return self.last[1:]
 
 

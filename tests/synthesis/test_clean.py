@@ -66,6 +66,9 @@ REJECTED = [
     ("not_japanese", "你はどこに行きますか。"),
     ("thoughts", "<think>犬のことを書こうと思う。"),
     ("damaged", "犬が走って\ufffdいます。"),
+    ("damaged", "犬が走って\ue000います。"),
+    ("damaged", "犬が[MASK]で走っています。"),
+    ("damaged", "<|plan|>犬のことを書く。<|/plan|>犬が走っています。"),
     ("not_japanese", "개가 공원에서 달리고 있습니다"),
     ("not_japanese", "the dog is running in the park"),
     ("too_short", "犬です。"),
@@ -114,6 +117,8 @@ def test_every_reason_that_clean_gives_has_an_example() -> None:
         ("彼は「犬が走る」と言った。", "彼は「犬が走る」と言った。"),
         ("「犬」と「猫」", "「犬」と「猫」"),
         ("犬が走っている。」", "犬が走っている。"),
+        ("「\u0301犬が走っている。」", "犬が走っている。"),
+        ("・\u3099犬が走っている。", "犬が走っている。"),
     ],
 )
 def test_trim(reply: str, text: str) -> None:

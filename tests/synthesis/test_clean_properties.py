@@ -12,6 +12,14 @@ from japagen.config.task import Clean
 from japagen.synthesis import clean
 from japagen.synthesis.sentences import completed
 from japagen.text import normal
+from japagen.text.visible import (
+    EMOJI_JOINERS,
+    EMOJI_STYLE,
+    GROWING,
+    is_emoji,
+    is_invisible,
+    visible,
+)
 
 QUICK, LONG = settings(max_examples=120, deadline=None), settings(max_examples=4000, deadline=None)
 
@@ -53,6 +61,9 @@ WORDS = st.sampled_from(
         *("\n", "\r\n", "\u2028", " ", "\u3000", "- ", "・", "1. ", "（1）", "### ", "**", "```"),
         *("例文：", "はい、", "I ", "<think>", "</think>", "<|im_end|>", "<s>", "</s>", "[INST]"),
         *("<|channel|>", "final", "<|message|>", "analysis", "assistantfinal", "<unk>", "\ufffd"),
+        *("<|thinking|>", "<|/thinking|>", "<|x|>", "<answer>", "</answer>", "[MASK]", "[SEP]"),
+        *("<|channel>thought\n", "<channel|>", "assistant\n", "＜think＞", "&lt;", "&gt;"),
+        *("\u180b", "\ufff5", "\ue000", "\ufdd0", "\u0378", "\u3099", "\u20dd", "\u20e3", "\u00a0"),
         *("\u200b", "\u200d", "\ufe0f", "\u202e", "\x1b[31m", "\x07", "\x00", "\u3164", "か\u3099"),
         *("👩", "😀", "🏽", "\ud83d", "\ude00", "说", "abc", "１２", "<", "|>", "**s>", "#東京"),
     ]
@@ -93,11 +104,20 @@ def assert_judged(reply: str, finish: str, rules: Clean, asked: str) -> None:
 def shows_all(text: str) -> bool:
     """Whether every character can be seen, is a space or a line end, or belongs to an emoji."""
     return all(
-        char in "\n"
-        or (before and char in normal.EMOJI_JOINERS and normal.is_emoji(before))
-        or (unicodedata.category(char) not in ("Cc", "Cs", "Cf") and not normal.is_invisible(char))
-        for before, char in zip(["", *text], text, strict=False)
+        char in "\n\u3000 "
+        or (char in EMOJI_JOINERS and (is_emoji(before) or before == EMOJI_STYLE))
+        or is_seen(char, before)
+        for before, char in zip(["\n", *text], text, strict=False)
     )
+
+
+def is_seen(char: str, before: str) -> bool:
+    category = unicodedata.category(char)
+    if category == "Cn":
+        return GROWING.match(char) is not None
+    if category[0] in "CZ" or is_invisible(char):
+        return False
+    return category[0] != "M" or not before.isspace()
 
 
 @given(TEXTS, FINISH, RULES, ASKED)
@@ -119,5 +139,5 @@ def test_normalising_twice_changes_nothing_more(reply: str) -> None:
     found = normal.normalise(reply)
     if not found.reason:
         assert shows_all(found.text)
-        again = normal.visible(found.text)
+        again = visible(found.text)
         assert again == found.text

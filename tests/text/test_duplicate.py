@@ -32,6 +32,23 @@ def test_exact_duplicates() -> None:
     assert seen.reason(["b", "a"]) == seen.reason(["ab"]) == ""
 
 
+@pytest.mark.parametrize("near", [0, 0.7])
+@pytest.mark.parametrize(
+    ("one", "other"),
+    [
+        ("犬が走る。", "犬\u180bが走\ufff5る\U000e0200。"),
+        ("犬が 走る。", "犬が\u00a0走る。"),
+        ("葛城市の犬。", "葛\U000e0100城市の犬。"),
+        ("か\u3099ら。", "がら。"),
+        ("犬❤が👩🚀と走る。", "犬❤\ufe0fが👩\u200d🚀と走る。"),
+    ],
+)
+def test_texts_that_look_the_same_are_duplicates(near: float, one: str, other: str) -> None:
+    seen = Seen(near)
+    seen.add([one])
+    assert seen.reason([other]) == "duplicate"
+
+
 def test_near_duplicates() -> None:
     seen = Seen(0.7)
     seen.add([TEXT])

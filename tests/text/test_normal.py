@@ -28,11 +28,43 @@ DOG = "犬が公園を走っている。"
         f"<|channel|>analysis<|message|>考える。<|end|><|start|>assistant<|channel|>final<|message|>{DOG}",
         f"<|channel|>final<|message|>{DOG}<|return|>",
         f"analysis考える。assistantfinal{DOG}",
+        f"assistantanalysis考える。assistantfinal{DOG}",
+        f"考える。assistantfinal{DOG}",
+        f"assistantfinal{DOG}",
+        f"<|channel|>final <|constrain|>json<|message|>{DOG}",
+        f"<|thinking|>考える<|/thinking|>{DOG}",
+        f"<|think|>考える<|end|><|begin|>assistant<|content|>{DOG}<|end|>",
+        f"<|START_THINKING|>考える<|END_THINKING|><|START_RESPONSE|>{DOG}<|END_RESPONSE|>",
+        f"<|thought_begin|>考える<|thought_end|>{DOG}",
+        f"<|begin_of_thought|>考<|end_of_thought|><|begin_of_solution|>{DOG}<|end_of_solution|>",
+        f"<|inner_prefix|>考える<|inner_suffix|>{DOG}",
+        f"<|channel>thought\n考える<channel|>{DOG}<turn|>",
+        f"<|channel>thought\n<channel|>{DOG}",
+        f"[thinking]考える[/thinking]{DOG}",
+        f"＜think＞考える＜/think＞{DOG}",
+        f"＜think＞考える＜／think＞{DOG}",
+        f"&lt;think&gt;考える&lt;/think&gt;{DOG}",
+        f'<think mode="low">考える</think>{DOG}',
+        f"<think/>{DOG}",
+        f"<think />\n{DOG}",
+        f"<reasoning>考える</reasoning><answer>{DOG}</answer>",
     ],
 )
 def test_reasoning_is_removed(reply: str) -> None:
     text, reason = normalise(reply)
     assert (text.strip(), reason) == (DOG, "")
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        *("analysis", "scratchpad", "reflection", "mm:think", "seed:think", "longcat_think"),
+        *("chain_of_thought", "thought_process", "inner_monologue", "cot", "思考", "思考過程"),
+    ],
+)
+def test_a_block_of_any_usual_name_is_reasoning(name: str) -> None:
+    assert normalise(f"<{name}>考える。</{name}>{DOG}") == Normalised(DOG)
+    assert normalise(f"<{name}>{DOG}") == Normalised("", "thoughts")
 
 
 @pytest.mark.parametrize(
@@ -44,6 +76,12 @@ def test_reasoning_is_removed(reply: str) -> None:
         "<|channel|>analysis<|message|>犬。<|end|><|start|>assistant<|channel|>commentary",
         "analysis犬について書く。",
         "[THINK]犬について",
+        f"<|thinking|>{DOG}",
+        f"<|START_THINKING|>{DOG}",
+        f"<|channel>thought\n{DOG}",
+        f"＜think＞{DOG}",
+        f"assistantanalysis{DOG}",
+        f"commentary{DOG}",
     ],
 )
 def test_unfinished_reasoning_is_no_text(reply: str) -> None:
@@ -62,6 +100,31 @@ def test_unfinished_reasoning_is_no_text(reply: str) -> None:
         f"<s>{DOG}",
         f"[INST]{DOG}",
         f"{DOG}<|im_e",
+        f"<|start_header_id|>assistant<|end_header_id|>\n\n{DOG}<|eot_id|>",
+        f"<|header_start|>assistant<|header_end|>\n\n{DOG}<|eot|>",
+        f"<|im_start|>assistant<|im_sep|>{DOG}<|im_end|>",
+        f"<|start|>assistant<|message|>{DOG}<|return|>",
+        f"<|turn>model\n{DOG}<turn|>",
+        f"[gMASK]<sop>{DOG}",
+        f"[CLS]{DOG}[SEP]",
+        f"[BOS]{DOG}[EOS]",
+        f"{DOG}[SEP]次の文",
+        f"{DOG}[PAD][PAD]",
+        f"{DOG}<EOD>",
+        f"{DOG}<EOT>次の文",
+        f"{DOG}</S>",
+        f"{DOG}<| im_end |>",
+        f"{DOG}&lt;|im_end|&gt;",
+        f"{DOG}＜｜im_end｜＞",
+        f"{DOG}<|unknown|>\n<|unknown|>",
+        f"Assistant: {DOG}",
+        f"assistant\n{DOG}",
+        f"<|im_start|>Assistant: {DOG}",
+        f"<answer>{DOG}</answer>",
+        f"＜answer＞{DOG}＜/answer＞",
+        f"このように書きます。\n<answer>\n{DOG}\n</answer>\n以上です。",
+        f"<answer>{DOG}",
+        f"{DOG}</answer>",
     ],
 )
 def test_special_tokens_and_what_follows_them_are_removed(reply: str) -> None:
@@ -70,11 +133,27 @@ def test_special_tokens_and_what_follows_them_are_removed(reply: str) -> None:
 
 
 @pytest.mark.parametrize(
-    "sign", list("\u200b\u200e\u202e\u2066\u2060\ufeff\u00ad\u3164\u2800\u034f")
+    "token",
+    [
+        *("[UNK]", "[MASK]", "<mask>", "<UNK>", "<|unk|>", "<extra_id_0>", "<unused42>"),
+        *("<|unknown|>", "<unknown|>", "<answer>", "[/INST]"),
+    ],
 )
-@pytest.mark.parametrize("place", [0, 3, len(DOG)])
-def test_invisible_characters_are_removed(sign: str, place: int) -> None:
-    assert normalise(DOG[:place] + sign + DOG[place:]) == Normalised(DOG)
+def test_a_token_inside_that_ends_no_turn_rejects_the_reply(token: str) -> None:
+    assert normalise(DOG[:4] + token + DOG[4:]) == Normalised("", "damaged")
+
+
+@pytest.mark.parametrize(
+    "reply",
+    [
+        f"<|plan|>考える。<|/plan|>{DOG}",
+        f"<|plan_begin|>考える。<|plan_end|>{DOG}",
+        f"[INST]犬の文を書いて。[/INST]{DOG}",
+        f"<<SYS>>犬の文を書いて。<</SYS>>{DOG}",
+    ],
+)
+def test_of_two_texts_around_an_unknown_token_none_is_taken(reply: str) -> None:
+    assert normalise(reply) == Normalised("", "damaged")
 
 
 @pytest.mark.parametrize(
@@ -88,6 +167,8 @@ def test_invisible_characters_are_removed(sign: str, place: int) -> None:
         ("一行目\r\n二行目\u2028三行目", "一行目\n二行目\n三行目"),
         ("走\x00る\t犬", "走る犬"),
         ("\ud83d\udc36と走る", "🐶と走る"),
+        ("<s>\u3099犬", "犬"),
+        ("か<think>？</think>\u3099", "が"),
     ],
 )
 def test_unicode(reply: str, text: str) -> None:
@@ -99,6 +180,11 @@ def test_unicode(reply: str, text: str) -> None:
     [
         "家族👨‍👩‍👧と❤️",
         "a < b で [1] は ◁ だ",
+        "［注］Ａ＜Ｂ＞Ｃと<3、>_<、R&Bと&amp;",
+        "assistantの仕事",
+        "1⃣番、あ゙っ、か゚、café",
+        "🏳️‍🌈と👩🏽‍🚀",
+        "2024年、約7€",
         "全角　空白",
         "<b>太字</b>",
         "値段は<1000円>です。",
@@ -110,7 +196,7 @@ def test_what_belongs_to_the_text_stays(text: str) -> None:
     assert normalise(text) == Normalised(text)
 
 
-@pytest.mark.parametrize("sign", ["\ufffd", chr(0xD83D), "<unk>", "<0xE3>", "\ufffe"])
+@pytest.mark.parametrize("sign", ["\ufffd", chr(0xD83D), "<unk>", "<0xE3>", "\ufffe", "\ue000"])
 def test_undecodable_characters_reject_the_reply(sign: str) -> None:
     assert normalise(DOG[:4] + sign + DOG[4:]) == Normalised("", "damaged")
     assert set(REASONS) == {"thoughts", "damaged"}
