@@ -19,6 +19,7 @@ from japagen.job import sweep
 log = logging.getLogger(__name__)
 
 JOURNAL = "journal.jsonl"
+DECODE = json.JSONDecoder().raw_decode
 
 
 def shots_head(shots: Mapping[str, Sequence[Example]]) -> dict[str, Any]:
@@ -102,28 +103,40 @@ class Journal:
                 file.truncate(end)
 
     def lines(self) -> Iterator[dict[str, Any]]:
-        """Yield the entries so far. UserError for a journal of other options, or a damaged one."""
+        """Yield the entries so far, which begin on line 2.
+
+        UserError for a journal of other options, or a damaged one.
+        """
         with self.path.open("rb") as file:
             for row, line in enumerate(file, 1):
                 try:
-                    entry = json.loads(line.decode())
-                except ValueError as error:
-                    advice = "Delete the line to go on without that reply."
-                    raise UserError(
-                        f"{self.path}, line {row} is damaged ({error}). {advice}"
-                    ) from error
+                    # As json.loads, which takes longer.
+                    text = line.decode().lstrip()
+                    entry, end = DECODE(text)
+                    if text[end:].strip():
+                        raise ValueError(f"something is behind its end: {text[end : end + 60]}")
+                    if type(entry) is not dict:
+                        raise ValueError(f"it is {text[:60].rstrip()}; allowed: an object")
+                except (ValueError, RecursionError) as error:
+                    raise self.damaged(row, error) from error
                 if row > 1:
                     yield entry
                 elif entry != self.head:
-                    differing = [
-                        key
-                        for key in {**entry, **self.head}
-                        if entry.get(key) != self.head.get(key)
-                    ]
-                    advice = f"Delete the folder {self.path.parent} to start again."
-                    raise UserError(
-                        f"{self.path} was begun with other {', '.join(differing)}. {advice}"
-                    )
+                    raise self.other(entry)
+
+    def damaged(self, row: int, error: Exception) -> UserError:
+        """Return the error for a line that is not what this version writes."""
+        what = f"{self.path}, line {row} is damaged ({error})."
+        if row > 1:
+            return UserError(f"{what} Delete the line to go on without that reply.")
+        return UserError(f"{what} Write this line instead: {LINE.encode(self.head)}")
+
+    def other(self, entry: Mapping[str, Any]) -> UserError:
+        """Return the error for a journal whose first line is `entry`."""
+        keys = {**entry, **self.head}
+        differing = [key for key in keys if entry.get(key) != self.head.get(key)]
+        advice = f"Delete the folder {self.path.parent} to start again."
+        return UserError(f"{self.path} was begun with other {', '.join(differing)}. {advice}")
 
     def write(self, entry: Mapping[str, Any]) -> None:
         """Append one line and hand it to the operating system at once."""

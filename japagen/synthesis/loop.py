@@ -9,6 +9,7 @@ import itertools
 import logging
 import math
 import time
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 from japagen import llm
@@ -88,14 +89,9 @@ class Synthesis:
     def resume(self) -> None:
         """Read the journal of earlier processes."""
         if self.state.rounds.size:  # what was chosen for a round must be known before its replies
-            for entry in self.journal.lines():
-                if "k" not in entry:
-                    self.facts.known.update(entry)
-        for entry in self.journal.lines():
-            if "k" not in entry:
-                self.facts.known.update(entry)
-                continue
-            reply = Reply.of(entry)
+            for _ in self.replies():
+                pass
+        for reply in self.replies():
             self.state.replay(reply)
             self.shared.note(self.plan, reply, self.state.next)
         self.state.rounds.save()
@@ -104,6 +100,21 @@ class Synthesis:
             accepted = f"{self.state.accepted} of {self.state.size} examples accepted"
             folder, replies = self.journal.path.parent, self.state.tally.replies
             log.info("resuming %s: %s from %d replies", folder, accepted, replies)
+
+    def replies(self) -> Iterator[Reply]:
+        """Yield the replies of the journal, and learn its facts. UserError names a wrong line."""
+        task = self.dataset.task
+        for row, entry in enumerate(self.journal.lines(), 2):
+            try:
+                if "k" in entry:
+                    reply = Reply.of(entry)
+                    reply.check(task)
+                else:
+                    self.facts.learn(entry)
+                    continue
+            except (ValueError, RecursionError) as error:
+                raise self.journal.damaged(row, error) from error
+            yield reply
 
     def run(self) -> None:
         """Draw replies until every example is accepted or given up, or the sample is complete."""

@@ -102,6 +102,42 @@ def test_a_damaged_line_in_the_middle_is_named(tmp_path: Path) -> None:
     assert str(caught.value).endswith(" Delete the line to go on without that reply.")
 
 
+@pytest.mark.parametrize(
+    "line",
+    ["5", "null", "[]", '"k"', "[" * 100_000, '{"k":' * 100_000, '{"k": 0} {"k": 1}', "\u2028"],
+)
+def test_a_line_that_is_no_object_is_named(tmp_path: Path, line: str) -> None:
+    path = tmp_path / "journal.jsonl"
+    content = f'{json.dumps(HEAD)}\n{{"k": 0}}\n{line}\n{{"k": 1}}\n'
+    path.write_text(content, encoding="utf-8")
+    with (
+        Journal(path, HEAD) as journal,
+        pytest.raises(UserError, match=r"journal\.jsonl, line 3 is damaged \(") as caught,
+    ):
+        list(journal.lines())
+    assert str(caught.value).endswith(" Delete the line to go on without that reply.")
+    assert path.read_text(encoding="utf-8") == content
+
+
+@pytest.mark.parametrize("line", ["5", "{", "[]"])
+def test_a_damaged_first_line_can_be_written_again(tmp_path: Path, line: str) -> None:
+    path = tmp_path / "journal.jsonl"
+    path.write_text(f'{line}\n{{"k": 0}}\n', encoding="utf-8")
+    with Journal(path, HEAD) as journal, pytest.raises(UserError, match="line 1 is") as caught:
+        list(journal.lines())
+    _, right = str(caught.value).split(" Write this line instead: ")
+    path.write_text(f'{right}\n{{"k": 0}}\n', encoding="utf-8")
+    with Journal(path, HEAD) as journal:
+        assert list(journal.lines()) == [{"k": 0}]
+
+
+def test_white_space_around_a_line_is_no_damage(tmp_path: Path) -> None:
+    path = tmp_path / "journal.jsonl"
+    path.write_bytes(f' {json.dumps(HEAD)} \r\n\t{{"k": 0}}\r\n'.encode())
+    with Journal(path, HEAD) as journal:
+        assert list(journal.lines()) == [{"k": 0}]
+
+
 def test_a_journal_of_other_shots_is_refused(tmp_path: Path) -> None:
     path = tmp_path / "journal.jsonl"
     with Journal(path, HEAD):
