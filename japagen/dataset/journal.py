@@ -9,12 +9,15 @@ import os
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from types import TracebackType
-from typing import IO, Any
+from typing import IO, TYPE_CHECKING, Any
 
 from japagen.config.error import UserError
 from japagen.files import LINE
 from japagen.gold.example import Example
 from japagen.job import sweep
+
+if TYPE_CHECKING:
+    from filelock import FileLock
 
 log = logging.getLogger(__name__)
 
@@ -39,6 +42,25 @@ def shots_head(shots: Mapping[str, Sequence[Example]]) -> dict[str, Any]:
     }
 
 
+def locked(path: Path) -> FileLock:
+    """Return the lock of the journal `path`, held. UserError if another process has it.
+
+    A job of a sweep waits instead.
+    """
+    from filelock import FileLock, Timeout
+
+    lock = FileLock(path.with_suffix(".lock"))
+    try:
+        lock.acquire(timeout=0)
+    except Timeout:
+        if sweep.state_folder() is None:
+            other = f"Another process is writing {path.parent}."
+            raise UserError(f"{other} Wait for it, or stop it and repeat the command.") from None
+        log.info("another process is writing %s; waiting for it", path.parent)
+        lock.acquire()
+    return lock
+
+
 class Journal:
     """Every reply of one dataset in the order of arrival, one flushed JSON line each.
 
@@ -51,20 +73,8 @@ class Journal:
         self.file: IO[bytes] | None = None
 
     def __enter__(self) -> Journal:
-        from filelock import FileLock, Timeout
-
         self.path.parent.mkdir(parents=True, exist_ok=True)
-        self.lock = FileLock(self.path.with_suffix(".lock"))
-        try:
-            self.lock.acquire(timeout=0)
-        except Timeout:
-            if sweep.state_folder() is None:
-                other = f"Another process is writing {self.path.parent}."
-                raise UserError(
-                    f"{other} Wait for it, or stop it and repeat the command."
-                ) from None
-            log.info("another process is writing %s; waiting for it", self.path.parent)
-            self.lock.acquire()
+        self.lock = locked(self.path)
         try:
             self.cut_torn_line()
             self.file = self.path.open("ab")

@@ -6,9 +6,10 @@ import contextlib
 import importlib.metadata
 import itertools
 import json
+import logging
 import os
 import platform
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from pathlib import Path
 from typing import IO, Any
 
@@ -17,9 +18,24 @@ from japagen.config.secret import without_secrets
 from japagen.dataset import parquet
 from japagen.dataset.card import card
 from japagen.dataset.identity import Dataset
-from japagen.dataset.table import CARD, MANIFEST, SEAL, TABLE, checksum, seal
+from japagen.dataset.table import (
+    CARD,
+    DERIVED,
+    FILES,
+    MANIFEST,
+    PARQUET,
+    SEAL,
+    SOFT,
+    TABLE,
+    changed,
+    checksum,
+    seal,
+)
+
+log = logging.getLogger(__name__)
 
 EXAMPLES = 5  # rows on the card
+EARLIER_CARD = f"{CARD}.earlier"
 
 
 def finish(dataset: Dataset, table: IO[str], report: Mapping[str, Any]) -> dict[str, Any]:
@@ -31,7 +47,6 @@ def finish(dataset: Dataset, table: IO[str], report: Mapping[str, Any]) -> dict[
     table.flush()
     os.fsync(table.fileno())
     Path(table.name).replace(path / TABLE)
-    parquet.write(path, dataset.task)
     replies = int(report["replies"])
     manifest = {
         "fingerprint": dataset.fingerprint,
@@ -43,14 +58,42 @@ def finish(dataset: Dataset, table: IO[str], report: Mapping[str, Any]) -> dict[
         ),
         "table_sha256": checksum(path / TABLE),
         "versions": versions(),
+        "command": dataset.command,
         "identity": without_secrets(dataset.identity),
     }
-    with (path / TABLE).open(encoding="utf-8") as lines:
-        examples = [line.rstrip("\n") for line in itertools.islice(lines, EXAMPLES)]
-    files.write_whole(path / CARD, card(dataset, manifest, examples))
-    text = json.dumps({**manifest, SEAL: seal(manifest)}, ensure_ascii=False, indent=2)
+    return derive(dataset, manifest, DERIVED)
+
+
+def derive(dataset: Dataset, manifest: Mapping[str, Any], names: Collection[str]) -> dict[str, Any]:
+    """Write those of DERIVED that are in `names`, then the manifest with their checksums."""
+    path = dataset.folder
+    if PARQUET in names:
+        parquet.write(path, dataset.task)
+    if CARD in names:
+        with (path / TABLE).open(encoding="utf-8") as lines:
+            examples = [line.rstrip("\n") for line in itertools.islice(lines, EXAMPLES)]
+        files.write_whole(path / CARD, card(dataset, manifest, examples))
+    sums = {name: checksum(path / name) for name in (*DERIVED, SOFT)}
+    found = {**manifest, FILES: {name: known for name, known in sums.items() if known}}
+    text = json.dumps({**found, SEAL: seal(found)}, ensure_ascii=False, indent=2)
     files.write_whole(path / MANIFEST, text + "\n")
-    return manifest
+    return found
+
+
+def restore(dataset: Dataset, manifest: Mapping[str, Any]) -> dict[str, Any]:
+    """Write those of DERIVED again that are absent or changed; returns the manifest.
+
+    An earlier card is kept beside the new one, because a person may have edited it.
+    """
+    path = dataset.folder
+    names = changed(path, manifest, DERIVED)
+    if not names:
+        return dict(manifest)
+    log.warning("%s: %s absent, damaged or edited: made again", path, " and ".join(names))
+    if CARD in names and (path / CARD).exists():
+        (path / CARD).replace(path / EARLIER_CARD)
+        log.warning("%s was the card", path / EARLIER_CARD)
+    return derive(dataset, manifest, names)
 
 
 def versions() -> dict[str, str]:

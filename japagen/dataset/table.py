@@ -30,6 +30,8 @@ REQUIRED: dict[str, type] = {
 SEAL = "manifest_sha256"  # the key of the manifest's own checksum
 TABLE, SOFT, MANIFEST, CARD = "train.jsonl", "soft.jsonl", "manifest.json", "README.md"
 PARQUET = "train.parquet"  # the same rows as TABLE
+DERIVED = (PARQUET, CARD)  # made from TABLE and MANIFEST
+FILES = "files_sha256"  # the manifest's checksums of DERIVED and SOFT, by name
 UPLOADED = (TABLE, PARQUET, SOFT, MANIFEST, CARD)  # without the journal and the lock
 
 
@@ -132,6 +134,17 @@ def is_intact(path: Path, manifest: Mapping[str, Any]) -> bool:
     """Whether the table in the folder `path` is the one that the manifest was written for."""
     known = manifest.get("table_sha256")
     return known is None or checksum(path / TABLE) == known
+
+
+def changed(path: Path, manifest: Mapping[str, Any], names: Iterable[str]) -> list[str]:
+    """Return those of the files `names` that are not as they were when the manifest was written.
+
+    A manifest of an earlier version has no checksums of them: then only absent ones.
+    """
+    known = manifest.get(FILES)
+    if not isinstance(known, dict):
+        return [name for name in names if name != SOFT and not (path / name).exists()]
+    return [name for name in names if checksum(path / name) != known.get(name, "")]
 
 
 def rows(examples: Iterable[Example], task: Task) -> Iterator[dict[str, str]]:

@@ -8,10 +8,10 @@ from typing import Any
 
 from japagen.config.error import UserError
 from japagen.dataset import knowledge, table
-from japagen.dataset.journal import JOURNAL, Journal, shots_head
-from japagen.dataset.manifest import finish
+from japagen.dataset.journal import JOURNAL, Journal, locked, shots_head
+from japagen.dataset.manifest import finish, restore
 from japagen.dataset.reply import Reply
-from japagen.dataset.table import TABLE, Soft, read_manifest
+from japagen.dataset.table import DERIVED, SOFT, TABLE, Soft, read_manifest
 from japagen.synthesis import console, proposal, rounds, selection
 from japagen.synthesis.acceptance import WINDOW, Acceptor
 from japagen.synthesis.counts import counts_text
@@ -21,7 +21,16 @@ from japagen.synthesis.plan import Plan
 
 
 def is_complete(made: Plan, manifest: dict[str, Any], max_shortfall: float) -> bool:
-    """Whether a finished dataset is all that is asked for. UserError if its shots were others."""
+    """Whether a finished dataset is all that is asked for, with all its files as they were written.
+
+    UserError if its shots were others.
+    """
+    has_all = has_rows(made, manifest, max_shortfall)
+    return has_all and not table.changed(made.dataset.folder, manifest, DERIVED)
+
+
+def has_rows(made: Plan, manifest: dict[str, Any], max_shortfall: float) -> bool:
+    """Whether a finished dataset has all rows asked for. UserError if its shots were others."""
     path, labels = made.dataset.folder, len(made.dataset.task.labels)
     knowledge.check(path, manifest)
     if manifest["shots_digest"] != shots_head(made.shots)["shots_digest"]:
@@ -33,15 +42,35 @@ def is_complete(made: Plan, manifest: dict[str, Any], max_shortfall: float) -> b
     missing: int = sum(manifest["missing"].values())
     is_enough = number >= made.dataset.num_per_label
     is_enough = is_enough and missing <= max_shortfall * number * labels
-    return is_enough and table.is_intact(path, manifest)
+    # The journal has the probabilities: they are written again with the rows.
+    return (
+        is_enough and table.is_intact(path, manifest) and not table.changed(path, manifest, [SOFT])
+    )
 
 
 def complete(made: Plan, max_shortfall: float) -> dict[str, Any] | None:
-    """Return the manifest of a dataset that is all that is asked for, else None."""
+    """Return the manifest of a dataset that is all that is asked for, else None.
+
+    Files that are made from its rows are written again if they are absent or changed.
+    """
     manifest = read_manifest(made.dataset.folder)
-    if manifest is None or not is_complete(made, manifest, max_shortfall):
+    if manifest is None or not has_rows(made, manifest, max_shortfall):
         return None
-    return manifest
+    if not table.changed(made.dataset.folder, manifest, DERIVED):
+        return manifest
+    lock = locked(made.dataset.folder / JOURNAL)
+    try:
+        return restored(made, max_shortfall)
+    finally:
+        lock.release()
+
+
+def restored(made: Plan, max_shortfall: float) -> dict[str, Any] | None:
+    """As complete(), for a process that has the lock."""
+    manifest = read_manifest(made.dataset.folder)
+    if manifest is None or not has_rows(made, manifest, max_shortfall):
+        return None
+    return restore(made.dataset, manifest)
 
 
 def at_least(made: Plan) -> Plan:
@@ -68,7 +97,7 @@ def synthesise(
     head = {"fingerprint": dataset.fingerprint, **shots}
     with Journal(dataset.folder / JOURNAL, head) as journal:
         # Read under the lock: another job may have finished the dataset while this one waited.
-        if limits.sample is None and (manifest := complete(made, max_shortfall)) is not None:
+        if limits.sample is None and (manifest := restored(made, max_shortfall)) is not None:
             return manifest, False
         return write(at_least(made), limits, max_shortfall, gold_dir, journal, shots), True
 
