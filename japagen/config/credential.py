@@ -2,47 +2,150 @@
 
 from __future__ import annotations
 
+import os
 import re
 from collections.abc import Iterable, Iterator
 from typing import Any
+from urllib.parse import parse_qsl, unquote_plus
 
-from japagen.config.secret import SECRET, hidden
+from hydra.core.override_parser.overrides_parser import OverridesParser
+from hydra.core.override_parser.types import ChoiceSweep, Override
 
-REFERENCE = re.compile(r"\$\{[^{}]*\}")
-SECRET_NAME = re.compile(rf"(?:^|.*[^A-Za-z]){SECRET}$|(?i:pwd|auth|bearer|x-api-key)")
+from japagen.config.pattern import SCHEME
+from japagen.config.secret import (
+    HEADERS,
+    PLAIN_HEADERS,
+    PLAIN_PARAMETERS,
+    SECRET,
+    hidden,
+    remember_variable,
+)
+
+# ${oc.env:NAME} with its name and its default value, and any reference with the scheme or the name
+# of a parameter before it: Bearer ${oc.env:NAME}, session=${oc.env:NAME}
+FROM_VARIABLE = re.compile(r"\$\{\s*oc\.env\s*:\s*['\"]?(\w+)['\"]?\s*(?:,([^{}]*))?\}")
+REFERENCE = re.compile(rf"(?:\b{SCHEME}\s+|\b[\w.-]{{1,40}}=)?\$\{{[^{{}}]*\}}")
+SECRET_NAME = re.compile(
+    rf"(?:^|.*[^A-Za-z]){SECRET}$|(?i:pwd|auth|bearer|x-api-key|(?:.*[_-])?webhook(?:_url)?)"
+)
 # Options of engines and tokenizers about the tokens of a text.
 TEXT_TOKEN = re.compile(
     r"(?i)(?:\b|_)(?:eos|bos|pad|unk|sep|cls|mask|stop|start|end|special|think\w*)_token\b"
 )
-VARIABLE = re.compile(r"[A-Za-z_]\w*")
+# Options of the LLM whose references may be to secrets under any name.
+OF_ENGINE = re.compile(r"^llm(?:@[\w.]+)?\.(?:.*\.)?(?:engine|sampling)\b")
+ADDRESS_NAME = re.compile(r"(?i)(?:ur[li]|proxy|endpoint|address)$")
+# A name before an @, or name:password; also without http:// or with too many slashes.
+USER = re.compile(r"(?:[\w+.-]+:)?[/\\]*[^\s/\\?#]*@|.*[/\\][^\s/\\?#]*:[^\s/\\?#]*@")
+USER_PASSWORD = re.compile(r"(?:.*[/\\])?[^\s/\\?#:@]*:[^\s/\\?#]+@")
+PLAIN_VALUE = re.compile(r"[a-z-]{0,16}|\d[\d.-]{0,11}")  # of a parameter in an address
+# Variables are called MY_KEY_2, my_key or MyKey; keys have digits between letters of both cases.
+VARIABLE = re.compile(
+    r"_*(?:(?:[A-Z]{1,14}\d{0,2}|\d{1,2})(?:_+|$))+|_*(?:(?:[a-z]{1,12}\d{0,2}|\d{1,2})(?:_+|$))+"
+    r"|[A-Za-z_]{1,24}"
+)
 
 
 def credential_problems(arguments: Iterable[str]) -> Iterator[str]:
     """A message for each `key=value` of `arguments` whose value is, or contains, a secret.
 
-    A reference such as ${oc.env:NAME} is not a secret.
+    A reference such as ${oc.env:NAME} is none, but its value is hidden from here on.
     """
     for argument in arguments:
         key, separator, value = argument.partition("=")
         key = key.lstrip("+~")
-        if separator and is_credential(key, REFERENCE.sub("", value)):
+        if not separator:
+            continue
+        found = list(leaves(key, value))
+        for name, inner in found:
+            remember_references(name, inner)
+        if contains_secret(key, without_references(value)) or any(
+            is_credential(name, without_references(inner)) for name, inner in found
+        ):
             yield advice(key)
 
 
+def remember_references(key: str, value: str) -> None:
+    """Remember the values of the variables that an option of the LLM, or a secret one, refers to.
+
+    Others refer to folders and addresses, whose parts are not secrets.
+    """
+    secret = is_header(key) or bool(SECRET_NAME.fullmatch(key.rpartition(".")[2]))
+    for name, _default in FROM_VARIABLE.findall(value):
+        if secret or OF_ENGINE.match(key):
+            remember_variable(name, secret)
+
+
+def without_references(value: str) -> str:
+    """What is typed of `value` itself: the default value of a reference, but no reference."""
+    before = ""
+    while before != value:
+        before, value = value, REFERENCE.sub(default, value)
+    return value
+
+
+def default(reference: re.Match[str]) -> str:
+    """The default value in a reference to a variable; "" in any other."""
+    found = FROM_VARIABLE.search(reference[0])
+    return (found[2] or "").strip() if found else ""
+
+
+def leaves(key: str, value: str) -> Iterator[tuple[str, str]]:
+    """The (key, value) pairs in a value of Hydra's grammar, such as {a: {b: 1}} -> key.a.b, 1."""
+    plain: list[Any] = [value.strip().strip("'\"")]
+    if value.strip()[:1] in ("{", "["):
+        try:
+            given = OverridesParser.create().parse_override(f"key={value}").value()
+        except Exception:  # not of Hydra's grammar, whose own message comes later
+            given = value
+        plain = given.list if isinstance(given, ChoiceSweep) else [given]
+    for one in plain:
+        for text in as_arguments(Override._convert_value(one), key):
+            name, _, inner = text.partition("=")
+            yield name, inner
+
+
+def contains_secret(key: str, text: str) -> bool:
+    """Whether a part of `text` looks like a secret, also if it is URL-encoded."""
+    if key.startswith("task.") and "://" not in text:
+        return False  # the texts of a task may speak of passwords
+    text = TEXT_TOKEN.sub("", text)
+    return any(hidden(written) != written for written in (text, unquote_plus(text)))
+
+
 def is_credential(key: str, value: str) -> bool:
-    """Whether `value` of option `key` is, or contains, a secret."""
+    """Whether `value` of option `key` is a secret."""
     bare, name = value.strip("'\" "), key.rpartition(".")[2]
-    if bare in ("", "null", "true", "false"):
+    if bare in ("", "null", "None", "true", "false", "True", "False"):
         return False
+    if is_header(key):
+        return bool(re.search(r"\w", bare))
     if name.endswith("_env"):
         # The key itself, typed in place of the name of its variable.
-        return not VARIABLE.fullmatch(bare) or hidden(bare) != bare
+        return bare not in os.environ and not VARIABLE.fullmatch(bare)
     if SECRET_NAME.fullmatch(name) and not TEXT_TOKEN.search(name):
         return True
-    if key.startswith("task.") and "://" not in value:
-        return False  # the texts of a task may speak of passwords
-    text = TEXT_TOKEN.sub("", value)
-    return hidden(text) != text
+    if name == "base_url":
+        return bool(USER.match(bare)) or has_unusual_parameter(bare)
+    return bool(ADDRESS_NAME.search(name) and USER_PASSWORD.match(bare))
+
+
+def is_header(key: str) -> bool:
+    """Whether `key` is a header that may carry a secret, or is not one header."""
+    parts = key.split(".")
+    for place, part in enumerate(parts):
+        if HEADERS.search(part) and parts[0] != "task":
+            return ".".join(parts[place + 1 :]).lower() not in PLAIN_HEADERS
+    return False
+
+
+def has_unusual_parameter(address: str) -> bool:
+    """Whether the address has a parameter whose value is neither a word nor a number."""
+    query = re.split(r"[?#;]", address, maxsplit=1)[1:]
+    return any(
+        name.lower() not in PLAIN_PARAMETERS and not PLAIN_VALUE.fullmatch(value)
+        for name, value in parse_qsl("&".join(query).replace("?", "&").replace("#", "&"))
+    )
 
 
 def advice(key: str) -> str:
@@ -53,8 +156,14 @@ def advice(key: str) -> str:
             "MLFLOW_TRACKING_TOKEN=...), or export NAME=... and refer to it: "
             "'mlflow_uri=${oc.env:NAME}'"
         )
+    elif (headers := re.match(r".*?headers\b", key)) is not None:
+        how = (
+            f"export NAME=... and refer to it: '+{headers[0]}={{Authorization: "
+            '"${oc.env:NAME}"}\'. Accept, Content-Type, User-Agent, HTTP-Referer, X-Title and '
+            "X-Team may have plain values"
+        )
     elif key.startswith("llm.engine"):
-        how = f"export NAME=... and refer to it: '+{key}={{Authorization: \"${{oc.env:NAME}}\"}}'"
+        how = f"export NAME=... and refer to it: '+{key}=${{oc.env:NAME}}'"
     elif key.startswith("llm.") and not key.endswith("base_url"):
         how = "export NAME=... and name the variable: llm.api_key_env=NAME"
     else:

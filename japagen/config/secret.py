@@ -10,48 +10,27 @@ from typing import Any
 from urllib.parse import unquote, unquote_plus
 
 from japagen.config.disguise import Finder
+from japagen.config.pattern import PARAMETER, SECRET, patterned
 
 SHORTEST = 6  # shorter values are ordinary words, such as the `none` that keyless servers get
 CUT = 8  # from so many characters on, the beginning of a secret at the end of a text is hidden
 
-# A key or a word that names a secret. `max_tokens`, `tokenizer` and `author` do not.
-SECRET = (
-    r"(?i:(?:(?:api|access|private|account|storage|subscription|shared|secret)[_-]?key"
-    r"|passw(?:or)?d|passphrase|secret|credential|authorization|[_-]auth|cookie|signature)s?"
-    r"|token)(?![A-Za-z])"
-)
-# Query parameters of addresses that carry a secret under a name too short for SECRET.
-PARAMETER = (
-    r"(?i:[?&;](?:key|sig|auth|code|pass|pwd|jwt|sas|(?:\w+[_-])?token|x-(?:amz|goog)-\w+)=)"
-)
 VARIABLE = re.compile(
     r"(?i)(?:^|_)(?:API)?(?:KEY|TOKEN|SECRET|PASSWORD|PASSWD|PASS|PASSPHRASE|COOKIE|PAT)(?:_?\d+)?$"
 )
 
-# What looks like a secret. Group 1 of each is kept, the rest becomes ***.
-PATTERNS = tuple(
-    re.compile(pattern)
-    for pattern in (
-        rf"({PARAMETER})[^\s&#'\"<>]+",
-        r"(://(?:[^/\s:@'\"?#]*:)?)[^/\s'\"?#]+(?=@)",
-        r"((?i:cookie)['\"]?\s*[:=]\s*(?:['\"]\s*)?)[^\s'\"][^\r\n'\"]*",
-        rf"({SECRET}['\"]?\s*[:=]\s*['\"]?(?i:(?:bearer|basic|token|digest|negotiate)\s+)?)"
-        r"[^\s'\",&}]+",
-        r"()\b(?:sk|pk|rk)-[\w-]{12,}",
-        r"()\b(?:hf|gh[oprsu]|github_pat|glpat|xox[abprs]|nvapi|gsk|r8)[_-][\w-]{12,}",
-        r"()\b(?:AKIA|ASIA|AIza)[\w-]{12,}",
-        r"()\beyJ[\w-]{8,}\.[\w-]{8,}\.[\w-]*",
-        r"((?i:\b(?:bearer|basic)\s+))[A-Za-z0-9+/._~=-]{12,}",
-    )
-)
-
-# Every text that a pattern matches has one of these. Texts without them are passed over quickly.
-HINTS = (
-    *("://", "?", "&", ";", "key", "pass", "secret", "credential", "auth", "cookie", "signature"),
-    *("token", "bearer", "basic", "sk-", "pk-", "rk-", "hf_", "hf-", "gh", "glpat", "xox"),
-    *("nvapi", "gsk", "r8", "akia", "asia", "aiza", "eyj"),
-)
-LONG = 100_000  # characters
+PLAIN = re.compile(r"[A-Za-z]{1,20}\d{0,3}|[\d.:-]+")  # words such as bfloat16, and numbers
+# Headers that carry no secret. All others may: gateways give theirs any name.
+PLAIN_HEADERS = {
+    *("accept", "accept-charset", "accept-encoding", "accept-language", "cache-control"),
+    *("connection", "content-type", "content-language", "host", "http-referer", "referer"),
+    *("origin", "user-agent", "x-title", "x-team", "x-project", "x-region", "x-app-name"),
+    *("openai-organization", "openai-project", "openai-beta", "anthropic-version"),
+    *("anthropic-beta", "api-version", "prefer"),
+}
+HEADERS = re.compile(r"(?i)(?:^|[_-])headers$")  # an option with headers
+# Parameters of a server's address that carry no secret, such as Azure's ?api-version=2024-10-21.
+PLAIN_PARAMETERS = {"api-version", "version", "deployment", "region", "model"}
 
 # Of this process, never of a module that is only imported: filled by `remember` alone.
 _known: set[str] = set()
@@ -71,25 +50,47 @@ def remember(value: object) -> None:
 def remember_all(config: Mapping[str, Any]) -> None:
     """Remember every secret of a configuration and of the environment.
 
-    These are: options whose key says that they are secret, passwords and tokens in addresses, the
-    variable that `llm.api_key_env` names, variables with names such as OPENAI_API_KEY, and
-    passwords and tokens in the addresses of other variables.
+    These are: options whose key says that they are secret, headers, passwords and tokens in
+    addresses, the variables that `llm.api_key_env` and other options `*_env` name, variables with
+    names such as OPENAI_API_KEY, and passwords and tokens in the addresses of other variables.
     """
     for name, value in os.environ.items():
-        # A path names a file with a secret.
-        path = value.startswith("~") or (value.startswith("/") and os.access(value, os.F_OK))
-        if VARIABLE.search(name) and len(value) >= CUT and not path:
+        if VARIABLE.search(name) and len(value) >= CUT and not is_path(value):
             remember(value)
         for part in in_address(value):
             if len(part) >= CUT:  # a shorter one may be the name of a user
                 remember(part)
     for value in secrets(config):
         remember(value)
-    for variable in named_variables(config):
+    for option, variable in named_variables(config):
         if variable in os.environ:
-            remember(os.environ[variable])
-        elif not re.fullmatch(r"[A-Z_][A-Z0-9_]*", variable):
+            remember_variable(variable, bool(re.search(SECRET, option)))
+        elif re.search(SECRET, option) and not re.fullmatch(r"[A-Z_][A-Z0-9_]*", variable):
             remember(variable)  # the key itself, given where the name of its variable belongs
+
+
+def remember_variable(name: str, secret: bool) -> None:
+    """Remember the value of a variable that an option refers to.
+
+    Unless the option is known to be `secret`, values that are words, numbers or paths are not
+    secrets, and of an address only its passwords, its tokens, and a long path are.
+    """
+    value = os.environ.get(name, "").strip()
+    if secret:
+        for part in credentials(value):
+            remember(part)
+    elif "://" in value:
+        address = value.partition("://")[2]
+        for part in (*in_address(value), address.partition("/")[2]):
+            if len(part) >= 2 * CUT:
+                remember(part)
+    elif len(value) >= CUT and not is_path(value) and not PLAIN.fullmatch(value):
+        remember(value)
+
+
+def is_path(value: str) -> bool:
+    """Whether `value` names a file, which may have a secret in it."""
+    return value.startswith("~") or (value.startswith("/") and os.access(value, os.F_OK))
 
 
 def hidden(value: object) -> str:
@@ -97,19 +98,7 @@ def hidden(value: object) -> str:
 
     Hide before cutting a text: half a key is not recognised.
     """
-    text = hidden_values(str(value))
-    if len(text) > LONG:  # tables of predictions: most of their lines need no pattern
-        return "".join(patterned(line) for line in text.splitlines(keepends=True))
-    return patterned(text)
-
-
-def patterned(text: str) -> str:
-    """`text` with *** for what looks like a secret."""
-    lower = text.lower()
-    if any(hint in lower for hint in HINTS):
-        for pattern in PATTERNS:
-            text = pattern.sub(r"\1***", text)
-    return text
+    return patterned(hidden_values(str(value)))
 
 
 def hidden_values(text: str) -> str:
@@ -148,7 +137,11 @@ def secrets(value: object, named: bool = False) -> Iterator[str]:
     if isinstance(value, Mapping):
         for key, inner in value.items():
             secret = bool(re.search(SECRET, str(key))) and not str(key).endswith("_env")
-            yield from secrets(inner, named or secret)
+            if HEADERS.search(str(key)) and isinstance(inner, Mapping):
+                for name, header in inner.items():
+                    yield from secrets(header, named or str(name).lower() not in PLAIN_HEADERS)
+            else:
+                yield from secrets(inner, named or secret)
     elif isinstance(value, (list, tuple)):
         for inner in value:
             yield from secrets(inner, named)
@@ -177,15 +170,20 @@ def in_address(text: str) -> Iterator[str]:
         user, colon, password = found[1].partition(":")
         secret = password if colon else user
         yield from (secret, unquote(secret))
-    named = rf"(?:{PARAMETER}|(?:^|[?&;])(?:\w*[_-])?{SECRET}=)"
-    for found in re.finditer(rf"{named}([^\s&#;'\"]+)", text):
-        yield from (found[1], unquote_plus(found[1]))
+    named = rf"(?:{PARAMETER}|(?:^|[?&;])(?:\w*[_-])?{SECRET}=|(?i:\bpwd=))"
+    # A parameter may have parameters: ?odbc_connect=UID%3Dme%3BPWD%3D...
+    for written in dict.fromkeys((text, unquote_plus(text))):
+        for found in re.finditer(rf"{named}([^\s&#;'\"]+)", written):
+            yield from (found[1], unquote_plus(found[1]))
 
 
-def named_variables(value: object) -> Iterator[str]:
-    """The values of all keys `api_key_env`, and of others with `_env` after a secret's name."""
+def named_variables(value: object) -> Iterator[tuple[str, str]]:
+    """(option, value) of all options `*_env`, such as api_key_env."""
     if isinstance(value, Mapping):
         for key, inner in value.items():
-            if str(key).endswith("_env") and re.search(SECRET, str(key)) and inner:
-                yield str(inner)
+            if str(key).endswith("_env") and inner and isinstance(inner, str):
+                yield str(key), inner
+            yield from named_variables(inner)
+    elif isinstance(value, (list, tuple)):
+        for inner in value:
             yield from named_variables(inner)

@@ -15,7 +15,7 @@ from urllib.parse import parse_qsl, urlsplit
 
 from japagen.config.error import UserError, did_you_mean
 from japagen.config.schema import LLM
-from japagen.config.secret import hidden, remember
+from japagen.config.secret import PLAIN_HEADERS, PLAIN_PARAMETERS, hidden, remember
 
 if TYPE_CHECKING:
     import aiohttp
@@ -23,8 +23,6 @@ if TYPE_CHECKING:
 VARIABLE = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 # Names that a user would give to a variable. A key pasted in its place must not be printed.
 PRINTABLE_VARIABLE = re.compile(r"(?=[A-Z0-9_]*(?:KEY|TOKEN|SECRET|PASS|AUTH|API))[A-Z_][A-Z0-9_]*")
-SECRET_HEADER = re.compile(r"(?i)auth|key|token|secret|cookie|pass|credential|session|signature")
-PLAIN_PARAMETERS = {"api-version", "version", "deployment", "region", "model"}
 
 
 @dataclass(frozen=True)
@@ -66,7 +64,7 @@ class Options:
             )
         headers = {str(key): str(value) for key, value in given.items()}
         for name, value in headers.items():
-            if SECRET_HEADER.search(name):
+            if name.lower() not in PLAIN_HEADERS:
                 remember(value)
                 remember(value.rpartition(" ")[2])
             if not (re.fullmatch(r"[\w!#$%&'*+.^`|~-]+", name) and value.isprintable()):

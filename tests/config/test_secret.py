@@ -163,6 +163,28 @@ def test_a_long_message_takes_seconds_at_most(unit: str) -> None:
         "ghp_hushhushhushhush",
         "eyJhdXNoaHVzaA.eyJhushhushhush.hushhush",
         "refused Bearer hushhushhush",
+        "--api-key hush",
+        "'--hf-token', 'hush'",
+        "pwd=hush",
+        '{"PWD": "hush"}',
+        "Authorization: ApiKey hush",
+        "Authorization: hush is wrong",
+        "Authorization: Unknown-Scheme hush",
+        "b'Authorization': b'Bearer hush'",
+        'Authorization: Digest username="me", nonce="hush", response="hush"',
+        'Authorization: Digest username=\\"me\\", response=\\"hush\\", uri=/',
+        "('X-Api-Key', 'hush')",
+        "<password>hush</password>",
+        "<ns:apiKey type='a'>hush</ns:apiKey>",
+        "password%3Dhush",
+        "sk_live_hushhush",
+        "whsec_hushhush",
+        "curl -u me:hush http://host",
+        "curl --user 'me:hush' http://host",
+        "machine h login me password hush",
+        "https://hooks.slack.com/services/T00/B00/hush",
+        "-----BEGIN RSA PRIVATE KEY-----\nhush\nhush\n-----END RSA PRIVATE KEY-----",
+        "-----BEGIN PRIVATE KEY-----\\nhush",
     ],
 )
 def test_what_looks_like_a_secret_is_hidden(text: str) -> None:
@@ -181,6 +203,12 @@ def test_what_looks_like_a_secret_is_hidden(text: str) -> None:
         "sqlite:///mlflow.db",
         "me@example.org wrote to https://example.org/a@b",
         "task-specific sk-learn",
+        "--max-tokens 7 --tokenizer mecab",
+        "PWD=/work/main OLDPWD=/work",
+        "docker run -u 1000",
+        "<p>text</p> response=200",
+        "a long hyphen line: ------------------",
+        "-----BEGIN CERTIFICATE-----\nabc",
     ],
 )
 def test_ordinary_text_stays(text: str) -> None:
@@ -192,6 +220,7 @@ def test_a_configuration_and_the_environment_say_what_is_secret(
 ) -> None:
     monkeypatch.setenv("TEAM_LLM", "value-of-the-named-variable")
     monkeypatch.setenv("OTHER_API_KEY", "value-of-another-variable")
+    monkeypatch.setenv("OTHER_NAME", "value-7-of-a-third-variable")
     config = {
         "llm": {
             "api_key_env": "TEAM_LLM",
@@ -199,10 +228,13 @@ def test_a_configuration_and_the_environment_say_what_is_secret(
             "engine": {
                 "headers": {"Authorization": f"Basic {basic('me', 'basic-password')}"},
                 "servers": [{"token": ["listed-token"]}],
+                "extra_headers": {"X-Custom": "any-header-value", "X-Title": "a-plain-title"},
+                "options": [{"other_env": "OTHER_NAME"}],
                 "max_tokens": 123456789,
             },
         },
         "mlflow_uri": "http://me:uri-password@host",
+        "other_uri": "mssql+pyodbc:///?odbc_connect=UID%3Dme%3BPWD%3Dodbc%2Bpassword",
     }
     remember_all(config)
     for value in (
@@ -214,9 +246,13 @@ def test_a_configuration_and_the_environment_say_what_is_secret(
         "basic-password",
         "listed-token",
         "uri-password",
+        "any-header-value",
+        "value-7-of-a-third-variable",
+        "odbc+password",
     ):
         assert hidden(f"<{value}>") == "<***>"
-    assert hidden("123456789 TEAM_LLM") == "123456789 TEAM_LLM"
+    plain = "123456789 TEAM_LLM a-plain-title"
+    assert hidden(plain) == plain
 
 
 @pytest.mark.parametrize(
