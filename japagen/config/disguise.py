@@ -154,8 +154,9 @@ def parts(secret: str) -> Iterator[str]:
     """Every PART characters of `secret`, also reversed, in hex, base64 and base32."""
     plain = letters(secret)
     raw = secret.encode("utf-8", "surrogatepass")
-    for form in (plain, plain[::-1]):
-        yield from pieces(form)
+    yield from pieces(plain)
+    # Not of letters alone, which may be a word.
+    yield from (piece for piece in pieces(plain[::-1]) if not piece.isalpha())
     for coded in (raw.hex(), *in_base64(raw), *in_base32(raw)):
         # Not of digits alone: 31 32 33 34 may be a table, and is also 1234 in hex.
         found = pieces(letters(coded))
@@ -197,6 +198,7 @@ def spellings(secret: str) -> Iterator[str]:
     """Patterns of the ways in which the whole `secret` may be written in a text."""
     written = {
         secret,
+        secret[::-1],
         quote(secret),
         quote(secret, safe=""),
         quote_plus(secret),

@@ -101,6 +101,11 @@ def hidden(value: object) -> str:
     return patterned(hidden_values(str(value)))
 
 
+def is_shown(text: str) -> bool:
+    """Whether `text` has a whole known secret or what looks like one."""
+    return patterned(text) != text or any(known in text for known in tuple(_known))
+
+
 def hidden_values(text: str) -> str:
     """`text` with *** for every known secret alone; data whose form must not change."""
     known_now = tuple(_known)

@@ -13,6 +13,7 @@ log = logging.getLogger(__name__)
 # "System role not supported", "Conversation roles must alternate user/assistant/...", and others.
 NO_SYSTEM = re.compile(
     r"(?:system|developer)['\"`]? (?:role|message|prompt|turn|instruction)"
+    r"|expect\w* .{0,30}\buser\b.{0,30}\bgot\W+system\b"
     r"|roles?\W+['\"`]?system\b|roles? .{0,30}alternat|only (?:user|assistant).{0,30}\broles?\b",
     re.IGNORECASE | re.DOTALL,
 )

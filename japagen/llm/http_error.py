@@ -14,7 +14,9 @@ from typing import Any
 
 from japagen.config.error import did_you_mean
 from japagen.config.schema import LLM
+from japagen.llm.engine import Request
 
+NOTHING = Request()
 TEMPORARY = {408, 409, 425, 429}  # and 5xx: the same request may succeed later
 STARTING = {502, 503}  # the server, or the one behind a gateway, is not ready
 RATE_PAUSE = 5.0  # seconds after a 429 that does not say how long
@@ -24,15 +26,33 @@ DOWN_PAUSE = 5.0  # seconds between tries where a server is being started
 # Codes of a request that was refused for its content: OpenAI, Azure, Alibaba, and gateways.
 REFUSAL_CODE = re.compile(
     r"content_?filter|content_?policy|responsibleaipolicy|content_management|data_?inspection"
-    r"|moderation|safety_|sensitive_|prohibited_content",
+    r"|moderation|safety_|sensitive_|prohibited_content|guardrail",
     re.IGNORECASE,
 )
 REFUSAL_TEXT = re.compile(
-    r"content (?:filter|policy|management policy|moderation|safety)|usage polic|responsible ai"
-    r"|flagged|(?:inappropriate|sensitive|harmful) content|safety (?:system|filter|polic)"
-    r"|moderation|敏感内容|不適切な",
+    r"content (?:filter|management policy|moderation|safety)|content[ _-]?policy|usage polic"
+    r"|responsible ai|flagged|(?:inappropriate|sensitive|harmful) (?:content|words)"
+    r"|safety (?:system|filter|polic)|moderation|content exists risk"
+    r"|(?:blocked|rejected|denied|violat\w*)\b[^.]{0,40}\b(?:safety|guardrails?|blocklist)"
+    r"|guardrails?\b[^.]{0,40}\b(?:blocked|rejected|denied|violat|intervened|triggered)"
+    r"|(?:prompt|input|output|response) (?:was |is |has been )?blocked"
+    r"|can['’]?(?:no)?t (?:respond to|assist with|help with) (?:that|this)"
+    r"|コンテンツの?(?:ポリシー|フィルタ|安全)|(?:ポリシー|規約|ガイドライン)[にの]違反|不適切な"
+    r"|敏感内容|内容违规|违规内容",
     re.IGNORECASE,
 )
+# Of errors whose message may have such words, but which every prompt would get.
+ALL_CODE = re.compile(r"account|api_?key|billing|quota|permission|terminated", re.IGNORECASE)
+ALL_TEXT = re.compile(
+    r"\b(?:account|key|organi[sz]ation|project|subscription|ip address)\b[^.]{0,40}"
+    r"\b(?:been|was|is|are|were) (?:\w+ )?"
+    r"(?:flagged|suspended|deactivated|disabled|banned|blocked|terminated)"
+    r"|validation error|should be a valid|unsupported template",
+    re.IGNORECASE,
+)
+# A part of the request that the message repeats: {'role': 'user', 'content': '...'}
+ECHO = re.compile(r"(['\"])(?:content|text|prompt|input)\1\s*:\s*(['\"]).*?\2", re.DOTALL)
+CONTEXT = 4  # characters beside a word by which it is found in the prompt
 BAD_FIELD = re.compile(
     r"(?:unknown|unrecogni[sz]ed|unsupported|unexpected|invalid|extra) (?:request )?"
     r"(?:param|arg|field|option|value|input|keyword|property)"
@@ -40,8 +60,12 @@ BAD_FIELD = re.compile(
     re.IGNORECASE,
 )
 TOO_LONG = re.compile(
-    r"context[_ ](?:length|size|window)|maximum context|prompt is too long|too many tokens"
-    r"|input (?:is )?too long|string_above_max_length|exceed_context|max_model_len"
+    r"context[_ ](?:length|size|window)|max(?:imum)? context|too many tokens|入力が?長すぎ"
+    r"|(?:prompt|input|request|message)s? (?:is |are )?too (?:long|large)"
+    r"|string_above_max_length|exceed_context|max_model_len"
+    r"|(?:prompt|input) length\b|length of (?:the )?(?:prompt|input)s?\b|input_ids"
+    # What is left for the reply after a prompt that is too long.
+    r"|(?:max_\w*tokens|max_length)[^.]{0,60}\b(?:got|given|is|=|:) ?(?:-\d|0\b(?!\.\d))"
     r"|(?:exceed|longer than|more than|at most|too large|limit)[^.]{0,60}\btokens?\b"
     r"|\btokens?\b[^.]{0,60}(?:exceed|longer than|more than|too large|limit|<=)",
     re.IGNORECASE,
@@ -96,11 +120,38 @@ def one_line(text: str) -> str:
     return " ".join("".join(c if c.isprintable() else " " for c in text).split())
 
 
-def is_refusal(message: ServerMessage) -> bool:
-    """Whether the request was refused for its content, and another one may be answered."""
+def is_refusal(message: ServerMessage, request: Request = NOTHING) -> bool:
+    """Whether `request` was refused for its content, and another one may be answered."""
     if any(REFUSAL_CODE.search(code) for code in message.codes):
         return True
-    return bool(REFUSAL_TEXT.search(message.text)) and not BAD_FIELD.search(message.text)
+    if BAD_FIELD.search(message.text) or ALL_TEXT.search(message.text):
+        return False
+    if any(ALL_CODE.search(code) for code in message.codes):
+        return False
+    text = ECHO.sub(" ", message.text)
+    prompt = one_line("\n".join([request.text, *(one["content"] for one in request.messages)]))
+    return any(not is_repeated(found, prompt) for found in REFUSAL_TEXT.finditer(text))
+
+
+def is_repeated(found: re.Match[str], prompt: str) -> bool:
+    """Whether the server repeats these words of the prompt, with what stands beside them there."""
+    if found[0] not in prompt:
+        return False
+    text, (start, end) = found.string, found.span()
+    before, after = text[max(0, start - CONTEXT) : end], text[start : end + CONTEXT]
+    return any(part != found[0] and part in prompt for part in (before, after))
+
+
+def is_blocked(reply: Any, depth: int = 6) -> bool:
+    """Whether a reply without choices says that a filter blocked the prompt: Gemini, Azure."""
+    if depth and isinstance(reply, dict):
+        return any(
+            (key in ("block_reason", "blockReason") and bool(inner) and isinstance(inner, str))
+            or (key == "filtered" and inner is True)
+            or is_blocked(inner, depth - 1)
+            for key, inner in reply.items()
+        )
+    return bool(depth) and isinstance(reply, list) and any(is_blocked(x, depth - 1) for x in reply)
 
 
 def is_temporary(status: int, message: ServerMessage) -> bool:
@@ -124,19 +175,19 @@ def wait(status: int, headers: Mapping[str, str], message: ServerMessage) -> flo
 def retry_after(headers: Mapping[str, str]) -> float | None:
     """The seconds that Retry-After, or OpenAI's retry-after-ms, asks to wait.
 
-    The value may be a number of seconds, a date, or a Unix time. None where it is absent, cannot be
-    read, is not finite or is over.
+    The value may be a number of seconds, a date, or a Unix time. A value that cannot be read, is
+    not finite or is over counts as absent; None where both are.
     """
-    if "retry-after-ms" in headers:
-        seconds = number(headers["retry-after-ms"]) / 1000
-    else:
-        text = headers.get("Retry-After", "").strip()
-        seconds = number(text)
-        if seconds > UNIX_TIME:
-            seconds = (seconds / 1000 if seconds > 100 * UNIX_TIME else seconds) - time.time()
-        if math.isnan(seconds):
-            seconds = until(text)
-    return seconds if 0 < seconds < math.inf else None
+    text = headers.get("Retry-After", "").strip()
+    seconds = number(text)
+    if seconds > UNIX_TIME:
+        seconds = (seconds / 1000 if seconds > 100 * UNIX_TIME else seconds) - time.time()
+    if math.isnan(seconds):
+        seconds = until(text)
+    for asked in (number(headers.get("retry-after-ms", "")) / 1000, seconds):
+        if 0 < asked < math.inf:
+            return asked
+    return None
 
 
 def number(text: str) -> float:

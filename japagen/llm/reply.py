@@ -9,11 +9,10 @@ from typing import Any
 
 from japagen.llm.engine import Completion, EngineError, Request
 from japagen.llm.finish import REFUSED
-from japagen.llm.http_error import ServerMessage, is_refusal
+from japagen.llm.http_error import NOTHING, ServerMessage, is_blocked, is_refusal
 from japagen.llm.logprobs import first_token
 
 MOST_TOKENS = 10**9  # no reply has more; a larger count is an error that would spoil the sums
-NOTHING = Request()
 
 
 def completion(payload: bytes, request: Request = NOTHING) -> Completion:
@@ -40,9 +39,11 @@ def from_json(reply: Any, request: Request = NOTHING) -> Completion:
     """The Completion in a reply that is parsed already."""
     if isinstance(reply, dict) and reply.get("error") and not reply.get("choices"):
         message = ServerMessage.of(reply)
-        if is_refusal(message):
+        if is_refusal(message, request):
             return Completion("", REFUSED, 0, 0)
         raise EngineError(f"the reply is an error: {message.text}")
+    if isinstance(reply, dict) and not reply.get("choices") and is_blocked(reply):
+        return Completion("", REFUSED, 0, 0)
     try:
         choice = reply["choices"][0]
         text, finish = content(choice), choice.get("finish_reason")

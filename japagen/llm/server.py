@@ -134,7 +134,7 @@ class Server:
         """Handle a status other than 200: a refused reply, EngineError, UserError, or try again."""
         message = ServerMessage.read(payload)
         said = self.shown(message.text)
-        if status in (400, 403, 422, 451) and http_error.is_refusal(message):
+        if status in (400, 403, 422, 451) and http_error.is_refusal(message, request):
             return self.refused(Completion("", REFUSED, 0, 0), said)
         if status in (400, 422, 500) and self.system_role.missing(request, message.text):
             return await self.ask(self.system_role.adapt(request))

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from japagen.config.credential import as_arguments, credential_problems
-from japagen.config.secret import hidden
+from japagen.config.secret import hidden, remember
 
 VALUE = "PLANTED7secret"
 
@@ -85,7 +85,7 @@ def test_a_typed_secret_is_refused_without_repeating_it(argument: str) -> None:
         "+llm.engine.headers={X-Custom: '${oc.env:MYHDR}'}",
         "+llm.engine.headers={Authorization: 'Bearer ${oc.env:MYHDR}', Cookie: 'a=${oc.env:C}'}",
         "+llm.engine.headers={X-Custom: '${oc.decode:${oc.env:MYHDR}}'}",
-        "+llm.engine.headers={HTTP-Referer: 'https://example.org', X-Title: "日本語", X-Team: a}",
+        "+llm.engine.headers={HTTP-Referer: 'https://example.org', X-Title: '日本語', X-Team: a}",
         "+llm.engine.headers.User-Agent=japagen/1.0",
         "+llm.engine.headers={}",
         "+llm.engine.headers=null",
@@ -125,6 +125,12 @@ def test_the_variables_that_options_refer_to_are_hidden(
     plain = "cuda bfloat16 /data/of/the/team http://host:8000/v1"
     assert hidden(f"{VALUE} another1secret {plain}") == f"*** *** {plain}"
     assert "longer-secret" not in hidden("to T00/B00/longer-secret-4")
+
+
+def test_a_part_of_a_known_secret_is_not_refused_and_the_whole_is(forgotten: None) -> None:
+    remember("4a7-noitazirohtua-weather-2024-9f3")
+    assert not list(credential_problems(["experiment=weather-2024", "+llm.engine.a=authorization"]))
+    assert list(credential_problems(["experiment=4a7-noitazirohtua-weather-2024-9f3"]))
 
 
 def test_the_key_in_place_of_its_variable_is_taken_if_it_is_one(

@@ -24,6 +24,8 @@ SHOTS = (message("user", "一"), message("assistant", "二"), message("user", "�
         "After the optional system message, conversation roles must alternate",
         "Only user and assistant roles are supported!",
         "Unexpected role 'system'",
+        "Expected user first, got system",
+        "expected 'user' but got 'system'",
         "Developer instruction is not enabled for models/small-it",
     ],
 )

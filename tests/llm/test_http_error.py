@@ -10,6 +10,7 @@ import pytest
 
 from japagen.config.schema import LLM
 from japagen.llm import http_error
+from japagen.llm.engine import Request
 from japagen.llm.http_error import ServerMessage
 
 
@@ -24,6 +25,11 @@ def later(seconds: float) -> str:
         ({"Retry-After": " 2.5 "}, 2.5),
         ({"Retry-After": "86340"}, 86340),
         ({"retry-after-ms": "1500", "Retry-After": "9"}, 1.5),
+        ({"retry-after-ms": "nan", "Retry-After": "9"}, 9),
+        ({"retry-after-ms": "", "Retry-After": "9"}, 9),
+        ({"retry-after-ms": "-1", "Retry-After": "9"}, 9),
+        ({"retry-after-ms": "inf", "Retry-After": "9"}, 9),
+        ({"retry-after-ms": "1500", "Retry-After": "soon"}, 1.5),
     ],
 )
 def test_retry_after_is_a_number_of_seconds(headers: dict[str, str], seconds: float) -> None:
@@ -93,6 +99,18 @@ REFUSALS = [
     b'{"detail": "blocked by the content filter"}',
     b'{"error": {"code": 403, "message": "Your input was flagged for violence"}}',
     b"Request blocked: content policy",
+    b'{"error": {"message": "Content Exists Risk", "type": "invalid_request_error", '
+    b'"code": "invalid_request_error"}}',
+    b'{"error": {"message": "litellm.ContentPolicyViolationError: AzureException", "code": "400"}}',
+    "コンテンツポリシーに違反しているため、このリクエストは拒否されました。".encode(),
+    b'{"error": {"code": 400, "message": "Request blocked: SAFETY", "status": "INVALID_ARGUMENT"}}',
+    b'{"error": {"message": "Request blocked by guardrail policy"}}',
+    b'{"error": {"message": "hooks_failed: guardrail checks denied", "code": 446}}',
+    b'{"error": {"code": 2016, "message": "Prompt blocked due to security configurations"}}',
+    b'{"error": {"message": "I\'m sorry, I can\'t respond to that."}}',
+    '{"error": {"code": "1301", "message": "输入内容违规"}}'.encode(),
+    b'{"error": {"message": "Your prompt was flagged. Repeated violations may lead to your account '
+    b'being suspended."}}',
 ]
 CONFIGURATION = [
     b'{"error": {"message": "Unrecognized request argument supplied: content_filter"}}',
@@ -101,6 +119,13 @@ CONFIGURATION = [
     b'{"error": {"message": "maximum context length is 4096", "code": "context_length_exceeded"}}',
     b'{"error": "temperature must be below 2"}',
     b'{"error": [1, {"code": 7}], "codes": {"code": "x"}}',
+    b'{"error": {"message": "Your account has been flagged for violating our usage policies."}}',
+    b'{"error": {"message": "Your API key was flagged as leaked", "code": "invalid_api_key"}}',
+    b'{"error": {"message": "Flagged for review", "code": "account_deactivated"}}',
+    b'{"error": {"message": "Denied by safety policy of your organization: model m is disabled"}}',
+    b'{"error": {"message": "1 validation error: should be a list, input: sensitive content"}}',
+    "[{'role': 'user', 'content': '不適切な表現の文'}] role 'system' is unknown".encode(),
+    b"<html>403 ERROR The request could not be satisfied. Request blocked.</html>",
     b"",
 ]
 
@@ -116,6 +141,22 @@ def test_a_wrong_configuration_is_no_refused_prompt(payload: bytes) -> None:
 
 
 @pytest.mark.parametrize(
+    ("said", "refused"),
+    [
+        ("no template for: 次の不適切な表現を含む文を書いて", False),
+        ("bad request [{'content': '不適切な内容'}, 'の不適切な表現を含む'] 次の不適切な", False),
+        ("不適切な内容が含まれています: 次の不適切な表現を含む文", True),
+        ("不適切な内容です", True),
+        ("不適切な", True),
+    ],
+)
+def test_words_of_the_prompt_that_are_repeated_are_no_refusal(said: str, refused: bool) -> None:
+    asked = Request(messages=({"role": "user", "content": "次の不適切な表現を含む\n文を書いて"},))
+    assert http_error.is_refusal(ServerMessage(said), asked) == refused
+    assert http_error.is_refusal(ServerMessage(said), Request(text="別の文"))
+
+
+@pytest.mark.parametrize(
     ("status", "said", "expected"),
     [
         (
@@ -127,6 +168,15 @@ def test_a_wrong_configuration_is_no_refused_prompt(payload: bytes) -> None:
         (400, "Prompt contains 40000 tokens, too large for model", "fewer shots"),
         (422, "inputs tokens + max_new_tokens must be <= 4096. Given: 5000", "fewer shots"),
         (413, "Payload Too Large", "fewer shots"),
+        (400, "prompt too long; exceeded max context length by 3 tokens", "fewer shots"),
+        (400, "Input length of input_ids is 5000, but max_length is set to 4096", "fewer shots"),
+        (400, "max_tokens must be at least 1, got -904", "fewer shots"),
+        (400, "max_tokens must be greater than 0, got 0.", "fewer shots"),
+        (400, "prompt length 5000 is greater than the model limit", "fewer shots"),
+        (400, "Range of input length should be [1, 30720]", "fewer shots"),
+        (400, "入力が長すぎます", "fewer shots"),
+        (400, "temperature must be at least 0, got -1", "null to omit"),
+        (400, "max_tokens must be an integer, got 0.5", "null to omit"),
         (400, "max_tokens is too large: 9999. This model supports at most 4096", "max_tokens"),
         (
             400,

@@ -59,6 +59,8 @@ def test_content_may_be_a_list_of_parts(content: Any, text: str) -> None:
         b'{"a":' * 100_000,
         b"[" * 100_000 + b"]" * 100_000,
         b'{"choices": {"0": 1}}',
+        b'{"choices": [], "prompt_feedback": {"block_reason": ""}}',
+        b'{"choices": [], "results": [{"hate": {"filtered": false}}]}',
         b'{"choices": ["a"]}',
         b'"text"',
         b"null",
@@ -91,6 +93,10 @@ def test_a_count_that_is_there_is_kept() -> None:
         json.dumps({"error": {"code": "content_filter", "message": "no"}}).encode(),
         json.dumps({"error": {"message": "Your input was flagged by moderation"}}).encode(),
         payload(None, message={"content": None, "refusal": "I cannot write this."}),
+        b'{"choices": [], "prompt_feedback": {"block_reason": "SAFETY"}}',
+        b'{"candidates": [], "promptFeedback": {"blockReason": "PROHIBITED_CONTENT"}}',
+        b'{"choices": null, "prompt_filter_results": [{"content_filter_results": '
+        b'{"jailbreak": {"filtered": true}}}]}',
     ],
 )
 def test_a_refusal_with_status_200_is_a_refused_reply(sent: bytes) -> None:
