@@ -16,6 +16,10 @@ TRIES = 5  # of one request that fails, with pauses of 1, 2, 4 ... seconds betwe
 # Seconds that one request may wait in all where the engine says how long: a rate limit, a server
 # that loads its model. A daily limit asks for more, and nobody wants a job to sleep that long.
 PATIENCE = 3600.0
+# Requests without a reply after all tries, while others are answered: at most so many of a job, or
+# this part of its replies. Their replies are rejected.
+LOST, LOST_PART = 3, 0.05
+FAILED = "failed"  # the finish reason of these; as every unknown one it means `unfinished`
 PERIOD = 10.0  # seconds in which the same failure is logged once, however many requests meet it
 
 
@@ -25,26 +29,60 @@ class Retry:
     def __init__(self, engine: Engine) -> None:
         self.engine = engine
         self.logged: dict[str, float] = {}
+        self.answered = self.lost = 0
+        self.good: Request | None = None  # the last request with a reply
 
     async def answer(self, request: Request) -> Completion:
         """The engine's completion, after as many tries as TRIES and PATIENCE allow.
 
-        Raises UserError when they are used up.
+        Raises UserError when they are used up, unless this request alone fails.
         """
-        failed, waited = 0, 0.0
+        failed, waited, before = 0, 0.0, self.answered
         while True:
             try:
-                return await self.engine.complete(request)
+                return await self.once(request)
             except EngineError as error:
                 if error.retry_after is None:
                     failed += 1
                 else:
                     waited += max(1.0, error.retry_after)
+                if failed == TRIES and await self.others_succeed(before):
+                    return self.give_up(error)
                 if failed == TRIES or waited > PATIENCE:
                     raise UserError(stopped(error, failed, waited)) from error
+                before = self.answered
                 seconds = pause(failed, error.retry_after)
                 self.warn(str(error), seconds, error.retry_after is not None)
                 await asyncio.sleep(seconds)
+
+    async def once(self, request: Request) -> Completion:
+        """The engine's completion, after one try."""
+        reply = await self.engine.complete(request)
+        self.answered += 1
+        self.good = request
+        return reply
+
+    async def others_succeed(self, before: int) -> bool:
+        """Whether only single requests fail: others were answered since `before`, or are now."""
+        if self.good is None or self.lost >= max(LOST, LOST_PART * self.answered):
+            return False
+        if self.answered > before:
+            return True
+        try:
+            await self.engine.complete(self.good)
+        except EngineError:
+            return False
+        return True
+
+    def give_up(self, error: EngineError) -> Completion:
+        """The reply to a request that always fails, which is rejected."""
+        self.lost += 1
+        log.warning(
+            "%s; one request failed %d times while others were answered. Its reply is rejected "
+            "with the reason `unfinished`, and the job continues (%d such requests so far)",
+            *(error, TRIES, self.lost),
+        )
+        return Completion("", FAILED, 0, 0)
 
     def warn(self, reason: str, seconds: float, asked: bool) -> None:
         """Log a failure and the pause after it, at most once in PERIOD for all requests."""

@@ -144,7 +144,7 @@ def test_a_wrong_configuration_is_no_refused_prompt(payload: bytes) -> None:
     ("said", "refused"),
     [
         ("no template for: 次の不適切な表現を含む文を書いて", False),
-        ("bad request [{'content': '不適切な内容'}, 'の不適切な表現を含む'] 次の不適切な", False),
+        ("bad request [{'content': '不適切な内容'}, 'の不適切な表現を含む']", False),
         ("不適切な内容が含まれています: 次の不適切な表現を含む文", True),
         ("不適切な内容です", True),
         ("不適切な", True),

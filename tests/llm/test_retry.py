@@ -11,7 +11,9 @@ import pytest
 from japagen.config.error import UserError
 from japagen.llm import retry
 from japagen.llm.engine import Completion, EngineError, Request
+from japagen.llm.finish import rejection
 
+real_sleep = asyncio.sleep
 GOOD = Completion("犬が走る。", "stop", 1, 1)
 
 
@@ -59,6 +61,80 @@ def test_a_failure_is_tried_five_times(slept: list[float]) -> None:
     assert len(slept) == 4
     with pytest.raises(UserError, match=r"(?s)failed 5 times.*reset.*type the same command"):
         answer(*[EngineError("reset")] * 5)
+
+
+class Broken:
+    """An engine that fails for the requests with these seeds, and for all when it is `down`."""
+
+    def __init__(self, *seeds: int) -> None:
+        self.seeds, self.down, self.asked = seeds, False, list[int]()
+
+    async def complete(self, request: Request) -> Completion:
+        self.asked.append(request.seed)
+        if self.down or request.seed in self.seeds:
+            raise EngineError("error 500")
+        return GOOD
+
+    async def close(self) -> None:
+        pass
+
+
+def test_a_request_that_alone_fails_is_a_rejected_reply(
+    slept: list[float], caplog: pytest.LogCaptureFixture
+) -> None:
+    engine = Broken(2)
+    sender = retry.Retry(engine)
+    replies = [asyncio.run(sender.answer(Request(seed=seed))) for seed in (1, 2, 3)]
+    assert [reply.text for reply in replies] == [GOOD.text, "", GOOD.text]
+    assert rejection(replies[1].finish) == "unfinished"
+    # Before it is given up, a request that was answered is sent once more.
+    assert engine.asked == [1, 2, 2, 2, 2, 2, 1, 3]
+    assert len(slept) == 4
+    assert "error 500; one request failed 5 times while others were answered" in caplog.text
+
+
+def test_requests_in_flight_show_that_the_server_works(slept: list[float]) -> None:
+    engine = Broken(2)
+    sender = retry.Retry(engine)
+
+    async def both() -> list[Completion]:
+        failing = asyncio.ensure_future(sender.answer(Request(seed=2)))
+        while not failing.done():
+            await sender.answer(Request(seed=1))
+            await real_sleep(0)
+        return [await failing]
+
+    (reply,) = asyncio.run(both())
+    assert reply.finish == retry.FAILED
+
+
+def test_a_server_that_fails_for_all_ends_the_job(slept: list[float]) -> None:
+    engine = Broken(2)
+    sender = retry.Retry(engine)
+    with pytest.raises(UserError, match="failed 5 times"):  # nothing was answered before
+        asyncio.run(sender.answer(Request(seed=2)))
+    asyncio.run(sender.answer(Request(seed=1)))
+    engine.down = True
+    with pytest.raises(UserError, match="failed 5 times"):
+        asyncio.run(sender.answer(Request(seed=3)))
+
+
+def test_only_a_few_requests_are_given_up(slept: list[float]) -> None:
+    sender = retry.Retry(Broken(*range(100, 200)))
+
+    def lost() -> int:
+        before = sender.lost
+        with pytest.raises(UserError, match="failed 5 times"):
+            for seed in range(100, 200):
+                asyncio.run(sender.answer(Request(seed=seed)))
+        return sender.lost - before
+
+    asyncio.run(sender.answer(Request(seed=1)))
+    assert lost() == 3
+    for _ in range(199):
+        asyncio.run(sender.answer(Request(seed=1)))
+    lost()
+    assert sender.lost == 10  # 5 % of 200 replies
 
 
 def test_a_server_that_says_when_to_come_back_is_tried_for_an_hour(slept: list[float]) -> None:
