@@ -47,7 +47,6 @@ def card(dataset: Dataset, manifest: Mapping[str, Any], examples: Iterable[str])
             "",
             "Synthetic Japanese text: no person wrote or checked it. Made by JapaGen with:",
             "",
-            # A job that asks for fewer rows may write the card again.
             f"    {manifest.get('command', dataset.command)}",
             "",
             LOADING,

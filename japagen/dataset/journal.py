@@ -17,7 +17,7 @@ from japagen.gold.example import Example
 from japagen.job import sweep
 
 if TYPE_CHECKING:
-    from filelock import FileLock
+    from filelock import BaseFileLock
 
 log = logging.getLogger(__name__)
 
@@ -42,7 +42,7 @@ def shots_head(shots: Mapping[str, Sequence[Example]]) -> dict[str, Any]:
     }
 
 
-def locked(path: Path) -> FileLock:
+def locked(path: Path) -> BaseFileLock:
     """Return the lock of the journal `path`, held. UserError if another process has it.
 
     A job of a sweep waits instead.

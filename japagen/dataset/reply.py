@@ -95,15 +95,15 @@ class Reply:
 
         Raises ValueError that names the first value that no reply has.
         """
-        get = entry.get
+        get: Any = entry.get
         texts, tokens, asked, reason = get("texts"), get("tokens"), get("asked"), get("reason")
         raw, label, llm = get("raw", texts), get("label", asked), get("llm", "")
         k, attempt, found = get("k"), get("attempt"), get("verification")
         try:
             # All forms at once, because a journal may have millions of lines: only texts can be
             # joined.
-            "".join((asked, label, reason, llm, *texts, *raw))  # type: ignore[arg-type,misc]
-            prompt, completion = tokens  # type: ignore[misc]
+            "".join((asked, label, reason, llm, *texts, *raw))
+            prompt, completion = tokens
             is_right = type(texts) is type(raw) is type(tokens) is list
             is_right &= type(k) is type(attempt) is type(prompt) is type(completion) is int
             is_right = is_right and k >= 0 <= attempt and prompt >= 0 <= completion

@@ -8,15 +8,10 @@ from dataclasses import replace
 
 from japagen.config.task import Task
 from japagen.gold.rows import Fault, Row
-from japagen.text.normal import visible
+from japagen.text.visible import IGNORABLE, visible
 
 # Characters that could not be decoded, that are none, or that no UTF-8 file can have.
 DAMAGED = re.compile("[\0\ufffd\ufffe\uffff\ud800-\udfff]")
-# Python calls them printable, but they show nothing: fillers, and selectors of a shape.
-BLANK = re.compile(
-    "[\u034f\u115f\u1160\u17b4\u17b5\u180b-\u180d\u180f\u2800\u3164\ufe00-\ufe0f\uffa0\ufffc"
-    "\U0001d159\U000e0100-\U000e01ef]"
-)
 # White space and characters of private use stay as they are in the file.
 STAYS = re.compile(r"(\s+|[\ue000-\uf8ff\U000f0000-\U0010fffd]+)")
 
@@ -48,7 +43,7 @@ def damage(where: str, named: Mapping[str, str]) -> Fault | None:
 
 def without_invisible(text: str) -> str:
     """The text as it is, unless a word has invisible characters: they are removed as in replies."""
-    if BLANK.search(text) is None and "".join(text.split()).isprintable():
+    if IGNORABLE.search(text) is None and "".join(text.split()).isprintable():
         return text  # most texts
     pieces = STAYS.split(text)
     pieces[::2] = [word if is_shown(word) else visible(word) for word in pieces[::2]]
@@ -57,4 +52,5 @@ def without_invisible(text: str) -> str:
 
 def is_shown(word: str) -> bool:
     """Whether every character of a word without white space can be seen."""
-    return word.isprintable() and BLANK.search(word) is None
+    # Python calls some of them printable.
+    return word.isprintable() and IGNORABLE.search(word) is None

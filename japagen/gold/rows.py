@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from japagen.config.error import UserError, did_you_mean
-from japagen.text.normal import visible
+from japagen.text.visible import visible
 
 T = TypeVar("T")
 
