@@ -10,7 +10,7 @@ from omegaconf import DictConfig
 from japagen import tracking
 from japagen.config.check import check, refuse
 from japagen.config.schema import GenerateConfig
-from japagen.dataset import identity, knowledge, parquet
+from japagen.dataset import identity, knowledge
 from japagen.dataset.identity import Dataset
 from japagen.dataset.table import MANIFEST, TABLE, UPLOADED, asked, read_manifest, rows
 from japagen.job import hub, sweep
@@ -82,7 +82,6 @@ def work(config: GenerateConfig, dataset: Dataset) -> None:
         else:
             number = dataset.num_per_label
             log.info("%s already has %d per label; nothing generated", dataset.folder, number)
-            parquet.restore(dataset.folder, dataset.task)
         if manifest is None:
             return
         accepted, samples = record(dataset, manifest, track, is_new)

@@ -29,12 +29,6 @@ def write(folder: Path, task: Task) -> None:
     part.replace(folder / PARQUET)
 
 
-def restore(folder: Path, task: Task) -> None:
-    """Write train.parquet of a finished dataset if it is missing."""
-    if not (folder / PARQUET).exists():
-        write(folder, task)
-
-
 def is_mixed(table: Path) -> bool:
     """Whether the rows of a table have the name of the LLM that wrote them."""
     with table.open(encoding="utf-8") as lines:
