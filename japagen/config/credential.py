@@ -11,12 +11,11 @@ from urllib.parse import parse_qsl, unquote_plus
 from hydra.core.override_parser.overrides_parser import OverridesParser
 from hydra.core.override_parser.types import ChoiceSweep, Override
 
-from japagen.config.pattern import SCHEME
+from japagen.config.pattern import SCHEME, SECRET
 from japagen.config.secret import (
     HEADERS,
     PLAIN_HEADERS,
     PLAIN_PARAMETERS,
-    SECRET,
     is_shown,
     remember_variable,
 )

@@ -13,6 +13,7 @@ from typing import Any
 
 from hydra.core.hydra_config import HydraConfig
 
+from japagen.config.pattern import SECRET
 from japagen.config.question import FORMAT as QUESTION_FORMAT
 from japagen.config.schema import (
     INSTALLED,
@@ -24,7 +25,6 @@ from japagen.config.schema import (
     Select,
     Values,
 )
-from japagen.config.secret import SECRET
 from japagen.config.task import Task
 from japagen.job.typed import config_dir_flag, task_overrides
 

@@ -90,7 +90,7 @@ def read_table(path: Path, task: Task) -> Iterator[Example]:
 def read_manifest(path: Path) -> dict[str, Any] | None:
     """Return the manifest of a finished dataset, or None if it is not finished or damaged."""
     try:
-        manifest = json.loads((path / MANIFEST).read_text(encoding="utf-8"))
+        manifest: dict[str, Any] = json.loads((path / MANIFEST).read_text(encoding="utf-8"))
         if not is_manifest(manifest):
             raise ValueError("it is not a manifest")
         # Manifests of earlier versions have no checksum.

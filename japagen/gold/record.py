@@ -91,7 +91,7 @@ def without_doubles(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
 def table_records(path: Path, form: TableForm, columns: Columns) -> Iterator[Record | Fault]:
     """The rows of a table: cells by column name, and by position if one of `columns` is one."""
     text, needed = read_text(path), columns.needed()
-    layout: Layout | Fault | None = None
+    layout: Layout | None = None
     # Strict: a quotation mark that is never closed would otherwise merge rows silently.
     for item in table_cells(text, form.delimiter, is_quoting(path, text, form), strict=True):
         if isinstance(item, Fault):
@@ -99,10 +99,11 @@ def table_records(path: Path, form: TableForm, columns: Columns) -> Iterator[Rec
             continue
         where, cells = item
         if layout is None:
-            layout = layout_of(where, cells, form, needed)
-            if isinstance(layout, Fault):
-                yield layout
+            found = layout_of(where, cells, form, needed)
+            if isinstance(found, Fault):
+                yield found
                 return
+            layout = found
             if layout.names:
                 continue
         if fault := row_fault(item, layout, form, columns.label):

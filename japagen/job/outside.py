@@ -39,7 +39,7 @@ def checked(arguments: Sequence[str], refuse: Callable[[list[str]], object]) -> 
     with contextlib.ExitStack() as restored:
         for kind in kinds:
             restored.callback(setattr, kind, "load_config", kind.load_config)
-            kind.load_config = checking(kind.load_config, allowed, refuse)  # type: ignore[method-assign]
+            setattr(kind, "load_config", checking(kind.load_config, allowed, refuse))  # noqa: B010
         yield
 
 

@@ -8,7 +8,8 @@ import sys
 from collections.abc import Sequence
 from typing import NoReturn
 
-from japagen.config.secret import SECRET, hidden, remember, remember_all
+from japagen.config.pattern import SECRET
+from japagen.config.secret import hidden, remember, remember_all
 from japagen.job.console import printable, shown
 
 

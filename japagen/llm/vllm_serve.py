@@ -23,7 +23,8 @@ from pathlib import Path
 from typing import Any
 
 from japagen.config.error import UserError
-from japagen.config.secret import SECRET, hidden, remember
+from japagen.config.pattern import SECRET
+from japagen.config.secret import hidden, remember
 from japagen.llm import watchdog
 from japagen.llm.engine_cache import CACHE
 

@@ -155,7 +155,7 @@ def used(params: Mapping[str, object]) -> dict[str, object]:
 
     A student of gold alone has no LLM and no synthetic rows; the prompted LLM no synthetic rows.
     """
-    unused = SYNTHETIC if params.get("subject") == "prompting" else ()
+    unused: tuple[str, ...] = SYNTHETIC if params.get("subject") == "prompting" else ()
     if params.get("data") in name.GOLD_ALONE or params.get("subject") == "encoder":
         unused = (*SYNTHETIC, "llm", "shots", "shots_scope", "question")
     return {key: one for key, one in params.items() if key.partition(".")[0] not in unused}
