@@ -40,6 +40,13 @@ def whole(vectors: np.ndarray) -> np.ndarray:
     return found
 
 
+def cosines(texts: Sequence[str], others: Sequence[str]) -> list[list[float]]:
+    """Return (texts, others): the cosine of each text to each other text."""
+    own, theirs = (whole(of([(text,) for text in group])) for group in (texts, others))
+    found: list[list[float]] = (own @ theirs.T).tolist()
+    return found
+
+
 def features(vectors: np.ndarray) -> np.ndarray:
     """Return (rows, features) for a classifier; for pairs with the differences and products.
 

@@ -7,6 +7,7 @@ import dataclasses
 import logging
 import random
 import re
+import statistics
 from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
@@ -19,6 +20,7 @@ from japagen.dataset.identity import Dataset
 from japagen.job import loop
 from japagen.llm.finish import rejection
 from japagen.llm.retry import Retry
+from japagen.student import vectors
 from japagen.synthesis import clean, prompt
 from japagen.synthesis.counts import counts_text
 from japagen.synthesis.facts import Facts
@@ -91,6 +93,8 @@ async def propose(dataset: Dataset, path: Path) -> None:
     finally:
         await engine.close()
     values, rejected = accepted(replies, dataset.task)
+    values, strange = fitting(values, dataset.task)
+    rejected += Counter(off_task=strange)
     if len(values) < 2:
         raise UserError(
             f"{options.name} proposed {len(values)} usable slot values in {rule.requests} requests "
@@ -146,6 +150,28 @@ def accepted(replies: list[llm.Completion], task: Task) -> tuple[list[str], Coun
             else:
                 found[value.casefold()] = value
     return list(found.values()), rejected
+
+
+def fitting(values: list[str], task: Task) -> tuple[list[str], int]:
+    """Return the values that fit the task, in the same order, and the number of the others.
+
+    A value fits if one of the task's own values is as near to it as those are to each other: its
+    cosine to the nearest is at least the median of theirs. At least half of the values are kept.
+    Without the embedded encoder all are.
+    """
+    own = task.knowledge.values if task.knowledge else []
+    if len(own) < EXAMPLES or not values:
+        return values, 0
+    try:
+        cosines = vectors.cosines([*own, *values], own)
+    except UserError as error:
+        log.warning("slot values are not checked for their fit with the task: %s", error)
+        return values, 0
+    nearest = [max(row) for row in cosines[len(own) :]]
+    known = [sorted(row)[-2] for row in cosines[: len(own)]]  # the nearest is the value itself
+    enough = min(statistics.median(known), statistics.median(nearest))
+    kept = [value for value, near in zip(values, nearest, strict=True) if near >= enough]
+    return kept, len(values) - len(kept)
 
 
 def items(reply: llm.Completion, rejected: Counter[str]) -> Iterator[str]:

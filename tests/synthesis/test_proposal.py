@@ -20,6 +20,7 @@ from japagen.dataset import identity, knowledge
 from japagen.dataset.journal import JOURNAL
 from japagen.dataset.table import MANIFEST, TABLE
 from japagen.llm import fake
+from japagen.student import vectors
 from japagen.synthesis import proposal
 from tests.conftest import Compose
 
@@ -57,6 +58,13 @@ def listed(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     return asked
 
 
+@pytest.fixture(autouse=True)
+def alike(monkeypatch: pytest.MonkeyPatch) -> None:
+    """All texts are alike, in place of the encoder."""
+    ones = lambda texts, others: [[1.0] * len(others) for _ in texts]  # noqa: E731
+    monkeypatch.setattr(vectors, "cosines", ones)
+
+
 def generated(composed: Compose, *words: str) -> Path:
     cfg = composed("generate", *WORDS, *words)
     generate.run(cfg)
@@ -79,6 +87,46 @@ def test_lists_in_any_form_are_read_and_filtered() -> None:
     values, rejected = proposal.accepted(replies, TASK)
     assert values == ["客室の鍵", "ロビー", "駐車場", "大浴場", "売店"]
     assert rejected == Counter(label_leak=3, not_japanese=2, duplicate=1, too_long=1, refused=1)
+
+
+def test_values_far_from_the_tasks_own_do_not_fit(monkeypatch: pytest.MonkeyPatch) -> None:
+    own, near = ["枕", "朝食", "風呂"], {"布団": 0.9, "夕食": 0.8, "湯": 0.85, "舞": 0.3, "雪": 0.2}
+    task = dataclasses.replace(TASK, knowledge=Knowledge("aspect", "{slot}", own))
+
+    def cosines(texts: list[str], others: list[str]) -> list[list[float]]:
+        assert (texts, others) == ([*own, *near], own)
+        known = [[1.0 if place == row else 0.8 for place in range(3)] for row in range(3)]
+        return known + [[0.1, near[text], 0.1] for text in texts[3:]]
+
+    monkeypatch.setattr(vectors, "cosines", cosines)
+    assert proposal.fitting(list(near), task) == (["布団", "夕食", "湯"], 2)
+    near = dict.fromkeys("一二三四", 0.3) | {"五": 0.2}
+    assert proposal.fitting(list(near), task) == (list("一二三四"), 1)  # at least half are kept
+    few = dataclasses.replace(task, knowledge=Knowledge("aspect", "{slot}", own[:2]))
+    assert proposal.fitting(list(near), few) == (list(near), 0)
+
+
+def test_without_the_encoder_all_values_fit(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    def absent(*_: object) -> None:
+        raise UserError("pip install it")
+
+    monkeypatch.setattr(vectors, "cosines", absent)
+    task = dataclasses.replace(TASK, knowledge=Knowledge("aspect", "{slot}", ["枕", "朝食", "湯"]))
+    assert proposal.fitting(["雪"], task) == (["雪"], 0)
+    assert "not checked for their fit" in caplog.text
+
+
+@pytest.mark.slow
+def test_the_encoder_finds_values_of_another_subject(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.undo()
+    monkeypatch.delenv("JAPAGEN_CACHE", raising=False)
+    own = ["部屋の広さ", "ベッドの寝心地", "朝食", "夕食", "大浴場", "フロントの対応", "駐車場"]
+    task = dataclasses.replace(TASK, knowledge=Knowledge("aspect", "{slot}", own))
+    kept, number = proposal.fitting(["客室", "舞踏", "食事", "毛糸", "露天風呂", "火星"], task)
+    assert {"客室", "食事", "露天風呂"} <= set(kept)
+    assert number >= 2
 
 
 def test_each_request_has_its_own_seed_and_examples(composed: Compose) -> None:
