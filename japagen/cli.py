@@ -69,12 +69,16 @@ def main() -> None:
 
 def completed() -> str:
     """The job whose options a shell completes, after its name was removed from the typed line."""
-    program, name, *rest = [*os.environ.get("COMP_LINE", "").split(" "), "", ""]
+    line = os.environ.get("COMP_LINE", "")
+    program, name, *rest = [*line.split(), "", ""]
+    words = rest[:-2]
+    # After a space, a new word begins.
+    begun = bool(words) or (name in COMMANDS and line.endswith(" "))
     asked = any("query" in word for word in sys.argv)
-    if asked and (not rest[:-2] or name not in JOBS):
-        print("" if rest[:-2] else " ".join(COMMANDS))
+    if asked and (not begun or name not in JOBS):
+        print("" if begun else " ".join(COMMANDS))
         raise SystemExit(0)
-    os.environ["COMP_LINE"] = " ".join([program, *rest[:-2]])
+    os.environ["COMP_LINE"] = " ".join([program, *words, *([""] if line.endswith(" ") else [])])
     return name if name in JOBS else "generate"
 
 

@@ -139,6 +139,9 @@ def train(*overrides: str, config_dir: str | Path | None = None, **options: Any)
     `seed` is also the seed of the dataset; `seeds=[1]` trains with seed 1 on the same dataset.
     Raises UserError for wrong options, and if the dataset is not there.
     """
+    from japagen.training.process import drop_unreadable
+
+    drop_unreadable()  # Lightning reads such variables while it is imported
     from japagen.command import train as command
 
     cfg = config_of("train", TrainConfig, overrides, options, config_dir)

@@ -98,6 +98,8 @@ def test_an_installed_wheel_works_in_an_empty_folder(installed: Path, tmp_path: 
     [
         (["-m", "japagen"], "japagen gen", {"generate", "predict"}),
         (["-m", "japagen"], "japagen generate task=jn", {"task=jnli"}),
+        (["-m", "japagen"], "japagen  generate  task=jn", {"task=jnli"}),
+        (["-m", "japagen"], "japagen generate ", {"task=", "llm="}),
         (["-m", "japagen"], "japagen generate --dr", set()),
         (["-m", "japagen"], "japagen predict stu", set()),
         (["generate.py"], "python generate.py task=jn", {"task=jnli"}),

@@ -138,7 +138,7 @@ class Journal:
         """Return the error for a line that is not what this version writes."""
         what = f"{self.path}, line {row} is damaged ({error})."
         if row > 1:
-            return UserError(f"{what} Delete the line to go on without that reply.")
+            return UserError(f"{what} Delete the line to continue without that reply.")
         return UserError(f"{what} Write this line instead: {LINE.encode(self.head)}")
 
     def other(self, entry: Mapping[str, Any]) -> UserError:

@@ -91,8 +91,10 @@ def restore(dataset: Dataset, manifest: Mapping[str, Any]) -> dict[str, Any]:
         return dict(manifest)
     log.warning("%s: %s absent, damaged or edited: made again", path, " and ".join(names))
     if CARD in names and (path / CARD).exists():
-        (path / CARD).replace(path / EARLIER_CARD)
-        log.warning("%s was the card", path / EARLIER_CARD)
+        names_of_cards = (f"{EARLIER_CARD}{f'.{n}' if n > 1 else ''}" for n in itertools.count(1))
+        kept = next(path / name for name in names_of_cards if not (path / name).exists())
+        (path / CARD).replace(kept)
+        log.warning("%s was the card", kept)
     return derive(dataset, manifest, names)
 
 

@@ -54,10 +54,6 @@ WELL_QUOTED = re.compile(r'[^"]*|"(?:[^"]|"")*"')
 LINE_END = re.compile("\r\n|\r|\n")
 
 
-class DoubledNameError(ValueError):
-    """An object has one name twice."""
-
-
 def json_records(path: Path) -> Iterator[Record | Fault]:
     """The object on each line. Only \\n ends a line: Japanese text may contain U+2028 or U+0085."""
     for number, line in enumerate(read_text(path).split("\n"), 1):
@@ -65,27 +61,26 @@ def json_records(path: Path) -> Iterator[Record | Fault]:
             continue
         where = f"row {number}"
         try:
-            cells = json.loads(line, object_pairs_hook=without_doubles)
-        except DoubledNameError as error:
-            yield Fault(where, f"'{error}' is there twice", "allowed: each name once")
-            continue
+            cells = json.loads(line, object_pairs_hook=Object)
         except (ValueError, RecursionError) as error:
             detail = f"{error}; allowed: one whole JSON object per line"
             yield Fault(where, "not JSON, or cut off", detail)
             continue
-        if isinstance(cells, dict):
+        if isinstance(cells, Object) and cells.doubled:
+            yield Fault(where, f"'{cells.doubled}' is there twice", "allowed: each name once")
+        elif isinstance(cells, dict):
             yield where, cells
         else:
             detail = 'allowed: one object per line, such as {"label": ...}'
             yield Fault(where, "not a JSON object", detail)
 
 
-def without_doubles(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    """A JSON object. Raises DoubledNameError: of two values json.loads would take the last."""
-    cells = dict(pairs)
-    if len(cells) < len(pairs):
-        raise DoubledNameError(doubled(name for name, _ in pairs))
-    return cells
+class Object(dict[str, Any]):
+    """A JSON object with the name that is there twice, "" if none is: only the last one is kept."""
+
+    def __init__(self, pairs: list[tuple[str, Any]]) -> None:
+        super().__init__(pairs)
+        self.doubled = doubled(name for name, _ in pairs) if len(self) < len(pairs) else ""
 
 
 def table_records(path: Path, form: TableForm, columns: Columns) -> Iterator[Record | Fault]:

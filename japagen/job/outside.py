@@ -27,7 +27,10 @@ Load = Callable[[ConfigSource, str], ConfigResult]
 TRUSTED = (f"file://{CONF}", "pkg://hydra.", "pkg://hydra_plugins.", "structured://")
 # Options of Hydra that a YAML from outside may set. Others configure logging, whose handlers are
 # classes and files, or callbacks.
-HYDRA = ("mode", "sweeper", "launcher", "run.dir", "sweep.dir", "sweep.subdir", "job.name")
+HYDRA = (
+    *("mode", "sweeper", "launcher", "run.dir", "sweep.dir", "sweep.subdir", "output_subdir"),
+    *("job.name", "job.chdir", "verbose"),
+)
 PACKAGE = re.compile(r"@[\w.:]*\bhydra\b[\w.]*")  # of an entry in a defaults list
 
 
@@ -93,11 +96,8 @@ def code_problems(
                 f"{name} sets allowed_targets; allowed: only on the command line, "
                 "allowed_targets=[PACKAGE]"
             )
-        elif key in ("()", "class", "handlers", "env_set") or str(value).startswith("ext://"):
-            yield (
-                f"{name} has '{key}: {str(value)[:60]}', which configures logging or processes; "
-                "remove it"
-            )
+        elif key == "()" or str(value).startswith("ext://"):
+            yield f"{name} has '{key}: {str(value)[:60]}', which runs code in logging; remove it"
 
 
 def hydra_paths(config_path: str, package: str, content: Any) -> Iterator[str]:

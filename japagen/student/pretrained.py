@@ -19,7 +19,7 @@ from japagen.gold.example import Example
 from japagen.student import head, layers, opening, tiny, trim
 from japagen.student.tokens import Tokens
 
-LAYER = re.compile(r"\blayers?\.\d+\.")
+LAYER = re.compile(r"\blayers?\.(\d+)\.")
 
 
 class Pretrained(NamedTuple):
@@ -111,25 +111,29 @@ def check_weights(
 ) -> None:
     """Raise UserError if parameters of the encoder are not in the file: they would be random.
 
-    So too if layers of the file are not in the model. A file may lack the pooler, which models
+    So too if the file has more layers than the model. A file may lack the pooler, which models
     trained on masked words do not have. `new`, `unused`: parameters of the model that the file does
     not have in the same shape, and those of the file that the model does not have.
     """
     prefix = f"{model.base_model_prefix}."
     encoder = {name for name, _ in model.named_parameters() if name.startswith(prefix)}
     lost = sorted(name for name in encoder & new if "pooler" not in name)
-    left = sorted(name for name in unused if LAYER.search(name))
+    layers = {found[1] for name in encoder if (found := LAYER.search(name))}
+    left = sorted(
+        name for name in unused if (found := LAYER.search(name)) and found[1] not in layers
+    )
     if lost or left:
         what = (
             f"has {len(encoder - new)} of {len(encoder)} parameters of the "
             f"{model.config.model_type} encoder that config.json describes; {lost[0]} is absent or "
             f"of another shape, and would be random"
             if lost
-            else f"has layers that config.json does not describe: {left[0]}"
+            else f"has more layers than config.json describes: {left[0]}"
         )
+        advice = "student=tiny is a random student" if lost else "student.layers=N uses N layers"
         raise UserError(
             f"student.pretrained={student.pretrained}: the weights file {what}. Download or copy "
-            f"the model again; student=tiny is a random student."
+            f"the model again; {advice}."
         )
 
 

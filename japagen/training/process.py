@@ -41,18 +41,21 @@ def number_of_devices(options: Mapping[str, Any]) -> int:
     import torch
 
     devices = options.get("devices", 1)
-    if str(devices).strip() in ("auto", "-1"):
+    if devices is None or str(devices).strip() in ("auto", "-1"):
         accelerator = str(options.get("accelerator", "auto"))
         graphics = accelerator in ("auto", "gpu", "cuda")
         return max(1, torch.cuda.device_count()) if graphics else 1
     if isinstance(devices, str) and "," in devices:
         devices = [one for one in devices.split(",") if one.strip()]
-    return int(devices) if isinstance(devices, int | str) else len(devices)
+    if isinstance(devices, str):
+        return int(devices) if devices.strip().isdecimal() else 1  # lightning.Trainer refuses it
+    return devices if isinstance(devices, int) else len(devices)
 
 
 def check_place(options: Mapping[str, Any]) -> None:
     """Raise UserError if LOCAL_RANK names a process for which the options have no device."""
-    place, number = int(os.environ.get("LOCAL_RANK", 0)), number_of_devices(options)
+    given, number = os.environ.get("LOCAL_RANK", "0"), number_of_devices(options)
+    place = int(given) if given.strip().isdecimal() else 0
     if not trains_alone(options) and place >= number:
         raise UserError(
             f"LOCAL_RANK is {place}, but trainer.options.devices is {options.get('devices', 1)}, "

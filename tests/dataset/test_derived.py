@@ -86,6 +86,10 @@ def test_an_edited_card_is_kept_beside_the_new_one(composed: Compose) -> None:
     (folder / CARD).write_text(own, "utf-8")
     made(composed)
     assert (folder / EARLIER_CARD).read_text("utf-8") == own
+    (folder / CARD).write_text("Other notes.\n", "utf-8")
+    made(composed)
+    assert (folder / EARLIER_CARD).read_text("utf-8") == own
+    assert (folder / f"{EARLIER_CARD}.2").read_text("utf-8") == "Other notes.\n"
     assert "My notes" not in (folder / CARD).read_text("utf-8")
     assert is_whole(folder)
 

@@ -12,7 +12,7 @@ from omegaconf import DictConfig
 from japagen.config import schema
 from japagen.config.error import UserError
 from japagen.config.schema import GenerateConfig
-from japagen.job.outside import checked
+from japagen.job.outside import checked, code_problems
 
 TASK = "name: t\ninputs: [sentence]\nlabels: [a, b]\ndescription: x\n"
 FILE = "{_target_: logging.FileHandler, filename: made}"
@@ -110,6 +110,15 @@ def test_a_listed_package_and_options_of_a_sweep_are_not_refused(tmp_path: Path)
         composed(tmp_path, "llm=mine", "allowed_targets=[theirs]")
     config = composed(tmp_path, "experiment=all", "allowed_targets=[mine]")
     assert config.hydra.sweep.dir == "here"
+
+
+def test_ordinary_names_and_harmless_options_are_not_refused() -> None:
+    content = {
+        "labels": ["class", "club"],
+        "wording": {"labels": {"class": "授業", "handlers": "係"}},
+        "hydra": {"verbose": True, "job": {"chdir": False}, "output_subdir": None},
+    }
+    assert not list(code_problems("t.yaml", "task/t", "_global_", content, []))
 
 
 @pytest.mark.parametrize(

@@ -251,8 +251,8 @@ def test_weights_of_another_model_are_refused(tmp_path: Path) -> None:
         (r"word_embeddings", {}, "word_embeddings.weight is absent"),
         (r"layer\.1\.", {}, "layer.1.* is absent"),
         (r"$^", {"vocab_size": 7}, "word_embeddings.weight is absent or of another shape"),
-        (r"$^", {"num_hidden_layers": -1}, "layers that config.json does not describe"),
-        (r"$^", {"num_hidden_layers": 1}, "layers that config.json does not describe"),
+        (r"$^", {"num_hidden_layers": -1}, "more layers than config.json describes"),
+        (r"$^", {"num_hidden_layers": 1}, "more layers than config.json describes"),
     ],
 )
 def test_an_encoder_that_is_partly_random_is_refused(
@@ -267,6 +267,15 @@ def test_an_encoder_that_is_partly_random_is_refused(
     about.write_text(json.dumps(json.loads(about.read_text()) | config))
     with pytest.raises(UserError, match=message):
         open_again(folder)
+
+
+def test_parameters_of_layers_that_the_model_has_may_be_left_over(tmp_path: Path) -> None:
+    from safetensors.torch import load_file, save_file
+
+    path = on_disk(tmp_path / "model") / "model.safetensors"
+    more = {"bert.encoder.layer.0.attention.self.e2e_query.bias": torch.zeros(2)}
+    save_file(load_file(path) | more, path, {"format": "pt"})
+    open_again(path.parent)
 
 
 def test_an_encoder_without_a_pooler_is_opened(tmp_path: Path) -> None:

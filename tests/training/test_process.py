@@ -37,6 +37,8 @@ TORCHELASTIC = {**TORCHRUN, "TORCHELASTIC_RUN_ID": "x", "MASTER_PORT": "29500"}
         {"devices": [2], "strategy": "auto"},
         {"devices": "auto", "accelerator": "cpu"},
         {"devices": -1, "accelerator": "cpu"},
+        {"devices": None, "accelerator": "cpu"},
+        {"devices": "abc"},  # lightning.Trainer refuses it
     ],
 )
 def test_one_device_trains_alone(options: dict[str, Any]) -> None:
@@ -88,6 +90,9 @@ def test_a_process_without_a_device_is_one_message(monkeypatch: pytest.MonkeyPat
     monkeypatch.setenv("LOCAL_RANK", "3")
     process.check_place({"devices": 1})  # trains alone: the variable does not count
     process.check_place({"devices": 4, "strategy": "ddp"})
+    monkeypatch.setenv("LOCAL_RANK", "x")
+    process.check_place({"devices": 1, "strategy": "ddp"})
+    monkeypatch.setenv("LOCAL_RANK", "3")
     with pytest.raises(UserError, match=r"LOCAL_RANK is 3, but trainer\.options\.devices is 1"):
         process.check_place({"devices": 1, "strategy": "ddp"})
 
