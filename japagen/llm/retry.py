@@ -12,7 +12,9 @@ from japagen.llm.engine import Completion, Engine, EngineError, Request
 
 log = logging.getLogger(__name__)
 
-TRIES = 5  # of one request that fails, with pauses of 1, 2, 4 ... seconds between them
+# Of one request that fails, with pauses of 1, 2, 4 ... seconds between them; one more if others are
+# answered.
+TRIES = 5
 # Seconds that one request may wait in all where the engine says how long: a rate limit, a server
 # that loads its model. A daily limit asks for more, and nobody wants a job to sleep that long.
 PATIENCE = 3600.0
@@ -30,14 +32,17 @@ class Retry:
         self.engine = engine
         self.logged: dict[str, float] = {}
         self.answered = self.lost = 0
+        self.heard = 0  # replies, also to requests that only ask whether the server works
+        self.asking = asyncio.Lock()
         self.good: Request | None = None  # the last request with a reply
 
     async def answer(self, request: Request) -> Completion:
         """The engine's completion, after as many tries as TRIES and PATIENCE allow.
 
-        Raises UserError when they are used up, unless this request alone fails.
+        Raises UserError when they are used up, unless this request alone fails: then it is tried
+        once more, because the server may have failed for all until now, and given up.
         """
-        failed, waited, before = 0, 0.0, self.answered
+        failed, waited, before = 0, 0.0, self.heard
         while True:
             try:
                 return await self.once(request)
@@ -46,11 +51,14 @@ class Retry:
                     failed += 1
                 else:
                     waited += max(1.0, error.retry_after)
-                if failed == TRIES and await self.others_succeed(before):
+                if failed > TRIES and error.retry_after is None and not self.many_lost():
                     return self.give_up(error)
-                if failed == TRIES or waited > PATIENCE:
+                fails = error.retry_after is None and failed >= TRIES
+                if fails and failed == TRIES and await self.others_succeed(before):
+                    continue
+                if fails or waited > PATIENCE:
                     raise UserError(stopped(error, failed, waited)) from error
-                before = self.answered
+                before = self.heard
                 seconds = pause(failed, error.retry_after)
                 self.warn(str(error), seconds, error.retry_after is not None)
                 await asyncio.sleep(seconds)
@@ -59,19 +67,25 @@ class Retry:
         """The engine's completion, after one try."""
         reply = await self.engine.complete(request)
         self.answered += 1
+        self.heard += 1
         self.good = request
         return reply
 
+    def many_lost(self) -> bool:
+        """Whether no other request of this job may be given up."""
+        return self.lost >= max(LOST, LOST_PART * self.answered)
+
     async def others_succeed(self, before: int) -> bool:
         """Whether only single requests fail: others were answered since `before`, or are now."""
-        if self.good is None or self.lost >= max(LOST, LOST_PART * self.answered):
-            return False
-        if self.answered > before:
-            return True
-        try:
-            await self.engine.complete(self.good)
-        except EngineError:
-            return False
+        async with self.asking:  # what one request learns, those that wait here know too
+            if self.good is None or self.many_lost():
+                return False
+            if self.heard == before:
+                try:
+                    await self.engine.complete(self.good)
+                except EngineError:
+                    return False
+                self.heard += 1
         return True
 
     def give_up(self, error: EngineError) -> Completion:
@@ -80,7 +94,7 @@ class Retry:
         log.warning(
             "%s; one request failed %d times while others were answered. Its reply is rejected "
             "with the reason `unfinished`, and the job continues (%d such requests so far)",
-            *(error, TRIES, self.lost),
+            *(error, TRIES + 1, self.lost),
         )
         return Completion("", FAILED, 0, 0)
 
@@ -98,7 +112,7 @@ class Retry:
 
 def stopped(error: EngineError, failed: int, waited: float) -> str:
     """Why the job stops, and what to do."""
-    if failed == TRIES:
+    if error.retry_after is None:
         why = f"The LLM failed {failed} times on one request: {error}\n"
         return f"{why}All replies so far are kept. Fix the cause and type the same command."
     asked = error.retry_after or 0.0

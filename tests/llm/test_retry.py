@@ -87,10 +87,10 @@ def test_a_request_that_alone_fails_is_a_rejected_reply(
     replies = [asyncio.run(sender.answer(Request(seed=seed))) for seed in (1, 2, 3)]
     assert [reply.text for reply in replies] == [GOOD.text, "", GOOD.text]
     assert rejection(replies[1].finish) == "unfinished"
-    # Before it is given up, a request that was answered is sent once more.
-    assert engine.asked == [1, 2, 2, 2, 2, 2, 1, 3]
+    # Before it is given up, a request that was answered is sent, and it is tried once more.
+    assert engine.asked == [1, 2, 2, 2, 2, 2, 1, 2, 3]
     assert len(slept) == 4
-    assert "error 500; one request failed 5 times while others were answered" in caplog.text
+    assert "error 500; one request failed 6 times while others were answered" in caplog.text
 
 
 def test_requests_in_flight_show_that_the_server_works(slept: list[float]) -> None:
@@ -135,6 +135,48 @@ def test_only_a_few_requests_are_given_up(slept: list[float]) -> None:
         asyncio.run(sender.answer(Request(seed=1)))
     lost()
     assert sender.lost == 10  # 5 % of 200 replies
+
+
+class Outage(Broken):
+    """An engine that fails for all until it is asked for a request that was answered before."""
+
+    async def complete(self, request: Request) -> Completion:
+        await real_sleep(0)
+        if request.seed == 0 and self.asked:
+            self.down = False
+        return await super().complete(request)
+
+
+def test_an_outage_that_ends_is_no_fault_of_the_requests(slept: list[float]) -> None:
+    engine = Outage()
+    sender = retry.Retry(engine)
+
+    async def many() -> list[Completion]:
+        await sender.answer(Request(seed=0))
+        engine.down = True
+        return await asyncio.gather(*[sender.answer(Request(seed=n)) for n in range(1, 51)])
+
+    assert asyncio.run(many()) == [GOOD] * 50
+    assert sender.lost == 0
+    assert engine.asked.count(0) == 2  # one request asks for all
+
+
+def test_requests_that_fail_at_once_keep_the_limit(slept: list[float]) -> None:
+    class Slow(Broken):
+        async def complete(self, request: Request) -> Completion:
+            await real_sleep(0)
+            return await super().complete(request)
+
+    sender = retry.Retry(Slow(*range(1, 51)))
+
+    async def many() -> list[Completion | BaseException]:
+        await sender.answer(Request(seed=0))
+        requests = [sender.answer(Request(seed=n)) for n in range(1, 51)]
+        return await asyncio.gather(*requests, return_exceptions=True)
+
+    replies = asyncio.run(many())
+    assert sender.lost == 3
+    assert sum(isinstance(reply, UserError) for reply in replies) == 47
 
 
 def test_a_server_that_says_when_to_come_back_is_tried_for_an_hour(slept: list[float]) -> None:
