@@ -34,6 +34,7 @@ REFUSAL_TEXT = re.compile(
     r"|responsible ai|flagged|(?:inappropriate|sensitive|harmful) (?:content|words)"
     r"|safety (?:system|filter|polic)|moderation|content exists risk"
     r"|(?:blocked|rejected|denied|violat\w*)\b[^.]{0,40}\b(?:safety|guardrails?|blocklist)"
+    r"|(?:request|prompt|input|message) violate[sd]?\b[^.]{0,40}\b(?:polic|terms|guidelines)"
     r"|guardrails?\b[^.]{0,40}\b(?:blocked|rejected|denied|violat|intervened|triggered)"
     r"|(?:prompt|input|output|response) (?:was |is |has been )?blocked"
     r"|can['’]?(?:no)?t (?:respond to|assist with|help with) (?:that|this)"
@@ -43,11 +44,19 @@ REFUSAL_TEXT = re.compile(
 )
 # Of errors whose message may have such words, but which every prompt would get.
 ALL_CODE = re.compile(r"account|api_?key|billing|quota|permission|terminated", re.IGNORECASE)
+ALL_FORM = re.compile(r"validation error|should be a valid|unsupported template", re.IGNORECASE)
 ALL_TEXT = re.compile(
     r"\b(?:account|key|organi[sz]ation|project|subscription|ip address)\b[^.]{0,40}"
     r"\b(?:been|was|is|are|were) (?:\w+ )?"
     r"(?:flagged|suspended|deactivated|disabled|banned|blocked|terminated)"
-    r"|validation error|should be a valid|unsupported template",
+    r"|(?:^|[.:;!] ?)(?:(?:your|this|the) )?(?:account|(?:api )?key|organi[sz]ation|project)\b"
+    r"[^.]{0,40}\bviolat",
+    re.IGNORECASE,
+)
+# Of this request, whatever the message says about the account after it.
+ONE_TEXT = re.compile(
+    r"\b(?:this|your|the) (?:request|prompt|input|message)\b"
+    r"(?:(?!account|key|organi[sz]ation|project|subscription)[^.:;]){0,60}\b(?:violat|flagged)",
     re.IGNORECASE,
 )
 # A part of the request that the message repeats: {'role': 'user', 'content': '...'}
@@ -65,7 +74,7 @@ TOO_LONG = re.compile(
     r"|string_above_max_length|exceed_context|max_model_len"
     r"|(?:prompt|input) length\b|length of (?:the )?(?:prompt|input)s?\b|input_ids"
     # What is left for the reply after a prompt that is too long.
-    r"|(?:max_\w*tokens|max_length)[^.]{0,60}\b(?:got|given|is|=|:) ?(?:-\d|0\b(?!\.\d))"
+    r"|(?:max_\w{0,20}tokens|max_length)[^.]{0,60}\b(?:got|given|is|=|:) ?(?:-\d|0\b(?!\.\d))"
     r"|(?:exceed|longer than|more than|at most|too large|limit)[^.]{0,60}\btokens?\b"
     r"|\btokens?\b[^.]{0,60}(?:exceed|longer than|more than|too large|limit|<=)",
     re.IGNORECASE,
@@ -124,11 +133,13 @@ def is_refusal(message: ServerMessage, request: Request = NOTHING) -> bool:
     """Whether `request` was refused for its content, and another one may be answered."""
     if any(REFUSAL_CODE.search(code) for code in message.codes):
         return True
-    if BAD_FIELD.search(message.text) or ALL_TEXT.search(message.text):
+    if BAD_FIELD.search(message.text) or ALL_FORM.search(message.text):
         return False
     if any(ALL_CODE.search(code) for code in message.codes):
         return False
     text = ECHO.sub(" ", message.text)
+    if ALL_TEXT.search(message.text) and not ONE_TEXT.search(text):
+        return False
     prompt = one_line("\n".join([request.text, *(one["content"] for one in request.messages)]))
     return any(not is_repeated(found, prompt) for found in REFUSAL_TEXT.finditer(text))
 

@@ -111,6 +111,9 @@ REFUSALS = [
     '{"error": {"code": "1301", "message": "输入内容违规"}}'.encode(),
     b'{"error": {"message": "Your prompt was flagged. Repeated violations may lead to your account '
     b'being suspended."}}',
+    b"This request violates our usage policies; your project has been flagged for review.",
+    b"Your request was flagged. If your organization is flagged again, access may be blocked.",
+    b"The prompt violates our terms of service.",
 ]
 CONFIGURATION = [
     b'{"error": {"message": "Unrecognized request argument supplied: content_filter"}}',
@@ -125,6 +128,8 @@ CONFIGURATION = [
     b'{"error": {"message": "Denied by safety policy of your organization: model m is disabled"}}',
     b'{"error": {"message": "1 validation error: should be a list, input: sensitive content"}}',
     "[{'role': 'user', 'content': '不適切な表現の文'}] role 'system' is unknown".encode(),
+    b"Request rejected: API key violates the safety identifier policy",
+    b"Your request was rejected because your account was flagged.",
     b"<html>403 ERROR The request could not be satisfied. Request blocked.</html>",
     b"",
 ]
