@@ -5,14 +5,14 @@ from __future__ import annotations
 import re
 from typing import NamedTuple
 
-from japagen.text.reasoning import without_reasoning
-from japagen.text.tokens import without_tokens
+from japagen.text.reasoning import UNFINISHED, without_reasoning
+from japagen.text.tokens import without_leading, without_tokens
 from japagen.text.visible import DAMAGED, visible
 
 REASONS = {
     "thoughts": "the reply ends inside the LLM's reasoning, or is nothing else",
     "damaged": "a character could not be decoded or is not one of Unicode's, or a special token "
-    "stands inside the text: U+FFFD, half a surrogate pair, <unk>, private use",
+    "or reasoning stands inside the text: U+FFFD, half a surrogate pair, <unk>, private use",
 }
 # Of channels and speakers; a text may begin with one if tokens were dropped.
 NAMES = re.compile(r"(?i)\s*(?:assistant|chatbot|model|analysis|commentary)")
@@ -30,12 +30,15 @@ def normalise(reply: str) -> Normalised:
 
     Removes reasoning blocks, special tokens and what follows them, terminal escapes, control
     characters but \\n, invisible characters and marks of writing direction. A reply that ends
-    inside its reasoning has no text, and so has one with a character that cannot be read.
+    inside its reasoning has no text, and so has one with a character that cannot be read. Nothing
+    is cut out of the middle: if reasoning or a token stands there, the reply is damaged.
     """
     text = visible(reply)
     if may_have_markup(text):
         answer = without_reasoning(text)
-        if answer is None:
+        if answer is not None:
+            answer = without_leading(answer)
+        if answer is None or answer.lstrip().startswith(UNFINISHED):
             return Normalised("", "thoughts")
         found = without_tokens(answer)
         if found is None:

@@ -11,7 +11,8 @@ JOINER, EMOJI_STYLE = "\u200d", "\ufe0f"
 EMOJI_JOINERS = frozenset({JOINER, EMOJI_STYLE})
 
 # What almost all texts consist of. None of these is a control character, invisible, a space other
-# than " " and U+3000, a combining mark or unassigned.
+# than " " and U+3000, a combining mark, private or half a character. The unassigned ones, such as
+# U+1F02C, all belong to GROWING.
 USUAL = (
     "\n -~\u00a1-\u00ac\u00ae-\u02ff\u0391-\u03a1\u03a3-\u03c9\u0410-\u044f"
     "\u2010-\u2027\u2030-\u205e\u2100-\u218b\u2190-\u23ff\u2460-\u27ff\u2900-\u2b73"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 import unicodedata
 
 import pytest
@@ -29,7 +30,12 @@ DOG = "犬が公園を走っている。"
         f"<|channel|>final<|message|>{DOG}<|return|>",
         f"analysis考える。assistantfinal{DOG}",
         f"assistantanalysis考える。assistantfinal{DOG}",
-        f"考える。assistantfinal{DOG}",
+        f"analysisThe assistant finally answers. assistantfinal{DOG}",
+        f"assistant final\n{DOG}",
+        f"<|im_start|>assistant\n<think>考える</think>\n{DOG}<|im_end|>",
+        f"<think>「[cot]」と〈</s>〉か</think>{DOG}",
+        f"考える。</think>{DOG}",
+        f"{DOG}<|im_end|><think>考える</think>次の文",
         f"assistantfinal{DOG}",
         f"<|channel|>final <|constrain|>json<|message|>{DOG}",
         f"<|thinking|>考える<|/thinking|>{DOG}",
@@ -108,7 +114,6 @@ def test_unfinished_reasoning_is_no_text(reply: str) -> None:
         f"[gMASK]<sop>{DOG}",
         f"[CLS]{DOG}[SEP]",
         f"[BOS]{DOG}[EOS]",
-        f"{DOG}[SEP]次の文",
         f"{DOG}[PAD][PAD]",
         f"{DOG}<EOD>",
         f"{DOG}<EOT>次の文",
@@ -122,7 +127,10 @@ def test_unfinished_reasoning_is_no_text(reply: str) -> None:
         f"<|im_start|>Assistant: {DOG}",
         f"<answer>{DOG}</answer>",
         f"＜answer＞{DOG}＜/answer＞",
-        f"このように書きます。\n<answer>\n{DOG}\n</answer>\n以上です。",
+        f"<answer>{DOG}</answer><|im_end|><|im_start|>user\n次の文",
+        f"<text>{DOG}</text>",
+        f"{DOG}</s>次の文",
+        f"{DOG}</s>\n次の文",
         f"<answer>{DOG}",
         f"{DOG}</answer>",
     ],
@@ -168,7 +176,7 @@ def test_of_two_texts_around_an_unknown_token_none_is_taken(reply: str) -> None:
         ("走\x00る\t犬", "走る犬"),
         ("\ud83d\udc36と走る", "🐶と走る"),
         ("<s>\u3099犬", "犬"),
-        ("か<think>？</think>\u3099", "が"),
+        ("<think>？</think>\u3099犬", "犬"),
     ],
 )
 def test_unicode(reply: str, text: str) -> None:
@@ -182,6 +190,17 @@ def test_unicode(reply: str, text: str) -> None:
         "a < b で [1] は ◁ だ",
         "［注］Ａ＜Ｂ＞Ｃと<3、>_<、R&Bと&amp;",
         "assistantの仕事",
+        "部屋着のサイズは<S>しかなくて残念でした。",
+        "浴衣は<S>と<M>と</S>が選べる。",
+        "Google assistant finally が日本語に対応した。",
+        "彼は「assistant final」という曲を聞いた。",
+        "ホテル[cot]の朝食が最高でした。",
+        "彼は＜思考＞の整理術を読んだ。",
+        "＜思考＞の整理術を読んだ。",
+        "[Thinking] という曲を聞いた。",
+        "[推論]ゲームが届いた。",
+        "[Reflection]を聞いた。",
+        "記号は<|です。",
         "1⃣番、あ゙っ、か゚、café",
         "🏳️‍🌈と👩🏽‍🚀",
         "2024年、約7€",
@@ -200,6 +219,50 @@ def test_what_belongs_to_the_text_stays(text: str) -> None:
 def test_undecodable_characters_reject_the_reply(sign: str) -> None:
     assert normalise(DOG[:4] + sign + DOG[4:]) == Normalised("", "damaged")
     assert set(REASONS) == {"thoughts", "damaged"}
+
+
+# [MASK] and <mask> are special tokens of encoders: texts with them are rejected, even where the
+# token is at an end, since it stands for words that are not there.
+@pytest.mark.parametrize(
+    "text", ["[MASK]という映画を見た。", "<mask>を着けた。", "好きなのは[MASK]"]
+)
+def test_a_text_with_the_mask_of_an_encoder_is_damaged(text: str) -> None:
+    assert normalise(text) == Normalised("", "damaged")
+
+
+@pytest.mark.parametrize(
+    "reply",
+    [
+        *("太郎は記事に[PAD]と書いた。", f"{DOG}[SEP]次の文", "彼は[cls]と書いた。"),
+        *("彼は「<end>」と書いて終えた。", "値段は<s>1000円</s>500円です。", "カメラは[EOS]です。"),
+        *("HTMLの<text>タグと</text>タグを教わった。", "<text>タグと</text>タグを教わった。"),
+        *("<出力>という文字が画面に出た。", f"<answer>{DOG}</answer>以上です。"),
+        f"このように書きます。\n<answer>\n{DOG}\n</answer>",
+        *(
+            "HTMLの<think>と</think>を教わった。",
+            "彼は</think>と書いた。",
+            "空の<think/>と書いた。",
+        ),
+        *(f"{DOG}<think>まず、", "ホテル[cot]の[/cot]朝食", f"考える。assistantfinal{DOG}"),
+        "か<think>？</think>\u3099",
+    ],
+)
+def test_nothing_is_cut_out_of_the_middle(reply: str) -> None:
+    assert normalise(reply) == Normalised("", "damaged")
+
+
+def test_what_follows_two_bare_channels_is_not_chosen() -> None:
+    reply = f"analysis考える。assistantfinal{DOG}assistantfinal{DOG}"
+    assert normalise(reply) == Normalised("", "thoughts")
+
+
+@pytest.mark.parametrize("left", ["<think>", "[THINK]"])
+def test_nested_blocks_take_linear_time(left: str) -> None:
+    right = left[0] + "/" + left[1:]
+    start = time.process_time()
+    assert normalise(left * 20_000 + right * 20_000 + DOG) == Normalised(DOG)
+    assert normalise(left * 20_000 + right * 19_999 + DOG) == Normalised("", "thoughts")
+    assert time.process_time() - start < 5  # quadratic: minutes
 
 
 def test_normalising_twice_changes_nothing() -> None:
