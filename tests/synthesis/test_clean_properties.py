@@ -62,6 +62,7 @@ WORDS = st.sampled_from(
         *("例文：", "はい、", "I ", "<think>", "</think>", "<|im_end|>", "<s>", "</s>", "[INST]"),
         *("<|channel|>", "final", "<|message|>", "analysis", "assistantfinal", "<unk>", "\ufffd"),
         *("<|thinking|>", "<|/thinking|>", "<|x|>", "<answer>", "</answer>", "[MASK]", "[SEP]"),
+        *("<S>", "</S>", "[cot]", "[/cot]", "[PAD]", "<end>", "<text>", "</text>", "＜思考＞"),
         *("<|channel>thought\n", "<channel|>", "assistant\n", "＜think＞", "&lt;", "&gt;"),
         *("\u180b", "\ufff5", "\ue000", "\ufdd0", "\u0378", "\u3099", "\u20dd", "\u20e3", "\u00a0"),
         *("\u200b", "\u200d", "\ufe0f", "\u202e", "\x1b[31m", "\x07", "\x00", "\u3164", "か\u3099"),
