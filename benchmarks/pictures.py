@@ -30,6 +30,10 @@ def main() -> None:
             page.goto(f"{address}/#/experiments/{experiment.experiment_id}/runs{QUERY}")
             page.locator(".ag-row").first.wait_for(timeout=120_000)
             page.wait_for_timeout(3000)  # the columns get their widths
+            panel = page.locator('[data-component-id="mlflow.assistant.chat_panel.close"]')
+            if panel.count():
+                panel.first.click()
+                page.wait_for_timeout(1000)
             page.screenshot(path=place / "mlflow-scores.png")
         for width, height in WIDTHS.items():
             page = browser.new_page(viewport={"width": width, "height": height})
