@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 import unicodedata
 
 import pytest
@@ -256,13 +255,12 @@ def test_what_follows_two_bare_channels_is_not_chosen() -> None:
     assert normalise(reply) == Normalised("", "thoughts")
 
 
+@pytest.mark.timeout(60)  # quadratic: minutes
 @pytest.mark.parametrize("left", ["<think>", "[THINK]"])
 def test_nested_blocks_take_linear_time(left: str) -> None:
     right = left[0] + "/" + left[1:]
-    start = time.process_time()
     assert normalise(left * 20_000 + right * 20_000 + DOG) == Normalised(DOG)
     assert normalise(left * 20_000 + right * 19_999 + DOG) == Normalised("", "thoughts")
-    assert time.process_time() - start < 5  # quadratic: minutes
 
 
 def test_normalising_twice_changes_nothing() -> None:
