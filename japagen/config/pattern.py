@@ -31,7 +31,11 @@ PATTERNS = tuple(
         (("?", "&", ";"), rf"({PARAMETER})[^\s&#'\"<>]+"),
         (("://",), r"(://(?:[^/\s:@'\"?#]*:)?)[^/\s'\"?#]+(?=@)"),
         (("cookie",), r"((?i:cookie)['\"]?\s*[:=]\s*(?:['\"]\s*)?)[^\s'\"][^\r\n'\"]*"),
-        (("digest",), r"((?i:\bdigest)\s+)(?:\w+=(?:\\*\"[^\"]*\"|[^\s,\"]+)(?:\s*,\s*)?)+"),
+        (
+            ("digest",),
+            r"((?i:\bdigest)\s+)(?=(?:username|realm|nonce|response|uri|algorithm|qop|opaque)=)"
+            r"(?:\w+=(?:\\*\"[^\"]*\"|[^\s,\"]+)(?:\s*,\s*)?)+",
+        ),
         # A scheme that is not known may be the secret itself, so both words are hidden.
         (
             ("authorization",),
@@ -39,18 +43,30 @@ PATTERNS = tuple(
             r"(?!\*)[^\s'\",&}<]+(?:[ \t]+(?!\*)[^\s'\",&}<]+)?",
         ),
         (NAMES, rf"({SECRET}['\"]?{IS}b?['\"]?(?:{SCHEME}\s+)?)(?!\*\*\*)[^\s'\",&}}]+"),
-        # ("X-Api-Key", "...") and --api-key ...
-        (NAMES, rf"(['\"](?:[\w-]{{1,40}}[_-])?{SECRET}['\"]\s*,\s*b?['\"])[^'\"]+"),
+        # ("X-Api-Key", "...") and --api-key ..., but not ("token", "label") or --token words
+        (
+            NAMES,
+            rf"(['\"](?:[\w-]{{1,40}}[_-])?{SECRET}['\"]\s*,\s*b?['\"])"
+            r"(?=[^'\"]{0,200}\d)[^'\"]{8,}",
+        ),
         (
             ("--",),
             rf"((?<!-)--(?:[A-Za-z][\w-]{{0,40}}[_-])?{SECRET}['\"]?,?\s+['\"]?)"
-            r"(?![-\s])[^\s'\",]+",
+            r"(?![-\s])(?=[^\s'\",]{0,200}\d)[^\s'\",]{8,}",
         ),
-        (("<",), rf"(<(?:[\w:.-]{{1,40}}[_:.-])?{SECRET}[^<>]{{0,100}}>\s*)[^<>\s][^<>]*(?=<)"),
+        (("<",), rf"(<(?:[\w:.-]{{1,40}}[_:.-])?{SECRET}[^<>]{{0,100}}>\s*)[^<>\s]+(?=\s*</)"),
         # Not of a folder: PWD=/home/me
-        (("pwd", "pw"), rf"((?i:(?<![a-z])(?:pwd|pw))['\"]?{IS}['\"]?)(?![/~*])[^\s'\",;&}}]+"),
-        (("user", "-u"), r"(\s(?:-u|-U|--user|--proxy-user)[ =]+['\"]?[^\s:'\"]{0,100}:)[^\s'\"]+"),
-        (("login",), r"(\blogin\s+\S{1,100}\s+password\s+)\S+"),
+        (
+            ("pwd", "pw"),
+            rf"((?i:(?<![a-z])(?:pwd|pw))['\"]?{IS}['\"]?)(?![/~*])"
+            r"(?=[^\s'\",;&}]{0,200}\d)[^\s'\",;&}]{8,}",
+        ),
+        (
+            ("curl",),
+            r"(\bcurl\b[^\r\n|;]{0,200}?\s(?:-u|-U|--user|--proxy-user)[ =]+['\"]?"
+            r"[^\s:'\"]{0,100}:)[^\s'\"]+",
+        ),
+        (("login",), r"(\bmachine\s+\S{1,100}\s+login\s+\S{1,100}\s+password\s+)\S+"),
         (
             ("hooks", "webhook"),
             r"(\bhooks\.slack\.com/(?:services|workflows|triggers)/"
@@ -59,9 +75,9 @@ PATTERNS = tuple(
         (("sk-", "pk-", "rk-"), r"()\b(?:sk|pk|rk)-[\w-]{12,}"),
         (("k_live", "k_test", "whsec"), r"()\b(?:[spr]k_(?:live|test)|whsec)_[\w-]{8,}"),
         (
-            ("hf", "gh", "glpat", "xox", "nvapi", "gsk", "r8", "npm_", "dckr"),
-            r"()\b(?:hf|gh[oprsu]|github_pat|glpat|xox[abprs]|nvapi|gsk|r8|npm|dckr_pat)[_-]"
-            r"[\w-]{12,}",
+            ("hf_", "gh", "glpat", "xox", "nvapi", "gsk_", "r8_", "npm_", "dckr"),
+            r"()\b(?:(?:hf|gh[oprsu]|gsk|r8|npm)_[A-Za-z0-9]{12,}"
+            r"|(?:github_pat_|glpat-|xox[abprs]-|nvapi-|dckr_pat_)[\w-]{12,})",
         ),
         (("akia", "asia", "aiza"), r"()\b(?:AKIA|ASIA|AIza)[\w-]{12,}"),
         (("eyj",), r"()\beyJ[\w-]{8,}\.[\w-]{8,}\.[\w-]*"),
