@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from typing import Any
 from urllib.parse import parse_qsl, unquote_plus
 
@@ -15,8 +15,10 @@ from japagen.config.pattern import SCHEME, SECRET
 from japagen.config.secret import (
     HEADERS,
     PLAIN_HEADERS,
-    PLAIN_PARAMETERS,
+    is_key,
+    is_secret_header,
     is_shown,
+    is_variable,
     remember_variable,
 )
 
@@ -37,12 +39,6 @@ ADDRESS_NAME = re.compile(r"(?i)(?:ur[li]|proxy|endpoint|address)$")
 # A name before an @, or name:password; also without http:// or with too many slashes.
 USER = re.compile(r"(?:[\w+.-]+:)?[/\\]*[^\s/\\?#]*@|.*[/\\][^\s/\\?#]*:[^\s/\\?#]*@")
 USER_PASSWORD = re.compile(r"(?:.*[/\\])?[^\s/\\?#:@]*:[^\s/\\?#]+@")
-PLAIN_VALUE = re.compile(r"[a-z-]{0,16}|\d[\d.-]{0,11}")  # of a parameter in an address
-# Variables are called MY_KEY_2, my_key or MyKey; keys have digits between letters of both cases.
-VARIABLE = re.compile(
-    r"_*(?:(?:[A-Z]{1,14}\d{0,2}|\d{1,2})(?:_+|$))+|_*(?:(?:[a-z]{1,12}\d{0,2}|\d{1,2})(?:_+|$))+"
-    r"|[A-Za-z_]{1,24}"
-)
 
 
 def credential_problems(arguments: Iterable[str]) -> Iterator[str]:
@@ -69,7 +65,7 @@ def remember_references(key: str, value: str) -> None:
 
     Others refer to folders and addresses, whose parts are not secrets.
     """
-    secret = is_header(key) or bool(SECRET_NAME.fullmatch(key.rpartition(".")[2]))
+    secret = is_header(key, is_secret_header) or bool(SECRET_NAME.fullmatch(key.rpartition(".")[2]))
     for name, _default in FROM_VARIABLE.findall(value):
         if secret or OF_ENGINE.match(key):
             remember_variable(name, secret)
@@ -117,11 +113,13 @@ def is_credential(key: str, value: str) -> bool:
     bare, name = value.strip("'\" "), key.rpartition(".")[2]
     if bare in ("", "null", "None", "true", "false", "True", "False"):
         return False
-    if is_header(key):
+    if is_header(key, is_secret_header):
         return bool(re.search(r"\w", bare))
+    if is_header(key, lambda header: header.lower() not in PLAIN_HEADERS) and is_key(bare):
+        return True
     if name.endswith("_env"):
         # The key itself, typed in place of the name of its variable.
-        return bare not in os.environ and not VARIABLE.fullmatch(bare)
+        return bare not in os.environ and not is_variable(bare)
     if SECRET_NAME.fullmatch(name) and not TEXT_TOKEN.search(name):
         return True
     if name == "base_url":
@@ -129,20 +127,21 @@ def is_credential(key: str, value: str) -> bool:
     return bool(ADDRESS_NAME.search(name) and USER_PASSWORD.match(bare))
 
 
-def is_header(key: str) -> bool:
-    """Whether `key` is a header that may carry a secret, or is not one header."""
+def is_header(key: str, wanted: Callable[[str], bool]) -> bool:
+    """Whether `key` is a header whose name is `wanted`, or is all headers in one value."""
     parts = key.split(".")
     for place, part in enumerate(parts):
         if HEADERS.search(part) and parts[0] != "task":
-            return ".".join(parts[place + 1 :]).lower() not in PLAIN_HEADERS
+            header = ".".join(parts[place + 1 :])
+            return not header or wanted(header)
     return False
 
 
 def has_unusual_parameter(address: str) -> bool:
-    """Whether the address has a parameter whose value is neither a word nor a number."""
+    """Whether the address has a parameter that is secret by its name or its value."""
     query = re.split(r"[?#;]", address, maxsplit=1)[1:]
     return any(
-        name.lower() not in PLAIN_PARAMETERS and not PLAIN_VALUE.fullmatch(value)
+        is_secret_header(name) or is_key(value)
         for name, value in parse_qsl("&".join(query).replace("?", "&").replace("#", "&"))
     )
 
@@ -158,8 +157,7 @@ def advice(key: str) -> str:
     elif (headers := re.match(r".*?headers\b", key)) is not None:
         how = (
             f"export NAME=... and refer to it: '+{headers[0]}={{Authorization: "
-            '"${oc.env:NAME}"}\'. Accept, Content-Type, User-Agent, HTTP-Referer, X-Title and '
-            "X-Team may have plain values"
+            '"${oc.env:NAME}"}\'. Headers such as X-Team and X-Env may have plain words as values'
         )
     elif key.startswith("llm.engine"):
         how = f"export NAME=... and refer to it: '+{key}=${{oc.env:NAME}}'"

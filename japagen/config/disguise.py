@@ -19,6 +19,7 @@ PART = 8  # characters of a secret, one after the other, that are hidden without
 # Every part has PROBE characters that begin at a multiple of STEP: so few places are looked up.
 STEP, PROBE = 4, 5
 LONGEST = 4096  # characters of a secret whose parts are known
+DIGITS = 10  # digits alone from which on they are hidden as a part
 ORDINARY = 15  # letters of a secret that is made of words, up to which a part is ordinary text
 
 # Letters and digits, without the four letters that are invisible, and escapes of one character.
@@ -29,23 +30,26 @@ TOKEN = re.compile(
     r"|&(?:amp;)*(?:#[0-9]{1,7}|#[xX][0-9A-Fa-f]{1,6}|[A-Za-z]{2,8});"
 )
 FULL_WIDTH = {code + 0xFEE0: code for code in range(0x21, 0x7F)}
+ONLY_WORDS = re.compile(r"[\W_]*(?:(?:[A-Z]?[a-z]{1,14}|[A-Z]{1,14})(?:[\W_]+|$))+")
 WORDS = re.compile(r"(?:\b(?:[A-Z]?[a-z]{1,14}|[A-Z]{1,14})\b[\W_]*)+")
 
 
 class Finder:
-    """Replaces `secrets`, and parts of them, in texts. `number`: how many secrets it knows."""
+    """Replaces secrets in texts, and parts of those that are not made of words alone."""
 
     def __init__(self, secrets: Iterable[str]) -> None:
-        known = list(secrets)
-        self.number = len(known)
+        self.known = known = tuple(secrets)
+        words = {one for one in known if ONLY_WORDS.fullmatch(one)}
         self.exact = alternatives(known)
         # Every spelling of the others has a part in it, and looking for parts is faster.
         self.unusual = alternatives(
-            [one for one in known if len(letters(one)) < 2 * PART or not one.isascii()]
+            one
+            for one in known
+            if one in words or len(letters(one)) < 2 * PART or not one.isascii()
         )
         self.parts: set[str] = set()
         self.ordinary: set[str] = set()
-        for one in known:
+        for one in set(known) - words:
             self.parts.update(parts(one[:LONGEST]))
             self.ordinary.update(ordinary(one[:LONGEST]))
         self.ordinary -= {letters(one) for one in known}
@@ -61,8 +65,8 @@ class Finder:
         for first, last in self.runs(plain):
             start, stop = places.start(first), places.stop(last - 1)
             run = plain[first:last]
-            # The numbers of a table, one after the other, are no part of a key.
-            if run in self.ordinary or (run.isdigit() and stop - start != len(run)):
+            number = run.isdigit() and (len(run) < DIGITS or stop - start != len(run))
+            if number or run in self.ordinary:  # 0.12345678, or the numbers of a table
                 continue
             shown += [text[end:start], "***"]
             end = stop

@@ -6,6 +6,7 @@ import base64
 import os
 import re
 from collections.abc import Iterator, Mapping
+from functools import lru_cache
 from typing import Any
 from urllib.parse import unquote, unquote_plus
 
@@ -13,13 +14,14 @@ from japagen.config.disguise import Finder
 from japagen.config.pattern import PARAMETER, SECRET, patterned
 
 SHORTEST = 6  # shorter values are ordinary words, such as the `none` that keyless servers get
+KEY = 12  # characters from which on a value of no known name may be a key
+VARIABLE_MIX = 16  # letters and digits without _ from which on a name is rather a key
 CUT = 8  # from so many characters on, the beginning of a secret at the end of a text is hidden
 
 VARIABLE = re.compile(
     r"(?i)(?:^|_)(?:API)?(?:KEY|TOKEN|SECRET|PASSWORD|PASSWD|PASS|PASSPHRASE|COOKIE|PAT)(?:_?\d+)?$"
 )
 
-PLAIN = re.compile(r"[A-Za-z]{1,20}\d{0,3}|[\d.:-]+")  # words such as bfloat16, and numbers
 # Headers that carry no secret. All others may: gateways give theirs any name.
 PLAIN_HEADERS = {
     *("accept", "accept-charset", "accept-encoding", "accept-language", "cache-control"),
@@ -28,13 +30,26 @@ PLAIN_HEADERS = {
     *("openai-organization", "openai-project", "openai-beta", "anthropic-version"),
     *("anthropic-beta", "api-version", "prefer"),
 }
+# Names of headers and of parameters of addresses that carry a secret, whatever its form.
+SECRET_HEADER = re.compile(
+    r"(?i)(?:^|[^a-z])(?:(?:api|access|auth|private|account|secret|client)?key|auth|pass|pwd|pat"
+    r"|jwt|sas|sig|bearer|session)(?![a-z])|token(?![a-z])|secret|passw(?:or)?d|passphrase"
+    r"|credential|authorization|cookie|signature"
+)
+# The words, dates and versions of which ordinary values consist: gpt-4o, 2024-10-21, nlp_team.
+WORD = re.compile(
+    r"[A-Za-z]{1,14}|\d{1,8}|[A-Za-z]{1,10}\d{1,4}[A-Za-z]{0,2}|\d{1,4}[A-Za-z]{1,3}\d{0,2}"
+)
+# Keys of providers, none of which is the name of a variable such as hf_token_2.
+PREFIX = re.compile(
+    r"(?:(?:sk|pk|rk|hf|gh[oprsu]|gsk|r8|npm)_|AKIA|ASIA|AIza|github_pat_|[spr]k_(?:live|test)_"
+    r"|whsec_)[A-Za-z0-9]{12,}"
+)
 HEADERS = re.compile(r"(?i)(?:^|[_-])headers$")  # an option with headers
-# Parameters of a server's address that carry no secret, such as Azure's ?api-version=2024-10-21.
-PLAIN_PARAMETERS = {"api-version", "version", "deployment", "region", "model"}
 
 # Of this process, never of a module that is only imported: filled by `remember` alone.
 _known: set[str] = set()
-_found: list[Finder] = []  # one that finds them, made when it is needed
+_found: list[Finder] = []  # at most two that find them, made when they are needed
 
 
 def remember(value: object) -> None:
@@ -65,7 +80,7 @@ def remember_all(config: Mapping[str, Any]) -> None:
     for option, variable in named_variables(config):
         if variable in os.environ:
             remember_variable(variable, bool(re.search(SECRET, option)))
-        elif re.search(SECRET, option) and not re.fullmatch(r"[A-Z_][A-Z0-9_]*", variable):
+        elif re.search(SECRET, option) and not is_variable(variable):
             remember(variable)  # the key itself, given where the name of its variable belongs
 
 
@@ -84,8 +99,32 @@ def remember_variable(name: str, secret: bool) -> None:
         for part in (*in_address(value), address.partition("/")[2]):
             if len(part) >= 2 * CUT:
                 remember(part)
-    elif len(value) >= CUT and not is_path(value) and not PLAIN.fullmatch(value):
+    elif is_key(value) and not is_path(value):
         remember(value)
+
+
+@lru_cache(maxsize=1024)
+def is_key(value: str) -> bool:
+    """Whether `value` has the form of a key: letters and digits mixed, no words, date or path."""
+    value = value.strip()
+    if patterned(value) != value:
+        return True
+    if len(value) < KEY or not re.search(r"[A-Za-z]", value) or not re.search(r"\d", value):
+        return False
+    return not all(WORD.fullmatch(word) for word in re.split(r"[\W_]+", value) if word)
+
+
+def is_variable(name: str) -> bool:
+    """Whether `name` may be the name of an environment variable, and not a key in its place."""
+    if not re.fullmatch(r"[A-Za-z_][A-Za-z0-9_]*", name) or PREFIX.match(name):
+        return False
+    mixed = "_" not in name and re.search(r"[A-Za-z]", name) and re.search(r"\d", name)
+    return not (mixed and len(name) >= VARIABLE_MIX and not re.fullmatch(r"[A-Z]+\d{1,4}", name))
+
+
+def is_secret_header(name: str) -> bool:
+    """Whether the header, or the parameter of an address, has a secret by its name."""
+    return name.lower() not in PLAIN_HEADERS and bool(SECRET_HEADER.search(name))
 
 
 def is_path(value: str) -> bool:
@@ -108,13 +147,22 @@ def is_shown(text: str) -> bool:
 
 def hidden_values(text: str) -> str:
     """`text` with *** for every known secret alone; data whose form must not change."""
-    known_now = tuple(_known)
+    return replaced(text, tuple(_known))
+
+
+def hidden_keys(text: str) -> str:
+    """The same for what an LLM writes: only for secrets with the form of a key, never for words."""
+    return replaced(text, tuple(known for known in tuple(_known) if is_key(known)))
+
+
+def replaced(text: str, known_now: tuple[str, ...]) -> str:
+    """`text` with *** for these secrets."""
     if not known_now:
         return text
-    finder = _found[0] if _found else None
-    if finder is None or finder.number != len(known_now):
+    finder = next((one for one in _found if one.known == known_now), None)
+    if finder is None:
         finder = Finder(known_now)
-        _found[:] = [finder]
+        _found[:] = [*_found[-1:], finder]
     text = finder.hide(text)
     for known in known_now:
         for length in range(len(known) - 1, CUT - 1, -1):
@@ -144,7 +192,8 @@ def secrets(value: object, named: bool = False) -> Iterator[str]:
             secret = bool(re.search(SECRET, str(key))) and not str(key).endswith("_env")
             if HEADERS.search(str(key)) and isinstance(inner, Mapping):
                 for name, header in inner.items():
-                    yield from secrets(header, named or str(name).lower() not in PLAIN_HEADERS)
+                    plain = str(name).lower() in PLAIN_HEADERS or not is_key(str(header))
+                    yield from secrets(header, named or is_secret_header(str(name)) or not plain)
             else:
                 yield from secrets(inner, named or secret)
     elif isinstance(value, (list, tuple)):

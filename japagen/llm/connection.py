@@ -15,14 +15,21 @@ from urllib.parse import parse_qsl, urlsplit
 
 from japagen.config.error import UserError, did_you_mean
 from japagen.config.schema import LLM
-from japagen.config.secret import PLAIN_HEADERS, PLAIN_PARAMETERS, hidden, remember
+from japagen.config.secret import (
+    PLAIN_HEADERS,
+    hidden,
+    is_key,
+    is_secret_header,
+    is_variable,
+    remember,
+)
 
 if TYPE_CHECKING:
     import aiohttp
 
 VARIABLE = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 # Names that a user would give to a variable. A key pasted in its place must not be printed.
-PRINTABLE_VARIABLE = re.compile(r"(?=[A-Z0-9_]*(?:KEY|TOKEN|SECRET|PASS|AUTH|API))[A-Z_][A-Z0-9_]*")
+PRINTABLE_VARIABLE = re.compile(r"KEY|TOKEN|SECRET|PASS|AUTH|API", re.IGNORECASE)
 
 
 @dataclass(frozen=True)
@@ -64,7 +71,8 @@ class Options:
             )
         headers = {str(key): str(value) for key, value in given.items()}
         for name, value in headers.items():
-            if name.lower() not in PLAIN_HEADERS:
+            plain = name.lower() in PLAIN_HEADERS or not is_key(value)
+            if is_secret_header(name) or not plain:
                 remember(value)
                 remember(value.rpartition(" ")[2])
             if not (re.fullmatch(r"[\w!#$%&'*+.^`|~-]+", name) and value.isprintable()):
@@ -116,7 +124,7 @@ def address(llm: LLM, unknown: Mapping[str, Any]) -> Address:
             "llm.base_url=http://127.0.0.1:8000/v1, or start one: llm.serve=true"
         )
     for name, value in parse_qsl(parts.query):
-        if name.lower() not in PLAIN_PARAMETERS:
+        if is_secret_header(name) or is_key(value):
             remember(value)
     base = text.partition("#")[0].partition("?")[0].rstrip("/")
     return Address(base, f"?{parts.query}" if parts.query else "")
@@ -135,7 +143,7 @@ def api_key(llm: LLM) -> str:
             "llm.api_key_env=MY_KEY"
         )
     key = os.environ.get(name, "").strip()
-    if not key and not PRINTABLE_VARIABLE.fullmatch(name):
+    if not key and not (is_variable(name) and PRINTABLE_VARIABLE.search(name)):
         remember(name)
         raise UserError(
             "llm.api_key_env must be the name of an environment variable that is set. The value "

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 
 from japagen.config.error import UserError
 from japagen.config.schema import LLM
-from japagen.config.secret import hidden, hidden_values
+from japagen.config.secret import hidden, hidden_keys
 from japagen.llm import connection, http_body, http_error
 from japagen.llm.chat import SystemRole
 from japagen.llm.engine import Completion, EngineError, Request
@@ -93,9 +93,9 @@ class Server:
         # These are stored. By value alone: a text may well be about passwords.
         return dataclasses.replace(
             reply,
-            text=hidden_values(reply.text),
-            finish=hidden_values(reply.finish),
-            top={hidden_values(token): value for token, value in reply.top.items()},
+            text=hidden_keys(reply.text),
+            finish=hidden_keys(reply.finish),
+            top={hidden_keys(token): value for token, value in reply.top.items()},
         )
 
     async def post(self, data: bytes) -> tuple[int, Mapping[str, str], bytes]:

@@ -11,7 +11,14 @@ from urllib.parse import quote, quote_plus
 
 import pytest
 
-from japagen.config.secret import hidden, remember, remember_all, without_secrets
+from japagen.config.secret import (
+    hidden,
+    hidden_keys,
+    hidden_values,
+    remember,
+    remember_all,
+    without_secrets,
+)
 
 KEY = 'hush/hush+"Zaubertrank"=42 鍵'
 
@@ -99,12 +106,17 @@ def test_parts_of_a_key_are_hidden_in_any_disguise(written: str) -> None:
         ("sk-1234567890abc", "1, 2, 3, 4, 5, 6, 7, 8, 9, 10 and 31, 32, 33, 34, 35, 36"),
         ("correct horse battery", "a horse with a battery is correct"),
         ("Zq7-Xw9-Rt2-Lm4", "Zq7 and Xw9"),
+        ("research-nlp", "research NLP"),
+        ("correct-horse-battery-staple", "correct horse battery"),
+        ("Passw0rd12345678", "0.12345678"),
     ],
 )
 def test_words_dates_and_tables_stay_though_a_secret_has_them(secret: str, text: str) -> None:
     remember(secret)
     assert hidden(text) == text
-    assert hidden(f"<{secret.upper()}>") == "<***>"
+    assert hidden(f"<{secret}>") == "<***>"
+    if re.search(r"\d", secret):
+        assert hidden(f"<{secret.upper()}>") == "<***>"
 
 
 @pytest.mark.parametrize(
@@ -163,17 +175,17 @@ def test_a_long_message_takes_seconds_at_most(unit: str) -> None:
         "ghp_hushhushhushhush",
         "eyJhdXNoaHVzaA.eyJhushhushhush.hushhush",
         "refused Bearer hushhushhush",
-        "--api-key hush",
-        "'--hf-token', 'hush'",
-        "pwd=hush",
-        '{"PWD": "hush"}',
+        "--api-key hush1234",
+        "'--hf-token', 'hush1234'",
+        "pwd=hush1234",
+        '{"PWD": "hush1234"}',
         "Authorization: ApiKey hush",
         "Authorization: hush is wrong",
         "Authorization: Unknown-Scheme hush",
         "b'Authorization': b'Bearer hush'",
         'Authorization: Digest username="me", nonce="hush", response="hush"',
         'Authorization: Digest username=\\"me\\", response=\\"hush\\", uri=/',
-        "('X-Api-Key', 'hush')",
+        "('X-Api-Key', 'hush1234')",
         "<password>hush</password>",
         "<ns:apiKey type='a'>hush</ns:apiKey>",
         "password%3Dhush",
@@ -205,7 +217,14 @@ def test_what_looks_like_a_secret_is_hidden(text: str) -> None:
         "task-specific sk-learn",
         "--max-tokens 7 --tokenizer mecab",
         "PWD=/work/main OLDPWD=/work",
-        "docker run -u 1000",
+        "docker run -u 1000:1000",
+        "columns: ['token', 'label']",
+        "use --api-key option, --stop-token 。",
+        "PW: 3.5 MW",
+        "npm_config_registry_url",
+        "digest sha256=abcdef",
+        "login user password needed",
+        "<token> is a tag</b>",
         "<p>text</p> response=200",
         "a long hyphen line: ------------------",
         "-----BEGIN CERTIFICATE-----\nabc",
@@ -220,7 +239,7 @@ def test_a_configuration_and_the_environment_say_what_is_secret(
 ) -> None:
     monkeypatch.setenv("TEAM_LLM", "value-of-the-named-variable")
     monkeypatch.setenv("OTHER_API_KEY", "value-of-another-variable")
-    monkeypatch.setenv("OTHER_NAME", "value-7-of-a-third-variable")
+    monkeypatch.setenv("OTHER_NAME", "value7of3a-third-variable")
     config = {
         "llm": {
             "api_key_env": "TEAM_LLM",
@@ -228,7 +247,7 @@ def test_a_configuration_and_the_environment_say_what_is_secret(
             "engine": {
                 "headers": {"Authorization": f"Basic {basic('me', 'basic-password')}"},
                 "servers": [{"token": ["listed-token"]}],
-                "extra_headers": {"X-Custom": "any-header-value", "X-Title": "a-plain-title"},
+                "extra_headers": {"X-Custom": "any7header-value5x2", "X-Title": "a-plain-title"},
                 "options": [{"other_env": "OTHER_NAME"}],
                 "max_tokens": 123456789,
             },
@@ -246,8 +265,8 @@ def test_a_configuration_and_the_environment_say_what_is_secret(
         "basic-password",
         "listed-token",
         "uri-password",
-        "any-header-value",
-        "value-7-of-a-third-variable",
+        "any7header-value5x2",
+        "value7of3a-third-variable",
         "odbc+password",
     ):
         assert hidden(f"<{value}>") == "<***>"
@@ -306,3 +325,44 @@ def test_a_configuration_is_given_without_its_secrets() -> None:
         "b": ["known-secret"],
     }
     assert without_secrets(given) == {"a": {"url": "http://u:***@h", "n": 1}, "b": ["***"]}
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("X-Environment", "production"),
+        ("x-portkey-provider", "openai"),
+        ("X-Api-Version", "2024-06-01"),
+        ("X-App", "japagen"),
+        ("X-Path", "/home/me/japagen2"),
+        ("X-Model", "meta-llama/Llama-3.1-8B-Instruct"),
+        ("Helicone-Property-Task", "hotel_reviews_2024-10-21-preview"),
+        ("X-Priority", "12345678901234"),
+    ],
+)
+def test_words_in_headers_are_no_secrets(name: str, value: str) -> None:
+    remember_all({"llm": {"engine": {"headers": {name: value}}}})
+    assert hidden_values(f"{value}の意味") == f"{value}の意味"
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("Authorization", "a-plain-word"),
+        ("X-Auth-Token", "a-plain-word"),
+        ("x-portkey-api-key", "a-plain-word"),
+        ("X-ApiKey", "a-plain-word"),
+        ("X-Custom", "550e8400-e29b-41d4-a716-446655440000"),
+        ("X-Custom", "Bearer Zk3Jd82hLq90"),
+    ],
+)
+def test_secrets_in_headers_are_hidden(name: str, value: str) -> None:
+    remember_all({"llm": {"engine": {"headers": {name: value}}}})
+    assert hidden_values(f"<{value}>") == "<***>"
+
+
+def test_a_word_that_is_a_key_stays_in_what_an_llm_writes() -> None:
+    remember("production")
+    remember("Zk3Jd82hLq90")
+    assert hidden_keys("production of Zk3Jd82hLq90") == "production of ***"
+    assert hidden_values("production of Zk3Jd82hLq90") == "*** of ***"

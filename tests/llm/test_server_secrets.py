@@ -106,7 +106,7 @@ def test_headers_with_secrets_are_hidden_too() -> None:
         "api-key": "header-secret-1",
         "Cookie": "session=cookie-secret-2",
         "X-Team": "nlp-team",
-        "X-Custom": "header-secret-3",
+        "X-Custom": "h3ad3r5secret-3",
     }
 
     async def script(_server: Loopback, _n: int, request: web.Request) -> web.Response:
