@@ -33,7 +33,7 @@ PLAIN_HEADERS = {
 # Names of headers and of parameters of addresses that carry a secret, whatever its form.
 SECRET_HEADER = re.compile(
     r"(?i)(?:^|[^a-z])(?:(?:api|access|auth|private|account|secret|client)?key|auth|pass|pwd|pat"
-    r"|jwt|sas|sig|bearer|session)(?![a-z])|token(?![a-z])|secret|passw(?:or)?d|passphrase"
+    r"|jwt|sas|sig|bearer)(?![a-z])|token(?![a-z])|secret|passw(?:or)?d|passphrase"
     r"|credential|authorization|cookie|signature"
 )
 # The words, dates and versions of which ordinary values consist: gpt-4o, 2024-10-21, nlp_team.
