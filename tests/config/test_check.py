@@ -143,7 +143,7 @@ def test_a_loss_or_source_has_the_same_options_with_and_without_its_yaml(
         ("seed=5000000000", "seed is 5000000000; it must be 0 or more, at most 4,294,967,295"),
         ("estimate_examples=0", "estimate_examples is 0; it must be 1 or more"),
         ("llm._target_=subprocess.Popen", "add allowed_targets=[subprocess]"),
-        ("llm=server", "llm.model is missing: add llm.model=VALUE llm.base_url="),
+        ("llm=server", "llm.model is missing: add llm.model=NAME llm.base_url="),
         ("logger.name=wandbb", "logger is 'wandbb'; allowed: mlflow, tensorboard, wandb, none"),
     ],
 )
