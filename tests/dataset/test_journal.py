@@ -99,7 +99,7 @@ def test_a_damaged_line_in_the_middle_is_named(tmp_path: Path) -> None:
         pytest.raises(UserError, match=r"journal\.jsonl, line 2 is damaged") as caught,
     ):
         list(journal.lines())
-    assert str(caught.value).endswith(" Delete the line to go on without that reply.")
+    assert str(caught.value).endswith(" Delete the line to continue without that reply.")
 
 
 @pytest.mark.parametrize(
@@ -115,7 +115,7 @@ def test_a_line_that_is_no_object_is_named(tmp_path: Path, line: str) -> None:
         pytest.raises(UserError, match=r"journal\.jsonl, line 3 is damaged \(") as caught,
     ):
         list(journal.lines())
-    assert str(caught.value).endswith(" Delete the line to go on without that reply.")
+    assert str(caught.value).endswith(" Delete the line to continue without that reply.")
     assert path.read_text(encoding="utf-8") == content
 
 
