@@ -13,7 +13,7 @@ lint:  ## Check format, lint rules, types and import layers
 	mypy
 	lint-imports
 
-test:  ## Run the default tests (about two minutes)
+test:  ## Run the default tests (about a minute and a half)
 	$(DEFAULT_TESTS)
 
 test-all:  ## Run the default and the slow tests
