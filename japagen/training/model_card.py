@@ -52,16 +52,20 @@ def markdown(
             *scores(task, measured, rows, no_gold),
             "",
             *exported(training, [one for one in made if not one.problem]),
-            "## Limits",
-            "",
-            f"Texts longer than {student.max_length} tokens are cut. The score is that of one "
-            "training on the test rows of one dataset; other texts may give another. The licence "
-            "is that of the pretrained model and of the training data.",
-            "",
-            f"The method is that of JAPAGEN ({PAPER}).",
-            "",
+            *limits(student.max_length),
         ]
     )
+
+
+def limits(length: int) -> Iterator[str]:
+    """Yield what a user of the student must know; `length`: tokens that it reads."""
+    yield from ("## Limits", "")
+    yield (
+        f"Texts longer than {length} tokens are cut. The score is that of one training on the "
+        "test rows of one dataset; other texts may give another. The licence is that of the "
+        "pretrained model and of the training data."
+    )
+    yield from ("", f"The method is that of JAPAGEN ({PAPER}).", "")
 
 
 def metadata(training: Training) -> Iterator[str]:

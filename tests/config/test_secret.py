@@ -214,7 +214,7 @@ def test_what_looks_like_a_secret_is_hidden(text: str) -> None:
         "me@example.org wrote to https://example.org/a@b",
         "task-specific sk-learn",
         "--max-tokens 7 --tokenizer mecab",
-        "PWD=/work/main OLDPWD=/work",
+        "PWD=/home/me/texts OLDPWD=/home/me",
         "docker run -u 1000:1000",
         "columns: ['token', 'label']",
         "use --api-key option, --stop-token 。",
