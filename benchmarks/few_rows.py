@@ -1,8 +1,9 @@
-"""Accuracy of a student on few gold rows, over seeds, on rows held out of gold train.
+"""Scores of a student on few gold rows, over seeds, on rows held out of gold train.
 
 python benchmarks/few_rows.py TASK [seeds] [rows held out] [overrides of train.py ...]
-JAPAGEN_DATA must name gold data. student.few_rows.rows=0 trains as on many rows. Prints two lines:
-each seed with other gold rows, and all seeds with those of seed 0. No gold test row is read.
+JAPAGEN_DATA must name gold data. student.few_rows.rows=0 trains as on many rows. Prints a line for
+each metric: first with other gold rows for each seed, then with those of seed 0 for all. No gold
+test row is read.
 `wrong=0.3` among the overrides gives this share of the training rows of each label another label.
 """
 
@@ -54,13 +55,13 @@ def flipped(rows: Sequence[Example], share: float, labels: Sequence[str]) -> lis
     return found
 
 
-def accuracy(
+def measured(
     training: Training,
     loaded: tuple[pretrained.Pretrained, tokens.Tokens],
     rows: list[Example],
     held: list[Example],
-) -> float:
-    """Return the accuracy on the held-out rows of one training."""
+) -> dict[str, float]:
+    """Return the metrics on the held-out rows of one training."""
     task, seed = training.task, training.seed
     train, valid = split.train_and_valid({"gold": rows}, training.data, task, seed)
     parts = split.Parts(train, valid, held)
@@ -71,11 +72,11 @@ def accuracy(
     ):
         found = fit(training, parts, *loaded, part, lambda values, step: None)
     gold, predicted = [row["gold"] for row in found.rows], [row["predicted"] for row in found.rows]
-    return metric.scores(task, gold, list(map(str, predicted)))["accuracy"]
+    return metric.scores(task, gold, list(map(str, predicted)))
 
 
 def main(task: str, seeds: int, limit: int, overrides: Sequence[str]) -> None:
-    """Print two lines of figures."""
+    """Print the figures."""
     wrong = sum(float(word.partition("=")[2]) for word in overrides if word.startswith("wrong="))
     training = options(task, [word for word in overrides if not word.startswith("wrong=")])
     rows = load.load(training.task, "train", training.gold_dir)
@@ -84,17 +85,19 @@ def main(task: str, seeds: int, limit: int, overrides: Sequence[str]) -> None:
     model = pretrained.load(training.student, training.task)
     loaded = (model, tokens.Tokens(model.tokenizer, training.student, None))
     for same in (False, True):
-        scores = list[float]()
+        scores = list[dict[str, float]]()
         for seed in range(seeds):
             shots = training.data.shots or 16
             drawn = load.draw_shots(pool, training.task, shots, 0 if same else seed)
             chosen = [row for of_label in drawn.values() for row in of_label]
             chosen = flipped(chosen, wrong, training.task.labels)
-            scores.append(accuracy(replace(training, seed=seed), loaded, chosen, held))
-        mean, deviation = statistics.fmean(scores), statistics.stdev(scores)
-        shown = ", ".join(f"{score:.3f}" for score in scores)
+            scores.append(measured(replace(training, seed=seed), loaded, chosen, held))
         which = "the same rows" if same else "other rows for each seed"
-        print(f"{task}, {which}: {mean:.3f} ± {deviation:.3f} ({shown})", flush=True)
+        for name in scores[0]:
+            values = [score[name] for score in scores]
+            mean, deviation = statistics.fmean(values), statistics.stdev(values)
+            shown = ", ".join(f"{value:.3f}" for value in values)
+            print(f"{task}, {which}: {name} {mean:.3f} ± {deviation:.3f} ({shown})", flush=True)
 
 
 if __name__ == "__main__":

@@ -19,6 +19,7 @@ FOREIGN = 0.1  # more rows without Japanese, as a share of the rows of a label
 TELLING = 0.5  # of a label's rows have an n-gram that other rows lack
 FURTHER = 0.2  # above gold's best n-gram
 EASIER = 0.15  # more balanced accuracy of a classifier that sees only a part
+SHARED = 0.3  # between the mean overlap of a label's pairs and that of gold
 APART = 0.9  # area under the curve of the two-sample test
 COVERED = 0.6  # share of gold's own coverage
 AGREED = 0.7  # share of rows that another judge labels the same
@@ -46,7 +47,7 @@ class Verdict(NamedTuple):
 def verdicts(found: Measured) -> list[Verdict]:
     """The verdicts, faults first; a side without a fault has one line that says so."""
     lines = list[Verdict]()
-    for side in (diversity, duplicates, labels, script, shortcuts, distance, leakage):
+    for side in (diversity, duplicates, labels, script, shortcuts, overlap, distance, leakage):
         lines += side(found)
     return sorted(lines, key=lambda line: not line.is_fault)
 
@@ -154,6 +155,22 @@ def read_off(label: str, one: Telling, gold: float | None) -> str:
         f"{percent(one.inside)} of its rows and in {percent(one.outside)} of the others"
     )
     return text if gold is None else f"{text} (gold's most telling n-gram: {percent(gold)} apart)"
+
+
+def overlap(found: Measured) -> Iterator[Verdict]:
+    """Labels whose pairs have far more or fewer n-grams in common than gold's."""
+    numbers = Counter(groups(found.data.rows, found.data.task))
+    for label in found.data.task.labels:
+        own = found.metrics.get(f"overlap/{label}")
+        gold = found.metrics.get(f"gold_overlap/{label}")
+        if own is None or gold is None or numbers[label] < FEW:
+            continue
+        if abs(own - gold) >= SHARED:
+            yield Verdict(
+                True,
+                f"overlap: the second texts of '{label}' share {percent(own)} of their 2-grams "
+                f"with the first (gold: {percent(gold)})",
+            )
 
 
 def distance(found: Measured) -> Iterator[Verdict]:

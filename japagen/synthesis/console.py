@@ -67,6 +67,7 @@ def prompts(plan: Plan) -> None:
         number = plan.dataset.num_per_label
         drawn = candidates(select, number)
         console.print(f"select={select.name} keeps {number} of {drawn} rows for each label.")
+    warn_of_round(plan.dataset)
     console.print("dry_run: no LLM was called, nothing was written.")
 
 
@@ -107,6 +108,11 @@ def announce(dataset: Dataset, accepted: int) -> None:
         there,
         duration(dataset, accepted),
     )
+    warn_of_round(dataset)
+
+
+def warn_of_round(dataset: Dataset) -> None:
+    """Warn if the dataset ends before the first round does."""
     prompt = dataset.prompt
     if (prompt.taboo or prompt.feedback) and dataset.num_per_label <= prompt.round:
         log.warning(

@@ -44,6 +44,12 @@ def lines(metrics: Mapping[str, float], task: Task = plant.TASK) -> dict[bool, l
             {"last_only": 0.9, "gold_last_only": 0.5},
             "shortcuts: a classifier that sees only the last text of a pair scores 0.90",
         ),
+        (
+            {"overlap/bad": 0.77, "gold_overlap/bad": 0.28},
+            "overlap: the second texts of 'bad' share 77 % of their 2-grams with the first "
+            "(gold: 28 %)",
+        ),
+        ({"overlap/bad": 0.1, "gold_overlap/bad": 0.6}, "overlap: the second texts of 'bad' share"),
         ({"two_sample_auc": 0.97}, "distance: a classifier tells a synthetic row"),
         ({"coverage": 0.3, "gold_coverage": 0.9}, "distance: the rows cover 30 % of gold"),
         ({"in_gold": 0.01}, "leakage: 1.0 % of the rows are gold test rows"),
@@ -63,6 +69,8 @@ def test_each_fault_has_its_line(metrics: Mapping[str, float], fault: str) -> No
         {"label_correctness": 0.5, "student_score": 0.6},  # the student is often wrong itself
         {"japanese/bad": 0.7, "gold_japanese/bad": 0.65},
         {"last_only": 0.9, "gold_last_only": 0.85},
+        {"overlap/bad": 0.87, "gold_overlap/bad": 0.65},
+        {"overlap/bad": 0.87},  # no gold pairs of this label
         {"two_sample_auc": 0.7},
         {"coverage": 0.8, "gold_coverage": 0.9},
         {"in_gold": 0.0},
