@@ -59,6 +59,8 @@ KANA = re.compile(r"[ぁ-ゖァ-ヺ]+")
 # Chinese words whose characters Japanese character sets have, too: eyes, picnic, clothes, pond;
 # pronouns, particles and 說 (say); cloud and leaf as nouns.
 CHINESE = re.compile(r"眼睛|野餐|衣着|水塘|[你您她妳嗎呢說]|[云叶](?=[がをにはのとも、。])")
+# Korean syllables, and words of other scripts; kaomoji have single letters of these: Дฅ.
+FOREIGN = re.compile(r"[\uac00-\ud7a3]|[\u0400-\u10ff]{3}")
 # A chunk of three or more characters three times in a row, one of two four times, one character
 # six times; not 1000000 or ……
 LONGEST = 40
@@ -83,8 +85,13 @@ class Cleaned:
     reason: str
 
 
-def clean(reply: str, finish: str, rules: Clean, asked: str = "") -> Cleaned:
-    """Normalise and trim a reply and judge it by `rules`; `asked` is the instruction it answers."""
+def clean(
+    reply: str, finish: str, rules: Clean, asked: str = "", earlier: Sequence[str] = ()
+) -> Cleaned:
+    """Normalise and trim a reply and judge it by `rules`.
+
+    `asked` is the instruction it answers, `earlier` are those of the turns before.
+    """
     stopped = rejection(finish)
     if stopped not in ("", "truncated"):
         return Cleaned("", stopped)
@@ -102,11 +109,11 @@ def clean(reply: str, finish: str, rules: Clean, asked: str = "") -> Cleaned:
         # The beginning of a longer text is worth keeping up to its last whole sentence.
         text = text[: last_end(text)]
         truncated = not text
-    why = next(reasons(text, truncated, rules, asked), "")
+    why = next(reasons(text, truncated, rules, [asked, *earlier]), "")
     return Cleaned(fill(text) if blanks(asked) else text, why)
 
 
-def reasons(text: str, truncated: bool, rules: Clean, asked: str) -> Iterator[str]:
+def reasons(text: str, truncated: bool, rules: Clean, asked: Sequence[str]) -> Iterator[str]:
     """The reasons to reject `text`. Lazy: later checks run only if the first reason is wanted."""
     if truncated:
         yield "truncated"
@@ -114,7 +121,8 @@ def reasons(text: str, truncated: bool, rules: Clean, asked: str) -> Iterator[st
         yield "empty"
     if CHATTER.search(text):
         yield "chatter"
-    if leaks(text, asked, any_of(tuple(rules.forbidden))):
+    words = any_of(tuple(rules.forbidden))
+    if any(leaks(text, instruction, words) for instruction in asked):
         yield "leak"
     if repeats(text):
         yield "repetition"
@@ -224,7 +232,7 @@ def may_loop(text: str, pieces: Sequence[str], last: Mapping[str, int]) -> bool:
 
 
 def is_japanese(text: str, share: float) -> bool:
-    """Enough Japanese characters, some kana (Chinese has none), no Chinese word or character.
+    """Enough Japanese characters, some kana (Chinese has none), no word of another language.
 
     `share`: the least share of Japanese characters among those that are not white space.
     """
@@ -233,7 +241,9 @@ def is_japanese(text: str, share: float) -> bool:
         return False
     if sum(map(len, KANA.findall(text))) < 0.1 * visible:
         return False
-    return CHINESE.search(text) is None and not has_simplified(text)
+    if CHINESE.search(text) or FOREIGN.search(text):
+        return False
+    return not has_simplified(text)
 
 
 def same(first: str, second: str) -> bool:

@@ -60,8 +60,8 @@ class Shared:
 def keep(plan: Plan, k: int, draft: Draft, reply: str, finish: str) -> None:
     """Clean a reply into the next text of `draft`, or reject the draft."""
     task = plan.dataset.task
-    instruction = plan.asked(k)[len(draft.texts)]
-    cleaned = clean.clean(reply, finish, task.clean, instruction)
+    turn, asked = len(draft.texts), plan.asked(k)
+    cleaned = clean.clean(reply, finish, task.clean, asked[turn], asked[:turn])
     draft.reason = cleaned.reason or repeated(plan, k, cleaned.text, draft.texts)
     draft.texts.append(cleaned.text)
 

@@ -36,6 +36,8 @@ KEPT = [
     "鷗と蟬の声が聞こえます。",
     "𠮷野家で𩸽を食べ、草彅さんと会った。",
     "市民スポーツ大会に千人が出た。",
+    "今朝はとても寒い;ﾟДﾟ",
+    "ฅ＾・ω・＾ฅと鳴く猫がいた。",
 ]
 
 REJECTED = [
@@ -62,6 +64,9 @@ REJECTED = [
     ("not_japanese", "彼女の眼睛がとても大きいです。"),
     ("not_japanese", "空に白い云が浮かんでいます。"),
     ("not_japanese", "我们は駅で待っています。"),
+    ("not_japanese", "公園にいる母は、優しい表情를しています。"),
+    ("not_japanese", "彼は駅でприветと言いました。"),
+    ("not_japanese", "駅の前にสวัสดีと書いてあります。"),
     ("not_japanese", "彼は时间がないと言いました。"),
     ("not_japanese", "你はどこに行きますか。"),
     ("thoughts", "<think>犬のことを書こうと思う。"),
@@ -172,6 +177,18 @@ def test_trim_twice_is_trim_once(reply: str, lines: int) -> None:
     assert clean.trim(once, lines)[0] == once
 
 
+def test_a_blank_or_words_of_an_earlier_instruction_are_a_leak() -> None:
+    first, second = (
+        "次の形で書いてください。形：（場所）で（動物）がいます。",
+        "短い文を書いてください。",
+    )
+    for text in ("（場所）で犬がいます。", "次の形で書いてください。犬がいます。"):
+        assert clean.clean(text, "stop", RULES, second, [first]).reason == "leak"
+        assert clean.clean(text, "stop", RULES, second).reason == ""
+    kept = "公園（新宿）で犬が走っています。"  # the form of the turn before is not filled in here
+    assert clean.clean(kept, "stop", RULES, second, [first]) == clean.Cleaned(kept, "")
+
+
 def test_filled_in_form_loses_its_brackets() -> None:
     assert judged("（公園）で（白い犬）が（走っ）ています。") == clean.Cleaned(
         "公園で白い犬が走っています。", ""
@@ -262,6 +279,7 @@ def plain_is_japanese(text: str, share: float) -> bool:
         sum(map(len, pattern.findall(text))) for pattern in (clean.JAPANESE, clean.KANA)
     )
     enough = visible > 0 and japanese >= share * visible and kana >= 0.1 * visible
+    enough = enough and clean.FOREIGN.search(text) is None
     simplified = any(has_simplified(char) for char in text)
     return enough and clean.CHINESE.search(text) is None and not simplified
 
