@@ -178,10 +178,8 @@ def test_trim_twice_is_trim_once(reply: str, lines: int) -> None:
 
 
 def test_a_blank_or_words_of_an_earlier_instruction_are_a_leak() -> None:
-    first, second = (
-        "次の形で書いてください。形：（場所）で（動物）がいます。",
-        "短い文を書いてください。",
-    )
+    first = "次の形で書いてください。形：（場所）で（動物）がいます。"
+    second = "短い文を書いてください。"
     for text in ("（場所）で犬がいます。", "次の形で書いてください。犬がいます。"):
         assert clean.clean(text, "stop", RULES, second, [first]).reason == "leak"
         assert clean.clean(text, "stop", RULES, second).reason == ""
