@@ -90,7 +90,8 @@ def clean(
 ) -> Cleaned:
     """Normalise and trim a reply and judge it by `rules`.
 
-    `asked` is the instruction it answers, `earlier` are those of the turns before.
+    `asked` is the instruction it answers, `earlier` are the system message and the instructions of
+    the turns before.
     """
     stopped = rejection(finish)
     if stopped not in ("", "truncated"):

@@ -10,7 +10,7 @@ from typing import Any
 from japagen import llm
 from japagen.dataset.reply import Reply, Tokens
 from japagen.llm.finish import restored
-from japagen.synthesis import clean
+from japagen.synthesis import clean, prompt
 from japagen.synthesis.plan import Plan
 
 
@@ -61,7 +61,8 @@ def keep(plan: Plan, k: int, draft: Draft, reply: str, finish: str) -> None:
     """Clean a reply into the next text of `draft`, or reject the draft."""
     task = plan.dataset.task
     turn, asked = len(draft.texts), plan.asked(k)
-    cleaned = clean.clean(reply, finish, task.clean, asked[turn], asked[:turn])
+    earlier = [prompt.system(task), *asked[:turn]]
+    cleaned = clean.clean(reply, finish, task.clean, asked[turn], earlier)
     draft.reason = cleaned.reason or repeated(plan, k, cleaned.text, draft.texts)
     draft.texts.append(cleaned.text)
 

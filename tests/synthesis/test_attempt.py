@@ -20,6 +20,7 @@ from japagen.dataset.journal import JOURNAL, Example
 from japagen.llm import fake
 from japagen.llm.finish import rejection
 from japagen.synthesis import estimate
+from japagen.synthesis.draft import Draft, keep
 from japagen.synthesis.joint import parse
 from japagen.synthesis.plan import Plan, make
 from tests.conftest import Compose
@@ -39,6 +40,19 @@ def made(composed: Compose, *overrides: str) -> tuple[GenerateConfig, list[Examp
 def plan_of(composed: Compose, *overrides: str) -> Plan:
     config = check(composed("generate", *overrides), GenerateConfig)
     return make(identity.of(config), config.gold_dir)
+
+
+@pytest.mark.parametrize(
+    "copied", ["頼まれた文を一つだけ、自然な日本語で", "次の形で、写真の説明文を一つ"]
+)
+def test_a_second_text_that_repeats_an_earlier_instruction_is_rejected(
+    composed: Compose, copied: str
+) -> None:
+    plan, draft = plan_of(composed, "task=jnli"), Draft()
+    keep(plan, 0, draft, "公園で白い犬が走っています。", "stop")
+    assert draft.reason == ""
+    keep(plan, 0, draft, f"{copied}書くと犬が走っています。", "stop")
+    assert draft.reason == "leak"
 
 
 def test_a_shared_premise_serves_every_label_of_its_number(
