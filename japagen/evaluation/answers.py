@@ -107,8 +107,7 @@ def entry_of(row: Example, request: Request, reply: Completion) -> Entry:
     }
     if not begun:
         return entry
-    # Answers that are not in `top` are at most as likely as the least likely token of the reply.
-    return {**entry, "top": begun, "least": round(min(reply.top.values()), 5)}
+    return {**entry, "top": begun, "least": round(question.absent(reply.top), 5)}
 
 
 def row_key(row: Example) -> str:

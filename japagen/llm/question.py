@@ -16,6 +16,7 @@ from japagen.text.normal import normalise
 
 TOP = 20  # first tokens whose probability is asked for; servers give no more
 ANSWER = "答え："
+NEGLIGIBLE = 1e-6  # probability that is left for other tokens at least, as values are rounded
 CONTENT_FREE = ("", "該当なし", "［文章］")  # inputs without content, for calibration
 NO_PRIOR = (
     "question.calibrate has no effect: the engine gives no token probabilities, or the first token "
@@ -154,9 +155,8 @@ def probabilities(
     """Return the probability of each of task.labels from the first token's log-probabilities.
 
     A token counts for the one answer that it begins, and an answer without a token counts as much
-    as the least likely token of the engine's reply: `least`, by default the least in `top`. Empty
-    if no token begins an answer, or if the first token hardly tells the answers apart: "1" begins
-    1 and 10.
+    as `least`, by default absent(top). Empty if no token begins an answer, or if the first token
+    hardly tells the answers apart: "1" begins 1 and 10.
     """
     answers = {label: key.encode() for key, label in choices(task).items()}
     shares, shared = dict.fromkeys(task.labels, 0.0), 0.0
@@ -169,9 +169,18 @@ def probabilities(
             shared += math.exp(value)
     if sum(shares.values()) <= shared:  # also if both are 0
         return ()
-    floor = math.exp(min(top.values()) if least is None else least)
+    floor = math.exp(absent(top) if least is None else least)
     kept = [share or floor for share in shares.values()]
     return tuple(share / sum(kept) for share in kept)
+
+
+def absent(top: Mapping[str, float]) -> float:
+    """Return the log-probability that tokens which are not in `top` have at most.
+
+    They are no likelier than the least likely one of `top`, and share what `top` leaves.
+    """
+    rest = 1 - sum(map(math.exp, top.values()))
+    return min(*top.values(), math.log(max(rest, NEGLIGIBLE)))
 
 
 def begins_one(token: str, answers: Iterable[str]) -> bool:

@@ -108,6 +108,8 @@ def by_student(found: Measured, folder: Path, batch_size: int) -> list[str]:
         logits = opened.logits([row.texts for row in test], batch_size)
         scores = metric.scores(data.task, [row.label for row in test], names(logits, opened))
         found.metrics["student_score"] = scores[data.task.metric]
+        if "accuracy" in scores:
+            found.metrics["student_accuracy"] = scores["accuracy"]
         if doubts := student_doubts(found, test, logits):
             shares = doubts.shares()
             found.metrics |= {f"gold_{name}": value for name, value in shares.items()}
@@ -121,7 +123,8 @@ def student_doubts(
     from japagen.student.predictor import softmax
 
     labels, names = [row.label for row in rows], found.data.task.labels
-    if set(labels) != set(names) or unit.missing("cleanlab"):
+    is_regression = found.data.task.kind == "regression"
+    if is_regression or set(labels) != set(names) or unit.missing("cleanlab"):
         return None
     return doubt.find(softmax(logits), labels, names)
 

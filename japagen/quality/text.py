@@ -9,6 +9,7 @@ from japagen.quality import distance, diversity, shortcut, telling
 from japagen.quality.data import SAMPLE, Data, by_label, groups, matched, some
 from japagen.quality.measured import Measured
 from japagen.quality.unit import Row, characters
+from japagen.text.content import letters
 
 
 def measure(found: Measured) -> None:
@@ -37,17 +38,26 @@ def alike(data: Data) -> tuple[list[Example], list[Example]]:
 
 
 def repetition(found: Measured) -> None:
-    """Duplicates of every row; of gold, of as many rows as there are."""
+    """Duplicates of every row; and of equally many rows and gold rows, to compare them.
+
+    The share grows with the number of rows.
+    """
     data = found.data
     repeated = diversity.duplicates(plain(data.rows))
     for place, reason in repeated.items():
         words = {"duplicate": "equal to an earlier row", "near_duplicate": "nearly an earlier row"}
         found.suspect(place, words[reason])
     found.metrics |= diversity.shares(repeated, len(data.rows))
-    if data.gold:
-        other = plain(some(data.gold, len(data.rows)))
-        shares = diversity.shares(diversity.duplicates(other), len(other))
-        found.metrics |= {f"gold_{name}": value for name, value in shares.items()}
+    if not data.gold:
+        return
+    number = min(len(data.rows), len(data.gold))
+    compared = [("gold_", data.gold)]
+    if number < len(data.rows):
+        compared.append(("compared_", data.rows))
+    for prefix, rows in compared:
+        kept = plain(some(rows, number))
+        shares = diversity.shares(diversity.duplicates(kept), number)
+        found.metrics |= {f"{prefix}{name}": value for name, value in shares.items()}
 
 
 def script(found: Measured) -> None:
@@ -64,11 +74,14 @@ def script(found: Measured) -> None:
 
 
 def leaked(found: Measured) -> None:
-    """`in_gold`: the share, from 0 to 1, of rows whose texts are those of a gold test row."""
-    known = {row.texts for row in found.data.test}
+    """`in_gold`: the share, from 0 to 1, of rows whose texts are those of a gold test row.
+
+    Only letters and digits are compared, as where train.py leaves such rows out.
+    """
+    known = {letters(row.texts) for row in found.data.test}
     if not known:
         return
-    same = [place for place, row in enumerate(found.data.rows) if row.texts in known]
+    same = [place for place, row in enumerate(found.data.rows) if letters(row.texts) in known]
     for place in same:
         found.suspect(place, "equal to a gold test row")
     found.metrics["in_gold"] = len(same) / max(1, len(found.data.rows))

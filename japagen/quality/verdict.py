@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections import Counter
 from collections.abc import Iterator
 from typing import NamedTuple
@@ -23,7 +24,10 @@ SHARED = 0.3  # between the mean overlap of a label's pairs and that of gold
 APART = 0.9  # area under the curve of the two-sample test
 COVERED = 0.6  # share of gold's own coverage
 AGREED = 0.7  # share of rows that another judge labels the same
-FEW = 10  # rows of a label below which its shares are not judged
+FEW = 10  # rows of a label, and gold rows of it, below which it is not judged
+SEVERAL = 2  # rows that are at fault, at least: one may be chance
+# Standard errors by which a figure of few rows must be worse, too: the worst of many is compared.
+ERRORS = 2.5
 
 FRACTIONS = (
     (0.07, "almost none"),
@@ -52,6 +56,17 @@ def verdicts(found: Measured) -> list[Verdict]:
     return sorted(lines, key=lambda line: not line.is_fault)
 
 
+def compared(found: Measured) -> Counter[str]:
+    """The rows of each label that measures beside gold are made of: as many as both have."""
+    own = Counter(groups(found.data.rows, found.data.task))
+    return own & Counter(groups(found.data.gold, found.data.task)) if found.data.gold else own
+
+
+def margin(least: float, number: int) -> float:
+    """The difference of two shares of `number` rows each that is no chance, at least `least`."""
+    return max(least, ERRORS * math.sqrt(0.5 / max(1, number)))
+
+
 def percent(share: float) -> str:
     """A share as a percentage; small ones with a digit."""
     return f"{100 * share:.0f} %" if share >= 0.1 or share == 0 else f"{100 * share:.1f} %"
@@ -77,10 +92,14 @@ def diversity(found: Measured) -> Iterator[Verdict]:
 
 def duplicates(found: Measured) -> Iterator[Verdict]:
     """Near duplicates beside those of gold."""
-    own = found.metrics["near_duplicates"]
+    every = found.metrics["near_duplicates"]
+    own = found.metrics.get("compared_near_duplicates", every)
     gold = found.metrics.get("gold_near_duplicates", 0.0)
+    of = f"; of as many as gold has: {percent(own)}" if own != every else ""
     beside = f" (gold: {percent(gold)})" if found.data.gold else ""
-    text = f"duplicates: {percent(own)} of the rows repeat an earlier row or nearly so{beside}"
+    text = (
+        f"duplicates: {percent(every)} of the rows repeat an earlier row or nearly so{of}{beside}"
+    )
     yield Verdict(own - gold >= REPEATED, text)
 
 
@@ -89,7 +108,7 @@ def labels(found: Measured) -> Iterator[Verdict]:
     known, faults = found.metrics, 0
     for label, number in found.doubts.checked.items():
         own, gold = known.get(f"issues/{label}", 0.0), known.get(f"gold_issues/{label}", 0.0)
-        if own - gold >= DOUBTED and number >= FEW:
+        if own - gold >= DOUBTED and number >= FEW and (own - gold) * number >= SEVERAL:
             faults += 1
             beside = f" (gold: {percent(gold)})" if f"gold_issues/{label}" in known else ""
             yield Verdict(True, f"labels: {percent(own)} of '{label}' are doubted{beside}")
@@ -101,25 +120,27 @@ def labels(found: Measured) -> Iterator[Verdict]:
     judges = {"label_correctness": "the student", "llm_agreement": "the LLM asked again"}
     for name, judge in judges.items():
         if (agreed := known.get(name)) is not None and found.data.task.kind == "classification":
-            score = known.get("student_score") if name == "label_correctness" else None
-            beside = "" if score is None else f"; its score on gold is {score:.2f}"
+            right = known.get("student_accuracy") if name == "label_correctness" else None
+            beside = "" if right is None else f"; its accuracy on gold is {right:.2f}"
             text = f"labels: {judge} agrees with {percent(agreed)} of the labels{beside}"
-            yield Verdict(agreed < AGREED * (score or 1), text)
+            yield Verdict(agreed < AGREED * (1.0 if right is None else right), text)
 
 
 def script(found: Measured) -> Iterator[Verdict]:
     """Labels whose texts are not Japanese."""
+    every, both = Counter(groups(found.data.rows, found.data.task)), compared(found)
     for label in found.data.task.labels:
         own = found.metrics.get(f"japanese/{label}", 1.0)
         gold = found.metrics.get(f"gold_japanese/{label}", 1.0)
-        if gold - own >= FOREIGN:
+        enough = both[label] >= FEW and (1 - own) * every[label] >= SEVERAL
+        if enough and gold - own >= FOREIGN:
             text = f"language: {percent(1 - own)} of '{label}' have a text without kana or kanji"
             yield Verdict(True, f"{text} (gold: {percent(1 - gold)})" if found.data.gold else text)
 
 
 def shortcuts(found: Measured) -> Iterator[Verdict]:
     """N-grams from which a label can be read off, and classifiers that see only a part."""
-    known, faults = found.metrics, 0
+    known, faults, numbers = found.metrics, 0, compared(found)
     for line in read_offs(found):
         faults += 1
         yield Verdict(True, line)
@@ -130,21 +151,28 @@ def shortcuts(found: Measured) -> Iterator[Verdict]:
     }
     for name, what in seen.items():
         own, theirs = known.get(name), known.get(f"gold_{name}")
-        if own is not None and theirs is not None and own - theirs >= EASIER:
+        if own is None or theirs is None or min(numbers.values(), default=0) < FEW:
+            continue
+        if own - theirs >= margin(EASIER, numbers.total()):
             faults += 1
             yield Verdict(True, f"shortcuts: {what} scores {own:.2f} (gold: {theirs:.2f})")
-    if found.telling and not faults:
-        yield Verdict(False, "shortcuts: no n-gram or part of a row tells more than in gold")
+    if max(numbers.values(), default=0) >= FEW and found.telling and not faults:
+        what = (
+            "no n-gram or part of a row tells much more than in gold"
+            if found.data.gold
+            else f"no n-gram is in {percent(TELLING)} more of a label's rows than of the others"
+        )
+        yield Verdict(False, f"shortcuts: {what}")
 
 
 def read_offs(found: Measured) -> Iterator[str]:
     """A line for each label that can be read off an n-gram."""
-    numbers = Counter(groups(found.data.rows, found.data.task))
+    numbers = compared(found)
     for label, ranked in found.telling.items():
         if numbers[label] < FEW:
             continue
         gold = found.metrics.get(f"gold_telling/{label}", 0.0)
-        if ranked and ranked[0].value >= max(TELLING, gold + FURTHER):
+        if ranked and ranked[0].value >= max(TELLING, gold + margin(FURTHER, numbers[label])):
             yield read_off(label, ranked[0], gold if found.data.gold else None)
 
 
@@ -159,7 +187,7 @@ def read_off(label: str, one: Telling, gold: float | None) -> str:
 
 def overlap(found: Measured) -> Iterator[Verdict]:
     """Labels whose pairs have far more or fewer n-grams in common than gold's."""
-    numbers = Counter(groups(found.data.rows, found.data.task))
+    numbers = compared(found)
     for label in found.data.task.labels:
         own = found.metrics.get(f"overlap/{label}")
         gold = found.metrics.get(f"gold_overlap/{label}")
@@ -176,6 +204,8 @@ def overlap(found: Measured) -> Iterator[Verdict]:
 def distance(found: Measured) -> Iterator[Verdict]:
     """Distance from gold."""
     known, faults = found.metrics, 0
+    if compared(found).total() < 2 * FEW:
+        return
     apart = max(known.get("two_sample_auc", 0.0), known.get("two_sample_vectors_auc", 0.0))
     if apart >= APART:
         faults += 1

@@ -81,8 +81,13 @@ def values(dataset: Dataset) -> None:
 
 
 def duration(dataset: Dataset, accepted: int) -> str:
-    """How long the rest of the dataset takes, if the LLM's YAML says what an example takes."""
-    each, left = dataset.llm.seconds_per_example, dataset.size - accepted
+    """How long the rest of the dataset takes, if the LLM's YAML says what an example takes.
+
+    `accepted`: the examples that are there, with select=... the candidates.
+    """
+    each = dataset.llm.seconds_per_example
+    drawn = candidates(dataset.select, dataset.num_per_label)
+    left = max(0, len(dataset.task.labels) * drawn - accepted)
     if each is None:
         return "`estimate=true` says how long this takes."
     verified = " without the filter" if dataset.filter.name != "none" else ""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import itertools
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -72,6 +73,8 @@ def repeated(plan: Plan, k: int, text: str, before: Sequence[str]) -> str:
     may_repeat = plan.label(k) in plan.dataset.task.clean.same_allowed
     if not may_repeat and any(clean.same(text, other) for other in before):
         return "same"
-    if any(clean.same(text, other) for _, shot in plan.shown(k) for other in shot.texts):
+    # A reply with all labels (prompt.joint) has seen the shots of all.
+    shots = [*(shot for _, shot in plan.shown(k)), *itertools.chain(*plan.shots.values())]
+    if any(clean.same(text, other) for shot in shots for other in shot.texts):
         return "copied"
     return ""

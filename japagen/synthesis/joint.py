@@ -59,7 +59,7 @@ def parse(reply: str, keys: Sequence[str]) -> list[str] | None:
     found = re.search(r"\{.*\}", reply, re.DOTALL)
     try:
         data = json.loads(found.group() if found else "")
-    except ValueError:
+    except (ValueError, RecursionError):  # no JSON, or brackets nested too deeply
         return None
     texts = [data.get(key) for key in keys] if isinstance(data, dict) else [None]
     strings = [text for text in texts if isinstance(text, str)]

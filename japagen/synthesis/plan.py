@@ -110,8 +110,13 @@ class Plan:
         return self.joint_request(k, 0) if form == "inputs" else self.request(k, 0, [])
 
     def writer(self, k: int, attempt: int) -> int:
-        """Return the place of the LLM in llm.each that writes one attempt at example k."""
-        return (self.number(k) + attempt) % len(self.dataset.llm.each)
+        """Return the place of the LLM in llm.each that writes one attempt at example k.
+
+        Moved by one each time the slot values begin anew, so that each LLM writes about all.
+        """
+        period = len(self.slots.get(self.label(k)) or [""])
+        anew, place = divmod(self.number(k), period)
+        return (place + anew + attempt) % len(self.dataset.llm.each)
 
     def author(self, k: int, attempt: int) -> LLM:
         """Return the LLM that writes one attempt at example k."""

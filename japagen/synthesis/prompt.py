@@ -38,7 +38,8 @@ def given(task: Task, prompt: Prompt) -> str:
     """Return all texts that prompts of a task contain, for all labels and slot values, as one."""
     slots = [value for label in task.labels for value in slot_values(task, prompt, label)]
     turns = [text for label in task.labels for text in instructions(task, prompt, label)]
-    return "\n".join([system(task), *turns, *slots])
+    told = task.knowledge.sentence if slots and task.knowledge is not None else ""
+    return "\n".join([system(task), *turns, told, *slots])
 
 
 def system(task: Task, slot: str = "") -> str:

@@ -202,6 +202,10 @@ def unusable(value: str, task: Task) -> str:
     if 2 * japanese < len(value) or has_simplified(value) or clean.CHINESE.search(value):
         return "not_japanese"
     is_leak = any(word in value for word in [*words, *task.clean.forbidden])
-    if is_leak or any(value in text for text in task.wording.labels.values()):
+    asked = [
+        *task.wording.labels.values(),
+        *(task.knowledge.labels.values() if task.knowledge else ()),
+    ]
+    if is_leak or any(value in text for text in asked):
         return "label_leak"
     return ""

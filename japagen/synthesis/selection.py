@@ -88,6 +88,11 @@ class Selection:
         kept = Counter(label for _, label in written)
         drawn = Counter(self.made.label(k) for k in self.rows)
         missing = {label: number - kept[label] for label in labels if kept[label] < number}
+        if "llms" in report:
+            by_llm = Counter(self.rows[ranks[one]].llm for one in written)
+            report["llms"] = {
+                name: found | {"accepted": by_llm[name]} for name, found in report["llms"].items()
+            }
         return with_unselected(report, drawn - kept) | {
             "accepted": len(written),
             "missing": missing,
@@ -99,13 +104,19 @@ class Selection:
         kept: list[int] = []
         self.places: list[int] = []
         self.vectors: list[Any] = []
+        full = True
         for end in ends(self.made.dataset.num_per_label):
             key = f"select/{end}"
-            known = self.facts.known.get(key)
-            block = [k for k in known if k in self.rows] if known else self.block(end, kept)
+            known = self.facts.known.get(key, []) if full else []
+            if known and not set(known) & set(kept):
+                block = [k for k in known if k in self.rows]
+            else:
+                block, known = self.block(end, kept), []
             kept += block
-            # A block that lacks rows is chosen again when more candidates are there.
-            if known is None and len(kept) == end * len(self.made.dataset.task.labels):
+            # A block that lacks rows is chosen again when more candidates are there, and with it
+            # all later ones, which chose from what it had left.
+            full = full and len(kept) == end * len(self.made.dataset.task.labels)
+            if full and not known:
                 self.facts.record(key, block)
             yield from block
 

@@ -1,8 +1,10 @@
-"""Content words of a Japanese text, by its scripts."""
+"""What a Japanese text says: its content words, and its letters without punctuation."""
 
 from __future__ import annotations
 
 import re
+import unicodedata
+from collections.abc import Sequence
 
 from japagen.text.japanese import KANJI
 
@@ -10,6 +12,13 @@ LONGEST = 10  # characters; a longer run is a name or a list
 # Two or more kanji, or two or more katakana; one kanji only before a particle or a comma, because
 # elsewhere it is mostly the stem of a verb.
 WORD = re.compile(rf"[{KANJI}]{{2,}}|[ァ-ヺー]{{2,}}|[{KANJI}](?=[がをはのにでと、。])")
+NO_LETTER = re.compile(r"[\W_]+")
+
+
+def letters(texts: Sequence[str]) -> tuple[str, ...]:
+    """Return the letters and digits of each text in NFKC; a text that has none stays as it is."""
+    forms = [unicodedata.normalize("NFKC", text) for text in texts]
+    return tuple(NO_LETTER.sub("", form) or form for form in forms)
 
 
 def words(text: str) -> set[str]:

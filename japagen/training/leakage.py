@@ -3,16 +3,13 @@
 from __future__ import annotations
 
 import logging
-import re
-import unicodedata
 from collections.abc import Sequence
 
 from japagen.gold.example import Example
+from japagen.text.content import letters
 from japagen.text.duplicate import Seen
 
 log = logging.getLogger(__name__)
-
-NO_LETTER = re.compile(r"[\W_]+")
 
 
 def without(
@@ -25,20 +22,14 @@ def without(
     """
     seen, kept, counts = Seen(near), list[Example](), {"same": 0, "near": 0}
     for row in test:
-        seen.add(bare(row))
+        seen.add(letters(row.texts))
     for row in rows:
-        reason = seen.reason(bare(row))
+        reason = seen.reason(letters(row.texts))
         if reason:
             counts["same" if reason == "duplicate" else "near"] += 1
         else:
             kept.append(row)
     return kept, counts
-
-
-def bare(row: Example) -> list[str]:
-    """Return the letters and digits of each text in NFKC; a text that has none stays as it is."""
-    forms = [unicodedata.normalize("NFKC", text) for text in row.texts]
-    return [NO_LETTER.sub("", form) or form for form in forms]
 
 
 def report(source: str, rows: int, counts: dict[str, int]) -> None:

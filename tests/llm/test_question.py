@@ -158,6 +158,14 @@ def test_a_first_token_tells_the_answer_that_it_begins() -> None:
     assert only == pytest.approx((0.9 / 0.91, 0.01 / 0.91)), "an absent answer: the least token"
 
 
+def test_a_certain_answer_leaves_nothing_for_the_others() -> None:
+    task = shipped("marc_ja")
+    for top in ({"不満": 0.0}, {"不満": math.log(0.97), "満足": math.log(0.03)}):
+        found = question.probabilities(top, task)
+        assert question.label("不満", found, task) == "negative"
+        assert found[1] == pytest.approx(math.exp(top["不満"]), abs=1e-5)
+
+
 def test_a_token_that_begins_several_answers_counts_for_none() -> None:
     task = shipped("news")  # 男性, 女性, 独身女性 and others
     shares = question.probabilities({"女": math.log(0.5), "独": math.log(0.4), "": -9.0}, task)

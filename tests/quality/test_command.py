@@ -4,17 +4,20 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from japagen import tracking
 from japagen.command import evaluate, generate, train
 from japagen.config.error import UserError
-from japagen.quality import measure, unit
+from japagen.gold.example import Example
+from japagen.quality import labels, measure, unit
 from japagen.quality.data import Data
 from japagen.quality.measured import Measured
 from tests.conftest import Compose
 from tests.quality import plant
 from tests.toys import FAST, saved
+from tests.weather import shipped
 
 CHEAP = "embedded_rows=0"
 
@@ -108,6 +111,12 @@ def test_labels_are_compared_with_a_student_and_the_llm(
     assert 0 <= recorded["quality/llm_agreement"] <= 1
     assert 0 <= recorded["quality/issues"] <= 1
     assert "the student agrees with" in capsys.readouterr().out
+
+
+def test_a_student_doubts_no_similarity() -> None:
+    task = shipped("jsts")
+    rows = [Example(label, ("犬が走る。", "猫が寝る。"), label) for label in task.labels]
+    assert labels.student_doubts(Measured(Data(task, rows)), rows, np.zeros((6, 1))) is None
 
 
 def test_what_is_not_installed_is_left_out_with_a_line(monkeypatch: pytest.MonkeyPatch) -> None:

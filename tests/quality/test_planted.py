@@ -53,6 +53,19 @@ def test_a_label_in_english_is_named() -> None:
     assert "'good'" not in faults(found).split("language")[1].splitlines()[0]
 
 
+def test_gold_test_rows_are_found_whatever_their_punctuation() -> None:
+    test = [replace(row, texts=(row.texts[0].replace("。", "！"),)) for row in plant.meals(10, 1)]
+    found = measure.cheap(Data(plant.TASK, plant.meals(40, 1), GOLD, test))
+    assert found.metrics["in_gold"] >= 10 / 40
+    assert "leakage: " in faults(found)
+
+
+def test_more_rows_than_gold_repeat_each_other_more_without_a_fault() -> None:
+    found = measure.cheap(Data(plant.TASK, plant.meals(1500, 1), plant.meals(100, 2)))
+    assert found.metrics["near_duplicates"] > found.metrics["gold_near_duplicates"] + 0.05
+    assert "duplicates" not in faults(found)
+
+
 def test_a_tell_tale_word_is_named() -> None:
     found = cheap(plant.with_word(plant.meals(200, 1), "bad", "明日、"))
     assert found.telling["bad"][0].gram == "明日、"

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 import pytest
 
 from japagen.config.task import Task
+from japagen.gold.example import Example
 from japagen.quality import doubt
 from japagen.quality.data import Data
 from japagen.quality.measured import Measured
@@ -14,12 +15,17 @@ from japagen.quality.telling import Telling
 from japagen.quality.verdict import percent, verdicts
 from tests.quality import plant
 
-GOLD = plant.meals(24, 0)
+GOLD = plant.meals(48, 0)
 
 
-def lines(metrics: Mapping[str, float], task: Task = plant.TASK) -> dict[bool, list[str]]:
+def lines(
+    metrics: Mapping[str, float],
+    task: Task = plant.TASK,
+    rows: Sequence[Example] = GOLD,
+    gold: Sequence[Example] = GOLD,
+) -> dict[bool, list[str]]:
     """Whether it is a fault -> the verdicts on these measures."""
-    found = Measured(Data(task, GOLD, GOLD), {"near_duplicates": 0.0, **metrics})
+    found = Measured(Data(task, rows, gold), {"near_duplicates": 0.0, **metrics})
     found.doubts = doubt.Doubts(checked={"good": 50, "bad": 50})
     found.metrics.setdefault("issues", 0.0)
     every = verdicts(found)
@@ -66,7 +72,7 @@ def test_each_fault_has_its_line(metrics: Mapping[str, float], fault: str) -> No
         {"diversity": 0.28, "gold_diversity": 0.3},
         {"near_duplicates": 0.3, "gold_near_duplicates": 0.28},
         {"issues/bad": 0.3, "gold_issues/bad": 0.25},
-        {"label_correctness": 0.5, "student_score": 0.6},  # the student is often wrong itself
+        {"label_correctness": 0.5, "student_accuracy": 0.6},  # the student is often wrong itself
         {"japanese/bad": 0.7, "gold_japanese/bad": 0.65},
         {"last_only": 0.9, "gold_last_only": 0.85},
         {"overlap/bad": 0.87, "gold_overlap/bad": 0.65},
@@ -78,6 +84,54 @@ def test_each_fault_has_its_line(metrics: Mapping[str, float], fault: str) -> No
 )
 def test_what_is_like_gold_is_no_fault(metrics: Mapping[str, float]) -> None:
     assert lines(metrics)[True] == []
+
+
+SMALL = plant.meals(16, 0)  # rows, half of each label
+
+
+@pytest.mark.parametrize(
+    ("metrics", "rows", "gold"),
+    [
+        # Figures of 12 or 9 rows of a label vary by more than those of 48.
+        ({"last_only": 0.7, "gold_last_only": 0.5}, plant.meals(24, 0), GOLD),
+        ({"overlap/bad": 0.8, "gold_overlap/bad": 0.2}, SMALL, GOLD),
+        ({"overlap/bad": 0.8, "gold_overlap/bad": 0.2}, GOLD, SMALL),
+        ({"japanese/bad": 0.7}, GOLD, SMALL),
+        ({"japanese/bad": 0.9}, plant.meals(20, 0), GOLD),  # one row of ten
+        ({"two_sample_auc": 0.97}, GOLD, plant.meals(6, 0)),
+        # One of a generator's rows repeats the more, the more rows there are.
+        (
+            {
+                "near_duplicates": 0.2,
+                "compared_near_duplicates": 0.03,
+                "gold_near_duplicates": 0.02,
+            },
+            GOLD,
+            GOLD,
+        ),
+    ],
+)
+def test_what_few_rows_show_by_chance_is_no_fault(
+    metrics: Mapping[str, float], rows: Sequence[Example], gold: Sequence[Example]
+) -> None:
+    assert lines(metrics, rows=rows, gold=gold)[True] == []
+
+
+def test_without_gold_nothing_is_said_about_gold() -> None:
+    found = Measured(Data(plant.TASK, GOLD), {"near_duplicates": 0.0, "issues": 0.0})
+    found.telling = {"bad": [Telling("明日", 0.48, 0.01)]}
+    assert [one.text for one in verdicts(found)] == [
+        "duplicates: 0 % of the rows repeat an earlier row or nearly so",
+        "shortcuts: no n-gram is in 50 % more of a label's rows than of the others",
+    ]
+
+
+def test_a_student_without_a_score_above_chance_is_measured_by_its_accuracy() -> None:
+    metrics = {"label_correctness": 0.3, "student_score": 0.0, "student_accuracy": 0.5}
+    (line,) = lines(metrics)[True]
+    assert (
+        line == "labels: the student agrees with 30 % of the labels; its accuracy on gold is 0.50"
+    )
 
 
 def test_a_shortcut_is_said_to_hide_wrong_labels() -> None:

@@ -131,6 +131,16 @@ def test_single_texts_of_a_joint_reply_and_their_shots(
     assert [list(json.loads(answer)) for answer in answers] == [["unacceptable", "acceptable"]] * 2
 
 
+def test_a_joint_reply_may_copy_the_shots_of_no_label(composed: Compose, tmp_path: Path) -> None:
+    write_toys(tmp_path)
+    words = ["task=jcola", "prompt.joint=labels", "shots=2", f"gold_dir={tmp_path}"]
+    plan = plan_of(composed, *words)
+    for label in plan.dataset.task.labels:
+        draft = Draft()
+        keep(plan, 0, draft, plan.shots[label][0].texts[0], "stop")
+        assert draft.reason == "copied"
+
+
 def test_a_rejected_text_of_a_joint_reply_is_asked_for_alone(
     composed: Compose, sent: list[llm.Request], monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -183,6 +193,7 @@ def test_labels_of_a_reply_that_is_not_complete_are_rejected_for_the_same_reason
         ('{"a": "x", "b": "y', None),
         ("ありません", None),
         ("[1, 2]", None),
+        ('{"a": ' + "[" * 20_000 + "}", None),  # deeper than Python's reader goes
     ],
 )
 def test_parse_joint(reply: str, texts: list[str] | None) -> None:

@@ -76,6 +76,10 @@ def test_log_lines_are_printed_above_the_bar(monkeypatch: pytest.MonkeyPatch) ->
         (["llm=fake"], "`estimate=true` says how long this takes."),
         (["llm.seconds_per_example=3"], "About 24 s on two CPU cores; `estimate=true` measures"),
         (
+            ["llm.seconds_per_example=3", "prompt=knowledge", "select=balanced"],
+            "About 84 s on two CPU cores; `estimate=true` measures",  # 30 candidates
+        ),
+        (
             ["llm.seconds_per_example=60", "filter=verified"],
             "About 8 min on two CPU cores without the filter; `estimate=true` measures",
         ),

@@ -89,6 +89,12 @@ def test_lists_in_any_form_are_read_and_filtered() -> None:
     assert rejected == Counter(label_leak=3, not_japanese=2, duplicate=1, too_long=1, refused=1)
 
 
+def test_a_part_of_an_instruction_of_the_slots_own_leaks_the_label() -> None:
+    own = Knowledge("aspect", "{slot}", ["枕"], labels={"positive": "嬉しい話を書いてください。"})
+    assert proposal.unusable("嬉しい話", dataclasses.replace(TASK, knowledge=own)) == "label_leak"
+    assert proposal.unusable("嬉しい話", TASK) == ""
+
+
 def test_values_far_from_the_tasks_own_do_not_fit(monkeypatch: pytest.MonkeyPatch) -> None:
     own, near = ["枕", "朝食", "風呂"], {"布団": 0.9, "夕食": 0.8, "湯": 0.85, "舞": 0.3, "雪": 0.2}
     task = dataclasses.replace(TASK, knowledge=Knowledge("aspect", "{slot}", own))

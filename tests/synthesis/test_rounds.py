@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import random
 from collections import Counter
 from collections.abc import Mapping
@@ -139,6 +140,11 @@ def test_taboo_are_the_most_frequent_words_that_the_prompt_does_not_have() -> No
     for text in texts:
         taboo.add("a", Reply(0, 0, "a", "a", (text,)))
     assert taboo.choose() == {"a": ["朝食", "対応"], "b": []}, "部屋 is in a slot value"
+    about = dataclasses.replace(TASK, knowledge=Knowledge("物", "話題は「{slot}」です。", ["部屋"]))
+    taboo = Taboo(about, Prompt(name="taboo", taboo=2, knowledge=True))
+    for _ in range(2):
+        taboo.add("a", Reply(0, 0, "a", "a", ("話題の朝食です。",)))
+    assert taboo.choose()["a"] == ["朝食"], "話題 is in the sentence about the slot"
 
 
 def test_without_an_option_there_is_one_round() -> None:

@@ -20,6 +20,7 @@ from japagen.dataset import identity
 from japagen.dataset.journal import JOURNAL
 from japagen.dataset.table import CARD, MANIFEST, TABLE, read
 from japagen.llm import fake
+from japagen.synthesis.plan import make
 from tests.conftest import Compose
 
 TWO = [
@@ -64,6 +65,17 @@ def generated(composed: Compose, *words: str) -> Path:
 
 def rows(folder: Path) -> list[dict[str, str]]:
     return [json.loads(line) for line in (folder / TABLE).read_text(encoding="utf-8").splitlines()]
+
+
+def test_each_llm_writes_about_every_slot_value(composed: Compose) -> None:
+    cfg = composed("generate", *TWO, "prompt=knowledge")
+    plan = make(identity.of(check(cfg, GenerateConfig)), None)
+    pairs = Counter((plan.author(k, 0).name, plan.slot(k)) for k in range(2 * 80))
+    assert len(pairs) == 2 * 40
+    assert set(pairs.values()) == {2}, "once for each label"
+    assert plan.author(0, 0) != plan.author(0, 1)
+    plain = make(identity.of(check(composed("generate", *TWO), GenerateConfig)), None)
+    assert [plain.writer(2 * number, 0) for number in range(4)] == [0, 1, 0, 1]
 
 
 @pytest.mark.slow

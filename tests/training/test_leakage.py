@@ -15,4 +15,7 @@ def test_of_a_pair_both_texts_must_be_the_same() -> None:
 
 
 def test_texts_without_letters_differ() -> None:
-    assert leakage.bare(Example("0", ("！？", "ＡＢ c。"), "0")) == ["!?", "ABc"]
+    test, other = Example("t", ("！？", "ＡＢ c。"), "0"), Example("0", ("？！", "ABc"), "0")
+    assert leakage.without([other], [test], 0)[0] == [other]
+    same = Example("1", ("!?", "AB c！"), "0")
+    assert leakage.without([same], [test], 0) == ([], {"same": 1, "near": 0})
