@@ -100,7 +100,8 @@ def duplicates(found: Measured) -> Iterator[Verdict]:
     text = (
         f"duplicates: {percent(every)} of the rows repeat an earlier row or nearly so{of}{beside}"
     )
-    yield Verdict(own - gold >= REPEATED, text)
+    several = (own - gold) * len(found.data.rows) >= SEVERAL
+    yield Verdict(several and own - gold >= REPEATED, text)
 
 
 def labels(found: Measured) -> Iterator[Verdict]:
