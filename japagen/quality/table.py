@@ -18,6 +18,8 @@ GROUPS: dict[str, dict[str, str]] = {
         "self_repetition": "mean ln(1 + 8-grams of a row in other rows); high if repetitive",
         "duplicates": "share of rows equal to an earlier row",
         "near_duplicates": "share of rows equal or nearly equal to an earlier row",
+        "compared_duplicates": "duplicates among as many rows as gold has",
+        "compared_near_duplicates": "near duplicates among as many rows as gold has",
         "word_diversity": "1 - self-BLEU of words",
         "word_distinct_1": "different words / all words, 0 to 1",
         "word_distinct_2": "the same for word 2-grams",
@@ -32,6 +34,7 @@ GROUPS: dict[str, dict[str, str]] = {
         "label_correctness": "agreement with the given student; correlation for regression",
         "label_correctness/": "",
         "student_score": "that student's own score on gold test rows",
+        "student_accuracy": "that student's accuracy on gold test rows",
         "llm_agreement": "agreement with the LLM, asked for the label",
         "llm_agreement/": "",
     },
@@ -83,7 +86,9 @@ def lines(found: Measured, names: dict[str, str]) -> Iterator[Line]:
         labels = found.data.task.labels if name.endswith("/") else [""]
         keys = [key for label in labels if (key := f"{name}{label}") in found.metrics]
         for key in keys:
-            gold = found.metrics.get(f"gold_{key}")
+            gold = found.metrics.get(f"gold_{key.removeprefix('compared_')}")
+            if f"compared_{key}" in found.metrics:
+                gold = None
             yield Line(key, found.metrics[key], gold, meaning if key == keys[0] else "")
 
 

@@ -63,7 +63,7 @@ def compared(found: Measured) -> Counter[str]:
 
 
 def margin(least: float, number: int) -> float:
-    """The difference of two shares of `number` rows each that is no chance, at least `least`."""
+    """The difference of two shares of `number` rows that is more than chance; `least` or more."""
     return max(least, ERRORS * math.sqrt(0.5 / max(1, number)))
 
 
@@ -100,7 +100,8 @@ def duplicates(found: Measured) -> Iterator[Verdict]:
     text = (
         f"duplicates: {percent(every)} of the rows repeat an earlier row or nearly so{of}{beside}"
     )
-    several = (own - gold) * len(found.data.rows) >= SEVERAL
+    number = min(len(found.data.rows), len(found.data.gold) or len(found.data.rows))
+    several = (own - gold) * number >= SEVERAL
     yield Verdict(several and own - gold >= REPEATED, text)
 
 

@@ -62,7 +62,7 @@ def keep(plan: Plan, k: int, draft: Draft, reply: str, finish: str) -> None:
     """Clean a reply into the next text of `draft`, or reject the draft."""
     task = plan.dataset.task
     turn, asked = len(draft.texts), plan.asked(k)
-    earlier = [prompt.system(task), *asked[:turn]]
+    earlier = [prompt.system(task, plan.slot(k)), *asked[:turn]]
     cleaned = clean.clean(reply, finish, task.clean, asked[turn], earlier)
     draft.reason = cleaned.reason or repeated(plan, k, cleaned.text, draft.texts)
     draft.texts.append(cleaned.text)
@@ -73,8 +73,9 @@ def repeated(plan: Plan, k: int, text: str, before: Sequence[str]) -> str:
     may_repeat = plan.label(k) in plan.dataset.task.clean.same_allowed
     if not may_repeat and any(clean.same(text, other) for other in before):
         return "same"
-    # A reply with all labels (prompt.joint) has seen the shots of all.
-    shots = [*(shot for _, shot in plan.shown(k)), *itertools.chain(*plan.shots.values())]
+    shots = [shot for _, shot in plan.shown(k)]
+    if plan.dataset.prompt.joint == "labels":  # the prompt showed those of all labels
+        shots += itertools.chain(*plan.shots.values())
     if any(clean.same(text, other) for shot in shots for other in shot.texts):
         return "copied"
     return ""

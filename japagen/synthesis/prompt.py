@@ -18,14 +18,14 @@ TABOO = "次の言葉は使わないでください："
 def instructions(task: Task, prompt: Prompt, label: str, slot: str = "") -> list[str]:
     """Return the instruction for each of task.inputs; the one of sentence 1 has no label."""
     wording = dict(task.wording.labels)
-    told = ""
+    about_slot = ""
     if prompt.knowledge and task.knowledge is not None:
         wording.update(task.knowledge.labels)
-        told = task.knowledge.sentence if slot else ""
+        about_slot = task.knowledge.sentence if slot else ""
     texts = [task.wording.turns[name].replace("{label}", wording[label]) for name in task.inputs]
     # A form to fill in stands on a line of its own.
-    gap = "\n" if told and "\n" in texts[0] else ""
-    return [put(text, task, slot) for text in (texts[0] + gap + told, *texts[1:])]
+    gap = "\n" if about_slot and "\n" in texts[0] else ""
+    return [put(text, task, slot) for text in (texts[0] + gap + about_slot, *texts[1:])]
 
 
 def forbid(asked: Sequence[str], taboo: Sequence[str]) -> list[str]:
@@ -38,8 +38,8 @@ def given(task: Task, prompt: Prompt) -> str:
     """Return all texts that prompts of a task contain, for all labels and slot values, as one."""
     slots = [value for label in task.labels for value in slot_values(task, prompt, label)]
     turns = [text for label in task.labels for text in instructions(task, prompt, label)]
-    told = task.knowledge.sentence if slots and task.knowledge is not None else ""
-    return "\n".join([system(task), *turns, told, *slots])
+    about_slot = task.knowledge.sentence if slots and task.knowledge is not None else ""
+    return "\n".join([system(task), *turns, about_slot, *slots])
 
 
 def system(task: Task, slot: str = "") -> str:

@@ -92,13 +92,22 @@ SMALL = plant.meals(16, 0)  # rows, half of each label
 @pytest.mark.parametrize(
     ("metrics", "rows", "gold"),
     [
-        # Figures of 12 or 9 rows of a label vary by more than those of 48.
+        # 24 rows of each label in GOLD, 12 or fewer in the others.
         ({"last_only": 0.7, "gold_last_only": 0.5}, plant.meals(24, 0), GOLD),
         ({"overlap/bad": 0.8, "gold_overlap/bad": 0.2}, SMALL, GOLD),
         ({"overlap/bad": 0.8, "gold_overlap/bad": 0.2}, GOLD, SMALL),
         ({"japanese/bad": 0.7}, GOLD, SMALL),
         ({"japanese/bad": 0.9}, plant.meals(20, 0), GOLD),  # one row of ten
         ({"two_sample_auc": 0.97}, GOLD, plant.meals(6, 0)),
+        (
+            {
+                "near_duplicates": 0.3,
+                "compared_near_duplicates": 1 / 16,
+                "gold_near_duplicates": 0.0,
+            },
+            GOLD,
+            SMALL,
+        ),
         # One of a generator's rows repeats the more, the more rows there are.
         (
             {
@@ -115,6 +124,14 @@ def test_what_few_rows_show_by_chance_is_no_fault(
     metrics: Mapping[str, float], rows: Sequence[Example], gold: Sequence[Example]
 ) -> None:
     assert lines(metrics, rows=rows, gold=gold)[True] == []
+
+
+@pytest.mark.parametrize(("number", "is_fault"), [(10, False), (20, True)])
+def test_one_doubted_label_more_than_in_gold_is_no_fault(number: int, is_fault: bool) -> None:
+    found = Measured(Data(plant.TASK, GOLD, GOLD), {"near_duplicates": 0.0, "issues": 0.1})
+    found.metrics["issues/bad"] = 0.15
+    found.doubts = doubt.Doubts(checked={"bad": number})
+    assert any(one.is_fault for one in verdicts(found)) == is_fault
 
 
 def test_without_gold_nothing_is_said_about_gold() -> None:
