@@ -90,7 +90,8 @@ def main(task: str, seeds: int, limit: int, overrides: Sequence[str]) -> None:
             shots = training.data.shots or 16
             drawn = load.draw_shots(pool, training.task, shots, 0 if same else seed)
             chosen = [row for of_label in drawn.values() for row in of_label]
-            chosen = flipped(chosen, wrong, training.task.labels)
+            if wrong:
+                chosen = flipped(chosen, wrong, training.task.labels)
             scores.append(measured(replace(training, seed=seed), loaded, chosen, held))
         which = "the same rows" if same else "other rows for each seed"
         for name in scores[0]:

@@ -197,7 +197,9 @@ def work(
         if not output.first:
             return score
         new, card = part / folder.NEW, save.card(training, output.method)
-        readme = model_card.markdown(training, fitted.measured, len(fitted.rows), parts.no_gold, [])
+        readme = model_card.markdown(
+            fitted.training, fitted.measured, len(fitted.rows), parts.no_gold, []
+        )
         save.write(new, fitted.module, loaded.tokenizer, fitted.rows, card, readme)
         if output.mlflow:
             save.describe(new, training.task)
@@ -226,7 +228,7 @@ def finish(
     if made:
         track.metrics(exports.metrics(made))
         readme = model_card.markdown(
-            training, fitted.measured, len(fitted.rows), parts.no_gold, made
+            fitted.training, fitted.measured, len(fitted.rows), parts.no_gold, made
         )
         write_whole(folder / model_card.README, readme)
     if output.upload:

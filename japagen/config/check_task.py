@@ -66,16 +66,26 @@ def wording_problems(task: Task, known: set[str]) -> Iterator[str]:
     for name in task.inputs:
         if not task.wording.turns.get(name, "").strip():
             yield f"{where}.turns has no instruction for input '{name}': add `{name}: ...`"
-    yield from unknown_problems(f"{where}.turns", task.wording.turns, task.inputs, "inputs")
-    for name, text in task.wording.turns.items():
+    yield from turn_problems(f"{where}.turns", task.wording.turns, task, known)
+    if task.knowledge is not None:
+        theirs = f"task {task.name}: knowledge.turns"
+        yield from turn_problems(theirs, task.knowledge.turns, task, known)
+
+
+def turn_problems(
+    where: str, turns: Mapping[str, str], task: Task, known: set[str]
+) -> Iterator[str]:
+    """Instructions need known inputs and placeholders, and the last one the label's text."""
+    yield from unknown_problems(where, turns, task.inputs, "inputs")
+    for name, text in turns.items():
         yield from (
-            f"{where}.turns.{name}: {{{word}}} is not known; allowed: {{label}}"
+            f"{where}.{name}: {{{word}}} is not known; allowed: {{label}}"
             for word in sorted(placeholders(text) - known)
         )
-    last = task.wording.turns.get(task.inputs[-1], "") if task.inputs else ""
+    last = turns.get(task.inputs[-1], "") if task.inputs else ""
     if last and "label" not in placeholders(last):
         yield (
-            f"{where}.turns.{task.inputs[-1]} does not contain {{label}}, so the prompt would not "
+            f"{where}.{task.inputs[-1]} does not contain {{label}}, so the prompt would not "
             "contain the label: add {label}"
         )
 
@@ -121,8 +131,8 @@ def knowledge_problems(task: Task) -> Iterator[str]:
         )
     if (knowledge.values or own) and "slot" not in placeholders(knowledge.sentence):
         yield f"{where}.sentence must contain {{slot}}, which each of values replaces"
-    if not (knowledge.values or own or knowledge.labels):
-        yield f"{where} has neither values nor labels: add one of them or drop knowledge"
+    if not (knowledge.values or own or knowledge.labels or knowledge.turns):
+        yield f"{where} has no values, labels or turns: add one of them or drop knowledge"
 
 
 def question_problems(task: Task) -> Iterator[str]:

@@ -8,6 +8,7 @@ SELECTIONS = ("none", "confident", "diverse", "balanced")
 
 SCHEDULES = ("linear", "cosine", "constant")
 POOLINGS = ("cls", "mean")
+PAIRS = ("cross_encoder", "bi_encoder")
 ALSO = ("tensorboard", "wandb")  # loggers that may be used beside another one
 LOGGERS = ("mlflow", *ALSO, "none")
 

@@ -67,11 +67,13 @@ class Prompt:
     def first_turn_problems(self, task: Task, option: str) -> Iterator[str]:
         """A sentence 1 that all labels share cannot be asked for with a label."""
         first = task.inputs[0]
-        if "{label}" in task.wording.turns.get(first, ""):
-            yield (
-                f"{option} writes one {first} for all labels, but its instruction "
-                f"(wording.turns.{first}) contains {{label}}: drop one of them"
-            )
+        theirs = task.knowledge.turns if self.knowledge and task.knowledge else {}
+        for where, turns in (("wording", task.wording.turns), ("knowledge", theirs)):
+            if "{label}" in turns.get(first, ""):
+                yield (
+                    f"{option} writes one {first} for all labels, but its instruction "
+                    f"({where}.turns.{first}) contains {{label}}: drop one of them"
+                )
 
     def joint_problems(self, task: Task, shots: int) -> Iterator[str]:
         """`joint` has to fit the task and the other options."""

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 
 from omegaconf import MISSING
 
-from japagen.config.choice import POOLINGS, SCHEDULES
+from japagen.config.choice import PAIRS, POOLINGS, SCHEDULES
 from japagen.config.error import did_you_mean
 from japagen.config.limit import limited
 
@@ -20,12 +20,14 @@ class FewRows:
     gentle, and the last weights are kept: a few valid rows cannot choose a checkpoint.
     `rate`: the learning rate is this times student.learning_rate. At most `max_epochs` epochs,
     but `min_steps` steps; trainer.max_epochs and trainer.min_steps still limit both.
+    `pairs`: in place of student.pairs; with bi_encoder, scores of pairs are trained so, too.
     """
 
     rows: int = limited(0, least=0)
     rate: float = limited(0.2, above=0)
     max_epochs: int = limited(3, least=1)
     min_steps: int = limited(60, least=0)
+    pairs: str = "cross_encoder"
 
 
 @dataclass
@@ -38,7 +40,9 @@ class Student:
     encoder are kept, from the bottom; null keeps all. `pooling`: cls or mean, for the families
     whose own head supports both; null keeps the model's own. `layer_decay`: the learning rate of
     each layer is this times that of the layer above. `schedule` after the warm-up: linear, cosine
-    or constant.
+    or constant. `pairs`: how the two texts of a pair are read: cross_encoder, as one text, or
+    bi_encoder, each alone, so that the head compares two vectors and sees how many tokens are the
+    same (student.pair).
     """
 
     name: str = MISSING
@@ -56,13 +60,16 @@ class Student:
     corpus_vocabulary: bool = False
     layers: int | None = limited(None, least=1)
     pooling: str | None = None
+    pairs: str = "cross_encoder"
     few_rows: FewRows = field(default_factory=FewRows)
 
     def problems(self) -> Iterator[str]:
-        """Unknown values of `schedule` and `pooling`."""
+        """Unknown values of `schedule`, `pooling` and `pairs`."""
         for key, value, allowed in (
             ("schedule", self.schedule, SCHEDULES),
             ("pooling", self.pooling, POOLINGS),
+            ("pairs", self.pairs, PAIRS),
+            ("few_rows.pairs", self.few_rows.pairs, PAIRS),
         ):
             if value is not None and value not in allowed:
                 yield (

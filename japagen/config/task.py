@@ -23,6 +23,7 @@ class Wording:
 class Knowledge:
     """What `prompt=knowledge` adds: `sentence` with a slot value, other label texts, or both.
 
+    `turns`, `labels`: what takes the place of the same key of the task's wording.
     `label_values`: label -> its own slot values, in place of `values`, for tasks whose labels are
     topics (class-dependent attributes, Yu et al. 2023, arXiv 2306.15895).
     """
@@ -32,6 +33,7 @@ class Knowledge:
     values: list[str] = field(default_factory=list)
     label_values: dict[str, list[str]] = field(default_factory=dict)
     labels: dict[str, str] = field(default_factory=dict)
+    turns: dict[str, str] = field(default_factory=dict)
 
     def of(self, label: str) -> list[str]:
         """Return the slot values of a label."""

@@ -48,6 +48,13 @@ def set_pooling(config: Any, student: Student) -> None:
         )
 
 
+def drop_mean_layer(model: PreTrainedModel, student: Student) -> None:
+    """Remove what `add_mean_layer` added."""
+    if student.pooling == "mean" and model.config.model_type == "bert":
+        del cast(Any, model).bert.encoder.layer[-1]
+        model.config.num_hidden_layers -= 1
+
+
 def add_mean_layer(model: PreTrainedModel) -> set[str]:
     """Add a layer on top of a BERT that puts the mean of all tokens into the first token.
 

@@ -41,6 +41,8 @@ def open_config(source: str | Path, **options: Any) -> Any:
     """Return the transformers config in a folder or of a hub id."""
     from transformers import AutoConfig
 
+    from japagen.student import pair  # noqa: F401 - it makes bi-encoders known
+
     return AutoConfig.from_pretrained(source, **NO_CODE, **options)
 
 
@@ -59,6 +61,8 @@ def open_model(source: str | Path, **options: Any) -> tuple[PreTrainedModel, dic
     """
     import torch
     from transformers import AutoModelForSequenceClassification
+
+    from japagen.student import pair  # noqa: F401 - it makes bi-encoders known
 
     opener: Any = AutoModelForSequenceClassification
     options = {**options, "dtype": torch.float32, "output_loading_info": True}

@@ -17,15 +17,21 @@ TABOO = "次の言葉は使わないでください："
 
 def instructions(task: Task, prompt: Prompt, label: str, slot: str = "") -> list[str]:
     """Return the instruction for each of task.inputs; the one of sentence 1 has no label."""
-    wording = dict(task.wording.labels)
+    wording, asked = task.wording.labels, turns(task, prompt)
     about_slot = ""
     if prompt.knowledge and task.knowledge is not None:
-        wording.update(task.knowledge.labels)
+        wording = wording | task.knowledge.labels
         about_slot = task.knowledge.sentence if slot else ""
-    texts = [task.wording.turns[name].replace("{label}", wording[label]) for name in task.inputs]
+    texts = [asked[name].replace("{label}", wording[label]) for name in task.inputs]
     # A form to fill in stands on a line of its own.
     gap = "\n" if about_slot and "\n" in texts[0] else ""
     return [put(text, task, slot) for text in (texts[0] + gap + about_slot, *texts[1:])]
+
+
+def turns(task: Task, prompt: Prompt) -> dict[str, str]:
+    """Return the instruction for each of task.inputs with {label} in it."""
+    own = task.knowledge.turns if prompt.knowledge and task.knowledge is not None else {}
+    return task.wording.turns | own
 
 
 def forbid(asked: Sequence[str], taboo: Sequence[str]) -> list[str]:

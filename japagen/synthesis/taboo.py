@@ -7,7 +7,7 @@ from collections import Counter, defaultdict
 from japagen.config.schema import Prompt
 from japagen.config.task import Task
 from japagen.dataset.reply import Reply
-from japagen.synthesis.prompt import given
+from japagen.synthesis.prompt import given, turns
 from japagen.text.content import words
 
 REPEATED = 2  # a taboo word is in at least so many rows
@@ -23,6 +23,7 @@ class Taboo:
 
     def __init__(self, task: Task, prompt: Prompt) -> None:
         self.task, self.number = task, prompt.taboo
+        self.by_label = "{label}" in turns(task, prompt)[task.inputs[0]]
         self.given = given(task, prompt)
         self.rows: defaultdict[str, Counter[str]] = defaultdict(Counter)
 
@@ -32,8 +33,7 @@ class Taboo:
 
     def counted(self, label: str) -> str:
         """Return the label whose rows count, "" for those of all: the first text has no label."""
-        turn = self.task.wording.turns[self.task.inputs[0]]
-        return label if "{label}" in turn else ""
+        return label if self.by_label else ""
 
     def choose(self) -> dict[str, list[str]]:
         """Return the taboo words of each label."""

@@ -19,13 +19,15 @@ from japagen.training.identity import Training
 # The inverse strength of the L2 penalty, for vectors of mean squared length 1 around their mean.
 # Little regularisation (10) fits the wrong labels of noisy rows; development rows favour 0.1 to 1.
 C = 0.3
+ALPHA = 1.0  # the strength of the penalty of a ridge regression of scores, on the same vectors
 # Width of the pooled vectors in the nearly linear range of tanh, in root mean squares.
 SPREAD = 0.5
 
 
 def applies(rows: int, few: FewRows, task: Task) -> bool:
     """Whether a student is trained on `rows` rows in this way."""
-    return task.kind == "classification" and rows <= few.rows
+    compared = len(task.inputs) > 1 and few.pairs == "bi_encoder"
+    return rows <= few.rows and (task.kind == "classification" or compared)
 
 
 def adapted(training: Training) -> Training:
@@ -33,7 +35,7 @@ def adapted(training: Training) -> Training:
     few, student, trainer = training.student.few_rows, training.student, training.trainer
     return replace(
         training,
-        student=replace(student, learning_rate=few.rate * student.learning_rate),
+        student=replace(student, learning_rate=few.rate * student.learning_rate, pairs=few.pairs),
         trainer=replace(
             trainer,
             max_epochs=min(trainer.max_epochs, few.max_epochs),
@@ -59,14 +61,18 @@ class FittedHead(Callback):
 
 
 def fit(module: Any, batches: Iterable[Mapping[str, Tensor]]) -> None:
-    """Start the head of `module`, a training.module.Module, as a classifier of the rows."""
+    """Start the head of `module`, a training.module.Module, as fitted to the rows."""
     batches = [{key: value.to(module.device) for key, value in row.items()} for row in batches]
     target = torch.cat([batch["target"] for batch in batches]).cpu()
     pooler = mean_pooler(module.model, module.student.pooling)
     if pooler is not None:
         pass_on(pooler, inputs(module, pooler, batches))
     layer = last_layer(module.model)
-    weight, bias = regression(inputs(module, layer, batches), target, layer.out_features)
+    found = inputs(module, layer, batches)
+    if module.task.kind == "regression":
+        weight, bias = ridge(found, (target - module.low) / module.span)
+    else:
+        weight, bias = logistic(found, target, layer.out_features)
     with torch.no_grad():
         layer.weight.copy_(weight)
         layer.bias.copy_(bias)
@@ -102,15 +108,31 @@ def inputs(module: Any, layer: nn.Module, batches: Iterable[Mapping[str, Tensor]
     return torch.cat(found)
 
 
-def regression(vectors: Tensor, target: Tensor, labels: int) -> tuple[Tensor, Tensor]:
+def ridge(vectors: Tensor, target: Tensor) -> tuple[Tensor, Tensor]:
+    """Weight (1, width) and bias (1) of a ridge regression of scores (rows)."""
+    from sklearn.linear_model import Ridge
+
+    mean, scale = spread(vectors)
+    fitted = Ridge(alpha=ALPHA)
+    fitted.fit(((vectors - mean) / scale).double().numpy(), target.double().numpy())
+    weight, bias = torch.tensor(fitted.coef_[None]).float(), torch.tensor([fitted.intercept_])
+    return weight / scale, bias.float() - (weight / scale) @ mean
+
+
+def spread(vectors: Tensor) -> tuple[Tensor, Tensor]:
+    """The mean (width) of vectors (rows, width), and their root mean square distance from it."""
+    mean = vectors.mean(0)
+    return mean, (vectors - mean).square().sum(1).mean().sqrt().clamp(min=1e-6)
+
+
+def logistic(vectors: Tensor, target: Tensor, labels: int) -> tuple[Tensor, Tensor]:
     """Weight (labels, width) and bias (labels) of a logistic regression.
 
     Every label counts the same, however many rows it has.
     """
     from sklearn.linear_model import LogisticRegression
 
-    mean = vectors.mean(0)
-    scale = (vectors - mean).square().sum(1).mean().sqrt().clamp(min=1e-6)
+    mean, scale = spread(vectors)
     fitted = LogisticRegression(C=C, class_weight="balanced", max_iter=1000)
     fitted.fit(((vectors - mean) / scale).double().numpy(), target.numpy())
     weight, bias = torch.tensor(fitted.coef_).float(), torch.tensor(fitted.intercept_).float()

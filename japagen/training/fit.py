@@ -31,8 +31,12 @@ log = logging.getLogger(__name__)
 
 @dataclass(frozen=True)
 class Fitted:
-    """A trained student with its predictions on the test rows and all metrics of the job."""
+    """A trained student with its predictions on the test rows and all metrics of the job.
 
+    `training`: as it was done; few rows change it.
+    """
+
+    training: Training
     module: Module
     rows: list[dict[str, Any]]
     measured: dict[str, float]
@@ -77,7 +81,7 @@ def fit(
         "cost/seconds_per_1000": each,
         "valid/best": module.best[1],
     }
-    return Fitted(module, rows, measured)
+    return Fitted(training, module, rows, measured)
 
 
 def make_module(
@@ -98,6 +102,10 @@ def make_module(
         log.info("step %d of %d: %s", step, module.trainer.estimated_stepping_batches, shown)
 
     model = loaded.fresh()
+    if training.bi_encoder:
+        from japagen.student import pair
+
+        model = pair.wrap(model, loaded.tokenizer, training.student)
     embedding.check_ids(model, loader.vocabulary())
     if not training.trainer.compile:  # the compiler writes its own layers
         embedding.narrow(model, loader.vocabulary())

@@ -41,6 +41,11 @@ class Training:
         return Origin(self.task, self.dataset, self.gold_dir, self.seed)
 
     @property
+    def bi_encoder(self) -> bool:
+        """Whether the student encodes the texts of a pair apart."""
+        return len(self.task.inputs) > 1 and self.student.pairs == "bi_encoder"
+
+    @property
     def synthetic(self) -> bool:
         """Whether synthetic rows are trained on."""
         return "synthetic" in self.data.sources

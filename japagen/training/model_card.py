@@ -99,6 +99,7 @@ def use(training: Training) -> Iterator[str]:
     text = json.dumps(student.prefix + EXAMPLE, ensure_ascii=False)
     given = text if len(task.inputs) == 1 else f'{{"text": {text}, "text_pair": {text}}}'
     yield "```python"
+    yield from known(training)
     yield "from transformers import pipeline"
     yield ""
     function = ', function_to_apply="none"' if task.kind == "regression" else ""
@@ -111,6 +112,12 @@ def use(training: Training) -> Iterator[str]:
     if len(task.inputs) > 1:
         yield ""
         yield f"`text` is {task.inputs[0]}, `text_pair` is {task.inputs[1]}."
+
+
+def known(training: Training) -> Iterator[str]:
+    """Yield what makes a student of our own class known to transformers."""
+    if training.bi_encoder:
+        yield "import japagen.student.pair  # transformers has no class for this student"
 
 
 def exported(training: Training, made: Sequence[Export]) -> Iterator[str]:
@@ -165,8 +172,10 @@ OPENED["onnx_int8"] = OPENED["onnx"]
 
 
 def opened(training: Training, code: str, file: str) -> Iterator[str]:
-    """Yield an example that opens an export with its own library alone."""
+    """Yield an example that opens an export without JapaGen, as far as transformers knows it."""
     task, student = training.task, training.student
+    if "AutoModel" in code:
+        yield from known(training)
     texts = [[student.prefix + EXAMPLE], *([EXAMPLE] for _ in task.inputs[1:])]
     yield "from transformers import AutoTokenizer"
     yield ""

@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import random
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -15,12 +17,13 @@ from japagen.config.student import FewRows
 from japagen.config.task import Task
 from japagen.student import pretrained, tokens
 from japagen.student.head import last_layer
+from japagen.student.predictor import Predictor
 from japagen.training import data, few_rows, identity, split
 from japagen.training.folder import RESUME
 from japagen.training.module import Module
 from japagen.training.trainer import make_trainer
 from tests.conftest import Compose
-from tests.toys import FAST
+from tests.toys import FAST, write_rows
 
 
 def clusters(counts: list[int], spread: float = 0.2) -> tuple[Tensor, Tensor]:
@@ -36,7 +39,7 @@ def test_a_regression_separates_labels_that_are_far_from_the_origin_or_unevenly_
     counts: list[int],
 ) -> None:
     vectors, target = clusters(counts)
-    weight, bias = few_rows.regression(vectors, target, len(counts))
+    weight, bias = few_rows.logistic(vectors, target, len(counts))
     assert weight.shape == (len(counts), 8)
     logits = vectors @ weight.T + bias
     assert torch.equal(logits.argmax(1), target)
@@ -45,7 +48,7 @@ def test_a_regression_separates_labels_that_are_far_from_the_origin_or_unevenly_
 def test_a_regression_follows_the_majority_where_a_third_of_the_labels_are_wrong() -> None:
     vectors, right = clusters([60, 60], spread=0.3)
     given = torch.where(torch.arange(120) % 3 == 0, 1 - right, right)
-    weight, bias = few_rows.regression(vectors, given, 2)
+    weight, bias = few_rows.logistic(vectors, given, 2)
     assert ((vectors @ weight.T + bias).argmax(1) == right).float().mean() > 0.9
 
 
@@ -115,12 +118,53 @@ def test_the_score_of_the_last_weights_is_recorded_when_these_are_kept(
         assert recorded["valid/best"] == given[kept]
 
 
-def test_the_limit_is_of_training_rows_and_for_classification() -> None:
+def test_the_limit_is_of_training_rows_and_scores_are_those_of_a_bi_encoder() -> None:
     few, labels = FewRows(rows=50), Task(name="t", inputs=["a"], labels=["x", "y"])
     scores = Task(name="s", kind="regression", inputs=["a"], labels=["0", "5"])
+    pairs = replace(scores, inputs=["a", "b"])
     assert few_rows.applies(50, few, labels)
     assert not few_rows.applies(51, few, labels)
     assert not few_rows.applies(50, few, scores)
+    compared = replace(few, pairs="bi_encoder")
+    assert not few_rows.applies(50, few, pairs)
+    assert few_rows.applies(50, compared, pairs)
+    assert not few_rows.applies(51, compared, pairs)
+    assert not few_rows.applies(50, compared, scores)
+
+
+def test_a_ridge_regression_finds_scores_far_from_the_origin() -> None:
+    torch.manual_seed(0)
+    vectors = 50 + 0.1 * torch.randn(60, 4)
+    target = (vectors[:, 1] - 50) * 2 + 0.5
+    weight, bias = few_rows.ridge(vectors, target)
+    found = vectors @ weight[0] + bias
+    assert (found - target).abs().max() < 0.1 * (target.max() - target.min())
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("task", ["jnli", "jsts"])
+def test_a_bi_encoder_is_trained_on_few_pairs(
+    composed: Compose, tmp_path: Path, capsys: pytest.CaptureFixture[str], task: str
+) -> None:
+    """Pairs of equal texts belong to one label, and the highest level, others to the others."""
+    draw = random.Random(0)
+    words, rows = "犬猫鳥馬牛羊象熊", list[dict[str, Any]]()
+    labels = {"jnli": ["entailment", "contradiction", "neutral"], "jsts": [5, 0, 3]}[task]
+    for number in range(90):
+        first = "".join(draw.sample(words, 6))
+        second = [first, "空海山川森池", first[:3] + "空海山"][number % 3]
+        pair = {"sentence1": first, "sentence2": second, "label": labels[number % 3]}
+        rows.append({**pair, "sentence_pair_id": number})
+    folder = tmp_path / f"gold/{task}-v1.3"
+    write_rows(folder / "train-v1.3.json", rows[:60])
+    write_rows(folder / "valid-v1.3.json", rows[60:])
+    few = ["student.few_rows.rows=60", "student.few_rows.pairs=bi_encoder"]
+    words_of = [f"task={task}", "data=gold", f"gold_dir={tmp_path / 'gold'}", *FAST, *few]
+    score = train.run(composed("train", *words_of))
+    assert score > 0.85
+    (saved,) = Path("students").iterdir()
+    assert "import japagen.student.pair" in (saved / "README.md").read_text(encoding="utf-8")
+    assert Predictor(saved).backend.model.config.model_type == "japagen_pair"  # type: ignore[attr-defined]
 
 
 @pytest.mark.slow
