@@ -158,7 +158,7 @@ def test_the_last_layer_is_the_head(tmp_path: Path) -> None:
 
 @pytest.mark.slow
 @pytest.mark.skipif(not importlib.util.find_spec("onnxruntime"), reason="needs onnxruntime")
-@pytest.mark.parametrize("name", ["onnx", "onnx_int8", "bfloat16"])
+@pytest.mark.parametrize("name", ["onnx", "onnx_int8", "openvino_int8", "bfloat16"])
 def test_an_export_gives_its_answers(tmp_path: Path, name: str) -> None:
     model, tokenizer = wrapped(encoder(tmp_path / "encoder"))
     folder = tmp_path / "saved"

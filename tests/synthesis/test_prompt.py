@@ -63,6 +63,16 @@ def test_knowledge_tells_the_slot_once_and_its_own_label_texts() -> None:
     assert prompt.slot_values(PAIR, ZERO, "other") == []
 
 
+def test_knowledge_may_have_its_own_instructions() -> None:
+    assert PAIR.knowledge is not None
+    own = dataclasses.replace(PAIR.knowledge, turns={"sentence1": "文にしてください。"})
+    task = dataclasses.replace(PAIR, knowledge=own)
+    asked = prompt.instructions(task, KNOWING, "same", "犬")
+    assert asked == ["文にしてください。動物は「犬」です。", "次に、同じ文を。"]
+    assert prompt.instructions(task, ZERO, "same") == ASKED
+    assert "文にしてください。" in prompt.given(task, KNOWING)
+
+
 def test_shot_of_knowledge_has_no_slot_sentence() -> None:
     assert prompt.instructions(PAIR, KNOWING, "same") == ASKED
 
