@@ -163,7 +163,11 @@ def test_a_bi_encoder_is_trained_on_few_pairs(
     score = train.run(composed("train", *words_of))
     assert score > 0.85
     (saved,) = Path("students").iterdir()
-    assert "import japagen.student.pair" in (saved / "README.md").read_text(encoding="utf-8")
+    readme = (saved / "README.md").read_text(encoding="utf-8")
+    assert "import japagen.student.pair" in readme
+    code = readme.split("```python\n")[1].split("```")[0].replace("FOLDER", str(saved))
+    exec(code, found := dict[str, Any]())  # noqa: S102 - as a reader of the card would
+    assert found["predict"].model.config.model_type == "japagen_pair"
     assert Predictor(saved).backend.model.config.model_type == "japagen_pair"  # type: ignore[attr-defined]
 
 
