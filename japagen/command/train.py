@@ -196,7 +196,7 @@ def work(
         score = next(fitted.measured[key] for key in keys if key in fitted.measured)
         if not output.first:
             return score
-        new, card = part / folder.NEW, save.card(training, output.method)
+        new, card = part / folder.NEW, save.card(fitted.training, output.method)
         readme = model_card.markdown(
             fitted.training, fitted.measured, len(fitted.rows), parts.no_gold, []
         )

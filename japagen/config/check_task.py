@@ -70,6 +70,11 @@ def wording_problems(task: Task, known: set[str]) -> Iterator[str]:
     if task.knowledge is not None:
         theirs = f"task {task.name}: knowledge.turns"
         yield from turn_problems(theirs, task.knowledge.turns, task, known)
+        yield from (
+            f"{theirs}.{name} is empty: write the instruction or drop the line"
+            for name, text in task.knowledge.turns.items()
+            if not text.strip()
+        )
 
 
 def turn_problems(

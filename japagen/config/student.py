@@ -20,14 +20,15 @@ class FewRows:
     gentle, and the last weights are kept: a few valid rows cannot choose a checkpoint.
     `rate`: the learning rate is this times student.learning_rate. At most `max_epochs` epochs,
     but `min_steps` steps; trainer.max_epochs and trainer.min_steps still limit both.
-    `pairs`: in place of student.pairs; with bi_encoder, scores of pairs are trained so, too.
+    `pairs`: in place of student.pairs, unless null; with bi_encoder, scores of pairs are trained
+    so, too.
     """
 
     rows: int = limited(0, least=0)
     rate: float = limited(0.2, above=0)
     max_epochs: int = limited(3, least=1)
     min_steps: int = limited(60, least=0)
-    pairs: str = "cross_encoder"
+    pairs: str | None = None
 
 
 @dataclass
@@ -41,8 +42,8 @@ class Student:
     whose own head supports both; null keeps the model's own. `layer_decay`: the learning rate of
     each layer is this times that of the layer above. `schedule` after the warm-up: linear, cosine
     or constant. `pairs`: how the two texts of a pair are read: cross_encoder, as one text, or
-    bi_encoder, each alone, so that the head compares two vectors and sees how many tokens are the
-    same (student.pair).
+    bi_encoder, each alone, so that the head compares two vectors, each the mean of its tokens, and
+    sees how many tokens are the same (student.pair).
     """
 
     name: str = MISSING

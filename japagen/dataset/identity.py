@@ -141,8 +141,9 @@ def task_identity(task: Task, knowledge: bool) -> dict[str, Any]:
     """Return the part of a task that changes what is written, and what is kept of it."""
     keys = ["name", "kind", "inputs", "labels", "wording", "clean"]
     whole = dataclasses.asdict(task)
-    if task.knowledge is not None and not task.knowledge.label_values:
-        del whole["knowledge"]["label_values"]
+    for key in ("label_values", "turns"):
+        if task.knowledge is not None and not getattr(task.knowledge, key):
+            del whole["knowledge"][key]
     return {key: whole[key] for key in [*keys, *(["knowledge"] if knowledge else [])]}
 
 

@@ -16,6 +16,7 @@ from japagen.config.task import Task
 # tokens; LayerNorm then removes the common scale. At 10 the mean is 10 parts of 11, so the head
 # pools practically the mean, and the gradients of the layer stay in the range of the others.
 MEAN = 10.0
+MEAN_LAYER = "japagen_mean"  # an attribute of that layer
 
 
 def outputs(task: Task) -> dict[str, Any]:
@@ -48,10 +49,11 @@ def set_pooling(config: Any, student: Student) -> None:
         )
 
 
-def drop_mean_layer(model: PreTrainedModel, student: Student) -> None:
-    """Remove what `add_mean_layer` added."""
-    if student.pooling == "mean" and model.config.model_type == "bert":
-        del cast(Any, model).bert.encoder.layer[-1]
+def drop_mean_layer(model: PreTrainedModel) -> None:
+    """Remove what `add_mean_layer` added, if it did."""
+    stack = cast(Any, model).bert.encoder.layer if model.config.model_type == "bert" else [None]
+    if getattr(stack[-1], MEAN_LAYER, False):
+        del stack[-1]
         model.config.num_hidden_layers -= 1
 
 
@@ -77,6 +79,7 @@ def add_mean_layer(model: PreTrainedModel) -> set[str]:
         attention.self.value.weight.copy_(one)
         attention.output.dense.weight.copy_(MEAN * one)
         nn.init.normal_(layer.intermediate.dense.weight, std=model.config.initializer_range)
+    setattr(layer, MEAN_LAYER, True)
     layers.append(layer)
     model.config.num_hidden_layers += 1
     return {

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import Any, cast
 
 import torch
@@ -91,9 +92,10 @@ class Pair(PreTrainedModel):  # type: ignore[no-untyped-call]
 def empty(config: PairConfig) -> nn.Module:
     """Return the encoder that a config describes, whose weights are loaded later."""
     opener, inner = cast(Any, AutoModel), cast(Any, AutoConfig).for_model(**config.encoder)
-    # Exports ask for the eager implementation of attention.
-    asked = config._attn_implementation
-    return cast(nn.Module, opener.from_config(inner, attn_implementation=asked))
+    # Exports ask for the eager implementation of attention; not every encoder has another one.
+    asked = "eager" if config._attn_implementation == "eager" else None
+    options = {"dtype": torch.get_default_dtype(), "attn_implementation": asked}
+    return cast(nn.Module, opener.from_config(inner, **options))
 
 
 def apart(ids: Tensor, mask: Tensor, separator: int) -> list[tuple[Tensor, Tensor]]:
@@ -145,19 +147,49 @@ def words(mask: Tensor) -> Tensor:
 def wrap(model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase, student: Student) -> Pair:
     """Return a bi-encoder around the encoder of `model`, with a random head.
 
-    Raises UserError if the tokenizer has no token that separates texts.
+    The tokenizer pads on the right from now on. Raises UserError if student and tokenizer are not
+    fit for a bi-encoder.
     """
-    if tokenizer.sep_token_id is None or tokenizer.cls_token_id is None:
+    for problem in problems(tokenizer, student):
         raise UserError(
-            f"student.pairs=bi_encoder needs a tokenizer with tokens at the begin of a text and "
-            f"between texts, and that of {student.pretrained} has none: type "
-            f"student.pairs=cross_encoder student.few_rows.pairs=cross_encoder"
+            f"student.pairs=bi_encoder: {problem}; or type student.pairs=cross_encoder "
+            f"student.few_rows.pairs=cross_encoder"
         )
-    head.drop_mean_layer(model, student)
+    tokenizer.padding_side = "right"
+    head.drop_mean_layer(model)
     encoder, old = layers.encoder(model), model.config
+    for part in encoder.modules():  # else the new model gives some of them random weights
+        cast(Any, part)._is_hf_initialized = True
     outputs = {key: getattr(old, key) for key in ("id2label", "label2id", "problem_type")}
     config = PairConfig(cast(Any, encoder).config.to_dict(), tokenizer.sep_token_id, **outputs)
     return Pair(config, encoder)
+
+
+def problems(tokenizer: PreTrainedTokenizerBase, student: Student) -> Iterator[str]:
+    """Yield what a bi-encoder cannot do, and what to type."""
+    if student.prefix:
+        yield (
+            f"student.prefix ('{student.prefix}') is put before the first text alone: type "
+            f'student.prefix=""'
+        )
+    if student.pooling == "cls":
+        yield "it takes the mean of all tokens: type student.pooling=mean"
+    if not splits(tokenizer):
+        yield (
+            f"the tokenizer of {student.pretrained} does not put its separator between texts, so "
+            f"they cannot be told apart: take another student"
+        )
+
+
+def splits(tokenizer: PreTrainedTokenizerBase) -> bool:
+    """Return whether `apart` gives the tokens of each text of a pair."""
+    if tokenizer.sep_token_id is None:
+        return False
+    call: Any = tokenizer
+    ids = torch.tensor([call("犬が走る", "山と川")["input_ids"]])
+    found = apart(ids, torch.ones_like(ids), tokenizer.sep_token_id)
+    alone = [call(text)["input_ids"] for text in ("犬が走る", "山と川")]
+    return [one[0][kept[0].bool()].tolist() for one, kept in found] == alone
 
 
 AutoConfig.register(PairConfig.model_type, PairConfig)

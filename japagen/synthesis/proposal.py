@@ -38,7 +38,7 @@ ASK = """これから、次の依頼で文章をたくさん書いてもらい�
 依頼：{system}{sentence}
 〇〇に入る言葉の一覧を作ります。互いに似ていない言葉になるように、続きを{last}番まで書いてください。
 {examples}"""
-SEPARATORS = re.compile(r"[\n、,，]+")
+SEPARATORS, LINES = re.compile(r"[\n、,，]+"), re.compile(r"\n+")
 
 
 def with_values(dataset: Dataset) -> Dataset:
@@ -136,7 +136,9 @@ def accepted(replies: list[llm.Completion], task: Task) -> tuple[list[str], Coun
     So a reply with many values does not push out those of the others.
     """
     rejected: Counter[str] = Counter()
-    lists = [list(items(reply, rejected)) for reply in replies]
+    own = task.knowledge.values if task.knowledge is not None else []
+    separators = LINES if any(map(SEPARATORS.search, own)) else SEPARATORS
+    lists = [list(items(reply, rejected, separators)) for reply in replies]
     found: dict[str, str] = {}
     for place in range(max(map(len, lists), default=0)):
         for values in lists:
@@ -174,14 +176,16 @@ def fitting(values: list[str], task: Task) -> tuple[list[str], int]:
     return kept, len(values) - len(kept)
 
 
-def items(reply: llm.Completion, rejected: Counter[str]) -> Iterator[str]:
+def items(
+    reply: llm.Completion, rejected: Counter[str], separators: re.Pattern[str]
+) -> Iterator[str]:
     """Yield the values that a reply lists; a refused or unfinished one has none."""
     stopped = rejection(reply.finish)
     text, damage = normalise(reply.text)
     if damage or stopped not in ("", "truncated"):
         rejected[damage or stopped] += 1
         return
-    parts = SEPARATORS.split(text)
+    parts = separators.split(text)
     for part in parts[:-1] if stopped else parts:  # the last one may be half a word
         if value := clean.unwrap(part).rstrip("。").strip():
             yield value

@@ -11,7 +11,7 @@ from lightning.pytorch import Callback, LightningModule
 from lightning.pytorch import Trainer as LightningTrainer
 from torch import Tensor, nn
 
-from japagen.config.student import FewRows
+from japagen.config.student import Student
 from japagen.config.task import Task
 from japagen.student.head import last_layer
 from japagen.training.identity import Training
@@ -24,9 +24,10 @@ ALPHA = 1.0  # the strength of the penalty of a ridge regression of scores, on t
 SPREAD = 0.5
 
 
-def applies(rows: int, few: FewRows, task: Task) -> bool:
+def applies(rows: int, student: Student, task: Task) -> bool:
     """Whether a student is trained on `rows` rows in this way."""
-    compared = len(task.inputs) > 1 and few.pairs == "bi_encoder"
+    few = student.few_rows
+    compared = len(task.inputs) > 1 and (few.pairs or student.pairs) == "bi_encoder"
     return rows <= few.rows and (task.kind == "classification" or compared)
 
 
@@ -35,7 +36,11 @@ def adapted(training: Training) -> Training:
     few, student, trainer = training.student.few_rows, training.student, training.trainer
     return replace(
         training,
-        student=replace(student, learning_rate=few.rate * student.learning_rate, pairs=few.pairs),
+        student=replace(
+            student,
+            learning_rate=few.rate * student.learning_rate,
+            pairs=few.pairs or student.pairs,
+        ),
         trainer=replace(
             trainer,
             max_epochs=min(trainer.max_epochs, few.max_epochs),

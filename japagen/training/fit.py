@@ -55,8 +55,9 @@ def fit(
     `record` gets the metrics of each validation, and the step. Raises UserError if memory is used
     up, the loss is not a number, or tokens and model do not belong together.
     """
-    few = few_rows.applies(len(parts.train), training.student.few_rows, training.task)
+    few = few_rows.applies(len(parts.train), training.student, training.task)
     if few:
+        log.info("%d training rows: trained as student.few_rows says", len(parts.train))
         training = few_rows.adapted(training)
     loader = DataModule(parts, training, tokens)
     module = make_module(training, loader, loaded, record)

@@ -119,6 +119,7 @@ def test_a_loss_or_source_has_the_same_options_with_and_without_its_yaml(
             "task news: knowledge.sentence must contain {slot}",
         ),
         ("+task.knowledge.turns.sentence2=x", "knowledge.turns.sentence2 does not contain {label}"),
+        ("task.knowledge.turns.sentence1=''", "knowledge.turns.sentence1 is empty"),
         ("+task.knowledge.turns.sentence3=x", "knowledge.turns has 'sentence3', which is not in"),
         ("task.knowledge.turns.sentence1='x{lable}'", "turns.sentence1: {lable} is not known"),
         ("+task.knowledge.label_values.neutral=[a]", "label_values is for tasks with one sent"),

@@ -17,7 +17,7 @@ from japagen.config.error import UserError
 from japagen.config.schema import Student
 from japagen.config.task import Task
 from japagen.gold.example import Example
-from japagen.student import exports, head, pair, pretrained, tiny
+from japagen.student import exports, head, layers, pair, pretrained, tiny, trim
 from japagen.student.predictor import Predictor
 
 TASK = Task(name="t", inputs=["a", "b"], labels=["x", "y", "z"])
@@ -109,7 +109,9 @@ def test_padding_and_the_order_of_rows_change_nothing(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("task", [TASK, LEVELS], ids=["labels", "levels"])
-@pytest.mark.parametrize("kind", ["BertConfig", "RobertaConfig", "ModernBertConfig"])
+@pytest.mark.parametrize(
+    "kind", ["BertConfig", "RobertaConfig", "ModernBertConfig", "DebertaV2Config"]
+)
 def test_a_saved_one_opens_again_with_the_same_answers(
     tmp_path: Path, kind: str, task: Task
 ) -> None:
@@ -122,6 +124,12 @@ def test_a_saved_one_opens_again_with_the_same_answers(
         assert torch.allclose(opened.eval()(**batch).logits, model(**batch).logits, atol=1e-6)
     assert opened.config.num_labels == (1 if task is LEVELS else 3)
     assert opened.config.id2label == model.config.id2label
+    halves: Any = transformers.AutoModelForSequenceClassification.from_pretrained(
+        tmp_path / "saved", dtype=torch.bfloat16
+    )
+    assert {weight.dtype for weight in halves.parameters()} == {torch.bfloat16}
+    with torch.no_grad():
+        assert halves.eval()(**batch).logits.shape == model(**batch).logits.shape
 
 
 def test_the_layer_that_pools_the_mean_is_not_encoded_with(tmp_path: Path) -> None:
@@ -142,12 +150,47 @@ def test_every_weight_learns(tmp_path: Path) -> None:
     assert [name for name, weight in model.named_parameters() if weight.grad is None] == []
 
 
-def test_a_tokenizer_without_a_separator_is_refused(tmp_path: Path) -> None:
+@pytest.mark.parametrize("trimmed", [False, True])
+def test_the_encoder_keeps_its_weights(tmp_path: Path, trimmed: bool) -> None:
     student = encoder(tmp_path)
     model, tokenizer, _ = pretrained.load(student, TASK)
-    tokenizer.sep_token = None
-    with pytest.raises(UserError, match=r"needs a tokenizer .* student.pairs=cross_encoder"):
-        pair.wrap(model, tokenizer, student)
+    if trimmed:  # a new embedding of fewer tokens
+        trim.shrink(model, list(range(100)))
+    before = {name: weight.clone() for name, weight in layers.encoder(model).named_parameters()}
+    after = dict(pair.wrap(model, tokenizer, student).encoder.named_parameters())
+    assert after.keys() <= before.keys()
+    assert all(torch.equal(before[name], weight) for name, weight in after.items())
+
+
+def test_a_student_whose_texts_cannot_be_told_apart_is_refused(tmp_path: Path) -> None:
+    student = encoder(tmp_path)
+    model, tokenizer, _ = pretrained.load(student, TASK)
+    for change, said in (
+        ({"prefix": "query: "}, 'student.prefix=""'),
+        ({"pooling": "cls"}, "student.pooling=mean"),
+    ):
+        with pytest.raises(UserError, match=f"{said}; or type student.pairs=cross_encoder"):
+            pair.wrap(model, tokenizer, replace(student, **change))
+    other = tokenizer_with("two")
+    assert pair.splits(other)
+    for separator in (None, "[UNK]"):
+        other.sep_token = separator
+        with pytest.raises(UserError, match="does not put its separator between texts"):
+            pair.wrap(model, other, student)
+
+
+def test_a_layer_that_does_not_pool_is_kept() -> None:
+    student = Student(name="tiny", pretrained="random:tiny", max_length=LENGTH, pooling="mean")
+    model, _ = wrapped(student)
+    assert len(model.encoder.encoder.layer) == 2  # type: ignore[union-attr, arg-type]
+
+
+def test_padding_is_on_the_right(tmp_path: Path) -> None:
+    student = encoder(tmp_path)
+    model, tokenizer, _ = pretrained.load(student, TASK)
+    tokenizer.padding_side = "left"
+    pair.wrap(model, tokenizer, student)
+    assert tokenizer.padding_side == "right"
 
 
 def test_the_last_layer_is_the_head(tmp_path: Path) -> None:

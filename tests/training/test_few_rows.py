@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import json
 import random
 from dataclasses import replace
 from pathlib import Path
@@ -13,7 +14,7 @@ from japagen.command import train
 from japagen.config.check import check
 from japagen.config.error import UserError
 from japagen.config.schema import TrainConfig
-from japagen.config.student import FewRows
+from japagen.config.student import FewRows, Student
 from japagen.config.task import Task
 from japagen.student import pretrained, tokens
 from japagen.student.head import last_layer
@@ -119,15 +120,19 @@ def test_the_score_of_the_last_weights_is_recorded_when_these_are_kept(
 
 
 def test_the_limit_is_of_training_rows_and_scores_are_those_of_a_bi_encoder() -> None:
-    few, labels = FewRows(rows=50), Task(name="t", inputs=["a"], labels=["x", "y"])
+    few = Student(name="s", few_rows=FewRows(rows=50))
+    labels = Task(name="t", inputs=["a"], labels=["x", "y"])
     scores = Task(name="s", kind="regression", inputs=["a"], labels=["0", "5"])
     pairs = replace(scores, inputs=["a", "b"])
     assert few_rows.applies(50, few, labels)
     assert not few_rows.applies(51, few, labels)
     assert not few_rows.applies(50, few, scores)
-    compared = replace(few, pairs="bi_encoder")
     assert not few_rows.applies(50, few, pairs)
+    assert few_rows.applies(50, replace(few, pairs="bi_encoder"), pairs)
+    compared = replace(few, few_rows=FewRows(rows=50, pairs="bi_encoder"))
     assert few_rows.applies(50, compared, pairs)
+    crossed = replace(compared, pairs="bi_encoder", few_rows=FewRows(50, pairs="cross_encoder"))
+    assert not few_rows.applies(50, crossed, pairs)
     assert not few_rows.applies(51, compared, pairs)
     assert not few_rows.applies(50, compared, scores)
 
@@ -166,8 +171,10 @@ def test_a_bi_encoder_is_trained_on_few_pairs(
     readme = (saved / "README.md").read_text(encoding="utf-8")
     assert "import japagen.student.pair" in readme
     code = readme.split("```python\n")[1].split("```")[0].replace("FOLDER", str(saved))
-    exec(code, found := dict[str, Any]())  # noqa: S102 - as a reader of the card would
+    exec(code, found := dict[str, Any]())
     assert found["predict"].model.config.model_type == "japagen_pair"
+    card = json.loads((saved / "japagen.json").read_text(encoding="utf-8"))
+    assert card["student"]["pairs"] == "bi_encoder"
     assert Predictor(saved).backend.model.config.model_type == "japagen_pair"  # type: ignore[attr-defined]
 
 
