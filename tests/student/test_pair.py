@@ -108,6 +108,7 @@ def test_padding_and_the_order_of_rows_change_nothing(tmp_path: Path) -> None:
     assert torch.allclose(together, torch.stack(single), atol=1e-5)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("task", [TASK, LEVELS], ids=["labels", "levels"])
 @pytest.mark.parametrize(
     "kind", ["BertConfig", "RobertaConfig", "ModernBertConfig", "DebertaV2Config"]
