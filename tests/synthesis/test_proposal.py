@@ -77,6 +77,14 @@ def values_of(folder: Path) -> list[str]:
     return list(content["values"])
 
 
+def test_values_of_several_words_are_not_taken_apart() -> None:
+    replies = [reply("4. 窓、朝の光\n5. 庭、池")]
+    assert proposal.accepted(replies, TASK)[0] == ["窓", "朝の光", "庭", "池"]
+    own = Knowledge("words", "「{slot}」です。", ["枕、ベッド", "朝食"])
+    task = dataclasses.replace(TASK, knowledge=own)
+    assert proposal.accepted(replies, task)[0] == ["窓、朝の光", "庭、池"]
+
+
 def test_lists_in_any_form_are_read_and_filtered() -> None:
     replies = [
         reply("1. 客室の鍵\n2. 大浴場、ロビー\n・「売店」\nstaff\n不満な点"),
