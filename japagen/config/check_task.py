@@ -80,7 +80,7 @@ def wording_problems(task: Task, known: set[str]) -> Iterator[str]:
 def turn_problems(
     where: str, turns: Mapping[str, str], task: Task, known: set[str]
 ) -> Iterator[str]:
-    """Instructions need known inputs and placeholders, and the last one the label's text."""
+    """Instructions are for known inputs, use known names in braces, and the last has {label}."""
     yield from unknown_problems(where, turns, task.inputs, "inputs")
     for name, text in turns.items():
         yield from (

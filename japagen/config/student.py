@@ -20,8 +20,8 @@ class FewRows:
     gentle, and the last weights are kept: a few valid rows cannot choose a checkpoint.
     `rate`: the learning rate is this times student.learning_rate. At most `max_epochs` epochs,
     but `min_steps` steps; trainer.max_epochs and trainer.min_steps still limit both.
-    `pairs`: in place of student.pairs, unless null; with bi_encoder, scores of pairs are trained
-    so, too.
+    `pairs`: replaces student.pairs, unless null. With bi_encoder, a regression on pairs is trained
+    in this way, too.
     """
 
     rows: int = limited(0, least=0)
@@ -41,9 +41,9 @@ class Student:
     encoder are kept, from the bottom; null keeps all. `pooling`: cls or mean, for the families
     whose own head supports both; null keeps the model's own. `layer_decay`: the learning rate of
     each layer is this times that of the layer above. `schedule` after the warm-up: linear, cosine
-    or constant. `pairs`: how the two texts of a pair are read: cross_encoder, as one text, or
-    bi_encoder, each alone, so that the head compares two vectors, each the mean of its tokens, and
-    sees how many tokens are the same (student.pair).
+    or constant. `pairs`: how the two texts of a pair are encoded. cross_encoder: together, as one
+    text. bi_encoder: separately; the head compares the means of their tokens, and sees how many
+    tokens both have (japagen/student/pair.py).
     """
 
     name: str = MISSING

@@ -23,7 +23,7 @@ class Wording:
 class Knowledge:
     """What `prompt=knowledge` adds: `sentence` with a slot value, other label texts, or both.
 
-    `turns`, `labels`: what takes the place of the same key of the task's wording.
+    `turns`, `labels`: replace the same keys of the task's wording.
     `label_values`: label -> its own slot values, in place of `values`, for tasks whose labels are
     topics (class-dependent attributes, Yu et al. 2023, arXiv 2306.15895).
     """

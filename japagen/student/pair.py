@@ -1,4 +1,4 @@
-"""A student that encodes the two texts of a pair apart and compares them: a bi-encoder."""
+"""A bi-encoder: a student that encodes the two texts of a pair separately and compares them."""
 
 from __future__ import annotations
 
