@@ -25,24 +25,19 @@ from japagen.student import head, layers
 # What the head sees besides the vectors: their cosine, and how much the tokens overlap.
 MEASURES = 6
 # Vectors have length 1, so their parts and the differences of cosines are small. With these factors
-# one strength of regularisation fits them all; chosen on gold train rows of JNLI and JSTS. A score
-# of similarity is mostly the cosine: there a few wrong rows shall not change its weight much.
-COSINE, SCORE_COSINE, PARTS = 10.0, 40.0, 5.0
+# one strength of regularisation fits them all; chosen on gold train rows of JNLI.
+COSINE, PARTS = 10.0, 5.0
 
 
 class PairConfig(PretrainedConfig):  # type: ignore[no-untyped-call]
-    """`encoder`: its config. `separator`: the token at the end of a text. `cosine`: its factor."""
+    """`encoder`: the config of the encoder. `separator`: the token at the end of a text."""
 
     model_type = "japagen_pair"
 
     def __init__(
-        self,
-        encoder: dict[str, Any] | None = None,
-        separator: int = 0,
-        cosine: float = COSINE,
-        **options: Any,
+        self, encoder: dict[str, Any] | None = None, separator: int = 0, **options: Any
     ) -> None:
-        self.encoder, self.separator, self.cosine = encoder or {}, separator, cosine
+        self.encoder, self.separator = encoder or {}, separator
         super().__init__(**options)
 
 
@@ -86,7 +81,7 @@ class Pair(PreTrainedModel):  # type: ignore[no-untyped-call]
         ids, mask = ids[:, :longest], mask[:, :longest]
         states = self.encoder(input_ids=ids, attention_mask=mask).last_hidden_state
         u, v = vectors(states, mask).chunk(2)
-        cosine = self.config.cosine * (u * v).sum(1, keepdim=True)
+        cosine = COSINE * (u * v).sum(1, keepdim=True)
         parts = PARTS * self.dropout(torch.cat([(u - v).abs(), u * v], 1))
         shared = overlap(*first, *second).to(u.dtype)
         return SequenceClassifierOutput(
@@ -166,10 +161,7 @@ def wrap(model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase, student: St
     for part in encoder.modules():  # else the new model gives some of them random weights
         cast(Any, part)._is_hf_initialized = True
     outputs = {key: getattr(old, key) for key in ("id2label", "label2id", "problem_type")}
-    cosine = SCORE_COSINE if old.problem_type == "regression" else COSINE
-    config = PairConfig(
-        cast(Any, encoder).config.to_dict(), tokenizer.sep_token_id, cosine, **outputs
-    )
+    config = PairConfig(cast(Any, encoder).config.to_dict(), tokenizer.sep_token_id, **outputs)
     return Pair(config, encoder)
 
 

@@ -98,20 +98,6 @@ def test_overlap_counts_the_tokens_of_each_text_that_the_other_has() -> None:
     assert found[1].tolist() == pytest.approx([0, 0, 0, 0, 1 / 2])
 
 
-def test_the_head_of_scores_sees_the_cosine_enlarged(tmp_path: Path) -> None:
-    student, seen = encoder(tmp_path), dict[str, float]()
-    for task in (TASK, LEVELS):
-        model, tokenizer = wrapped(student, task)
-        model.classifier.register_forward_pre_hook(
-            lambda _, given, kind=task.kind: seen.update({kind: float(given[0][0, 0])})
-        )
-        with torch.no_grad():
-            model(**tokenizer(*TEXTS[0], return_tensors="pt"))
-    assert seen["regression"] == pytest.approx(4 * seen["classification"])
-    # Students that were saved before this factor was an option have no such entry.
-    assert pair.PairConfig(encoder={}, separator=3).cosine == 10
-
-
 def test_padding_and_the_order_of_rows_change_nothing(tmp_path: Path) -> None:
     model, tokenizer = wrapped(encoder(tmp_path))
     with torch.no_grad():
