@@ -20,6 +20,9 @@ class FewRows:
     gentle, and the last weights are kept: a few valid rows cannot choose a checkpoint.
     `rate`: the learning rate is this times student.learning_rate. At most `max_epochs` epochs,
     but `min_steps` steps; trainer.max_epochs and trainer.min_steps still limit both.
+    `labels`: with more labels, a training on gold rows alone has `rate` (up to 1) and `min_steps`
+    in proportion: three times as much for three times as many. Synthetic rows do not, because more
+    steps learn from them what gold does not have (docs/performance.md).
     `pairs`: replaces student.pairs, unless null. With bi_encoder, a regression on pairs is trained
     in this way, too.
     """
@@ -28,6 +31,7 @@ class FewRows:
     rate: float = limited(0.2, above=0)
     max_epochs: int = limited(3, least=1)
     min_steps: int = limited(60, least=0)
+    labels: int = limited(3, least=1)
     pairs: str | None = None
 
 

@@ -31,20 +31,28 @@ def applies(rows: int, student: Student, task: Task) -> bool:
     return rows <= few.rows and (task.kind == "classification" or compared)
 
 
+def growth(training: Training) -> float:
+    """How many times as long and as fast a training is because of its many labels, at least 1."""
+    if training.synthetic or training.task.kind != "classification":
+        return 1.0
+    return max(1.0, len(training.task.labels) / training.student.few_rows.labels)
+
+
 def adapted(training: Training) -> Training:
     """Return the same training, short and gentle, without early stop."""
     few, student, trainer = training.student.few_rows, training.student, training.trainer
+    times = growth(training)
     return replace(
         training,
         student=replace(
             student,
-            learning_rate=few.rate * student.learning_rate,
+            learning_rate=min(times * few.rate, max(1.0, few.rate)) * student.learning_rate,
             pairs=few.pairs or student.pairs,
         ),
         trainer=replace(
             trainer,
             max_epochs=min(trainer.max_epochs, few.max_epochs),
-            min_steps=min(trainer.min_steps, few.min_steps),
+            min_steps=min(trainer.min_steps, round(times * few.min_steps)),
             patience=0,
         ),
     )

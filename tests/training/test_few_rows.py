@@ -137,6 +137,32 @@ def test_the_limit_is_of_training_rows_and_scores_are_those_of_a_bi_encoder() ->
     assert not few_rows.applies(50, compared, scores)
 
 
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("task", "number", "data", "rate", "steps"),
+    [
+        ("jcola", 2, "few_gold", 0.2, 60),
+        ("jcola", 3, "few_gold", 0.2, 60),
+        ("jcola", 9, "few_gold", 0.6, 180),
+        ("jcola", 9, "gold", 0.6, 180),
+        ("jcola", 9, "synthetic", 0.2, 60),
+        ("jcola", 9, "mixed", 0.2, 60),
+        ("jcola", 40, "few_gold", 1, 200),
+        ("jsts", 9, "few_gold", 0.2, 60),
+    ],
+)
+def test_gold_rows_of_many_labels_are_trained_on_longer_and_faster(
+    composed: Compose, task: str, number: int, data: str, rate: float, steps: int
+) -> None:
+    config = check(composed("train", f"task={task}", f"data={data}", "trainer=cpu"), TrainConfig)
+    training = identity.of(config)
+    labels = [str(label) for label in range(number)]
+    training = replace(training, task=replace(training.task, labels=labels))
+    found = few_rows.adapted(training)
+    assert found.student.learning_rate == pytest.approx(rate * training.student.learning_rate)
+    assert found.trainer.min_steps == steps
+
+
 def test_a_ridge_regression_finds_scores_far_from_the_origin() -> None:
     torch.manual_seed(0)
     vectors = 50 + 0.1 * torch.randn(60, 4)
@@ -180,7 +206,7 @@ def test_a_bi_encoder_is_trained_on_few_pairs(
 
 @pytest.mark.slow
 @pytest.mark.parametrize(
-    ("key", "value"), [("rows", -1), ("rate", 0), ("max_epochs", 0), ("min_steps", -5)]
+    ("key", "value"), [("rows", -1), ("rate", 0), ("max_epochs", 0), ("min_steps", -5), ("labels", 0)]
 )
 def test_impossible_options_are_refused(composed: Compose, key: str, value: int) -> None:
     with pytest.raises(UserError, match=rf"student\.few_rows\.{key} is {value}.*; it must be"):
