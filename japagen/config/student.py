@@ -19,10 +19,10 @@ class FewRows:
     Its head is fitted to the encoder's vectors before the first step, fine-tuning is short and
     gentle, and the last weights are kept: a few valid rows cannot choose a checkpoint.
     `rate`: the learning rate is this times student.learning_rate. At most `max_epochs` epochs,
-    but `min_steps` steps; trainer.max_epochs and trainer.min_steps still limit both.
-    `labels`: with more labels, a training on gold rows alone has `rate` (up to 1) and `min_steps`
-    in proportion: three times as much for three times as many. Synthetic rows do not, because more
-    steps learn from them what gold does not have (docs/performance.md).
+    but at least `min_steps` steps; trainer.max_epochs and trainer.min_steps still limit both.
+    `labels`: a classifier with n labels, more than these, and gold rows alone gets n / `labels`
+    times the `rate` (1 at most) and `min_steps`. With synthetic rows it does not, because on them
+    its scores were lower (docs/performance.md).
     `pairs`: replaces student.pairs, unless null. With bi_encoder, a regression on pairs is trained
     in this way, too.
     """

@@ -32,14 +32,14 @@ def applies(rows: int, student: Student, task: Task) -> bool:
 
 
 def growth(training: Training) -> float:
-    """How many times as long and as fast a training is because of its many labels, at least 1."""
+    """Return the factor of learning rate and steps for many labels, at least 1 (FewRows.labels)."""
     if training.synthetic or training.task.kind != "classification":
         return 1.0
     return max(1.0, len(training.task.labels) / training.student.few_rows.labels)
 
 
 def adapted(training: Training) -> Training:
-    """Return the same training, short and gentle, without early stop."""
+    """Return the same training with a lower learning rate, fewer steps and no early stop."""
     few, student, trainer = training.student.few_rows, training.student, training.trainer
     times = growth(training)
     return replace(

@@ -139,22 +139,26 @@ def test_the_limit_is_of_training_rows_and_scores_are_those_of_a_bi_encoder() ->
 
 @pytest.mark.slow
 @pytest.mark.parametrize(
-    ("task", "number", "data", "rate", "steps"),
+    ("words", "number", "rate", "steps"),
     [
-        ("jcola", 2, "few_gold", 0.2, 60),
-        ("jcola", 3, "few_gold", 0.2, 60),
-        ("jcola", 9, "few_gold", 0.6, 180),
-        ("jcola", 9, "gold", 0.6, 180),
-        ("jcola", 9, "synthetic", 0.2, 60),
-        ("jcola", 9, "mixed", 0.2, 60),
-        ("jcola", 40, "few_gold", 1, 200),
-        ("jsts", 9, "few_gold", 0.2, 60),
+        ("data=few_gold", 2, 0.2, 60),
+        ("data=few_gold", 3, 0.2, 60),
+        ("data=few_gold", 9, 0.6, 180),
+        ("data=gold", 9, 0.6, 180),
+        ("data=synthetic", 9, 0.2, 60),
+        ("data=mixed", 9, 0.2, 60),
+        ("data=few_gold", 40, 1, 200),
+        ("data=few_gold student.few_rows.labels=9", 9, 0.2, 60),
+        ("data=few_gold student.few_rows.rate=2", 9, 2, 180),
+        ("data=few_gold trainer.min_steps=50", 9, 0.6, 50),
+        ("data=few_gold task=jsts", 9, 0.2, 60),
     ],
 )
 def test_gold_rows_of_many_labels_are_trained_on_longer_and_faster(
-    composed: Compose, task: str, number: int, data: str, rate: float, steps: int
+    composed: Compose, words: str, number: int, rate: float, steps: int
 ) -> None:
-    config = check(composed("train", f"task={task}", f"data={data}", "trainer=cpu"), TrainConfig)
+    options = ["task=jcola", "trainer=cpu", *words.split()]
+    config = check(composed("train", *options), TrainConfig)
     training = identity.of(config)
     labels = [str(label) for label in range(number)]
     training = replace(training, task=replace(training.task, labels=labels))
@@ -206,7 +210,8 @@ def test_a_bi_encoder_is_trained_on_few_pairs(
 
 @pytest.mark.slow
 @pytest.mark.parametrize(
-    ("key", "value"), [("rows", -1), ("rate", 0), ("max_epochs", 0), ("min_steps", -5), ("labels", 0)]
+    ("key", "value"),
+    [("rows", -1), ("rate", 0), ("max_epochs", 0), ("min_steps", -5), ("labels", 0)],
 )
 def test_impossible_options_are_refused(composed: Compose, key: str, value: int) -> None:
     with pytest.raises(UserError, match=rf"student\.few_rows\.{key} is {value}.*; it must be"):
