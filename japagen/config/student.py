@@ -20,9 +20,9 @@ class FewRows:
     gentle, and the last weights are kept: a few valid rows cannot choose a checkpoint.
     `rate`: the learning rate is this times student.learning_rate. At most `max_epochs` epochs,
     but at least `min_steps` steps; trainer.max_epochs and trainer.min_steps still limit both.
-    `labels`: a classifier with n labels, more than these, and gold rows alone gets n / `labels`
-    times the `rate` (1 at most) and `min_steps`. With synthetic rows it does not, because on them
-    its scores were lower (docs/performance.md).
+    `labels`: trained on gold rows alone, a classifier with n labels, n above this number, has
+    n / `labels` times the `rate` (1 at most) and `min_steps`. On synthetic rows this lowered the
+    score (docs/performance.md).
     `pairs`: replaces student.pairs, unless null. With bi_encoder, a regression on pairs is trained
     in this way, too.
     """

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Iterable, Mapping
 from dataclasses import replace
 from typing import Any, cast
@@ -15,6 +16,8 @@ from japagen.config.student import Student
 from japagen.config.task import Task
 from japagen.student.head import last_layer
 from japagen.training.identity import Training
+
+log = logging.getLogger(__name__)
 
 # The inverse strength of the L2 penalty, for vectors of mean squared length 1 around their mean.
 # Little regularisation (10) fits the wrong labels of noisy rows; development rows favour 0.1 to 1.
@@ -42,17 +45,20 @@ def adapted(training: Training) -> Training:
     """Return the same training with a lower learning rate, fewer steps and no early stop."""
     few, student, trainer = training.student.few_rows, training.student, training.trainer
     times = growth(training)
+    rate = min(times * few.rate, max(1.0, few.rate)) * student.learning_rate
+    steps = min(trainer.min_steps, round(times * few.min_steps))
+    log.info("few rows (student.few_rows): learning rate %g, at least %d steps", rate, steps)
     return replace(
         training,
         student=replace(
             student,
-            learning_rate=min(times * few.rate, max(1.0, few.rate)) * student.learning_rate,
+            learning_rate=rate,
             pairs=few.pairs or student.pairs,
         ),
         trainer=replace(
             trainer,
             max_epochs=min(trainer.max_epochs, few.max_epochs),
-            min_steps=min(trainer.min_steps, round(times * few.min_steps)),
+            min_steps=steps,
             patience=0,
         ),
     )

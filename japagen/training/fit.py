@@ -58,12 +58,6 @@ def fit(
     few = few_rows.applies(len(parts.train), training.student, training.task)
     if few:
         training = few_rows.adapted(training)
-        log.info(
-            "%d training rows, so student.few_rows applies: learning rate %g, at least %d steps",
-            len(parts.train),
-            training.student.learning_rate,
-            training.trainer.min_steps,
-        )
     loader = DataModule(parts, training, tokens)
     module = make_module(training, loader, loaded, record)
     module.keeps_last = few

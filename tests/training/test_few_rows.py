@@ -154,7 +154,7 @@ def test_the_limit_is_of_training_rows_and_scores_are_those_of_a_bi_encoder() ->
         ("data=few_gold task=jsts", 9, 0.2, 60),
     ],
 )
-def test_gold_rows_of_many_labels_are_trained_on_longer_and_faster(
+def test_gold_rows_of_many_labels_get_a_higher_rate_and_more_steps(
     composed: Compose, words: str, number: int, rate: float, steps: int
 ) -> None:
     options = ["task=jcola", "trainer=cpu", *words.split()]
